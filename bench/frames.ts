@@ -1,0 +1,51 @@
+/** Files of requests for the load generator. */
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pickRows, rowKey, rowValue } from './dataset.js'
+import type { BenchContext } from './harness.js'
+import { encodeCalls, types } from './stock-thrift.js'
+
+/** The file's path; made on first use and kept while the bench runs. */
+export function frameFile(context: BenchContext, name: string, make: () => Buffer): string {
+  const path = join(context.folder, `${name}.frames`)
+  if (!existsSync(path)) writeFileSync(path, make())
+  return path
+}
+
+/** Gets of whole rows, one for each hot row. */
+export function getFrames(context: BenchContext, dataset: string): string {
+  return frameFile(context, `get-${dataset}`, () =>
+    encodeCalls(
+      'get',
+      hotKeys(context).map((key) => new types.GetRequest({ dataset, key })),
+    ),
+  )
+}
+
+/** The hot rows once over, `keysEach` a request. */
+export function multiGetFrames(context: BenchContext, dataset: string, keysEach: number): string {
+  return frameFile(context, `multi-get-${dataset}`, () => {
+    const keys = hotKeys(context)
+    const requests = Array.from({ length: Math.floor(keys.length / keysEach) }, (_, index) =>
+      keys.slice(index * keysEach, (index + 1) * keysEach),
+    )
+    return encodeCalls(
+      'multiGet',
+      requests.map((some) => new types.MultiGetRequest({ dataset, keys: some })),
+    )
+  })
+}
+
+function hotKeys({ hotRows, rows }: BenchContext): Buffer[] {
+  return pickRows(hotRows, rows).map(rowKey)
+}
+
+/** Writes of the unnamed value of each hot row; the dataset's default durability holds. */
+export function putFrames(context: BenchContext, dataset: string): string {
+  return frameFile(context, `put-${dataset}`, () =>
+    encodeCalls(
+      'put',
+      hotKeys(context).map((key, index) => new types.PutRequest({ dataset, key, value: rowValue(index) })),
+    ),
+  )
+}

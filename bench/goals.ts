@@ -1,0 +1,65 @@
+/** The numbers to reach, as ratios measured side by side in one run. Raising one is welcome; lowering one needs a reason. */
+
+export interface Goal {
+  readonly what: string
+  /** Below it (above it, for 'atMost') the goal is missed. */
+  readonly floor: number
+  readonly aim: number
+  readonly direction: 'atLeast' | 'atMost'
+  /** How the ratio is written: 'percent' 0.42 as 42 %, 'times' 3.5 as 3.5x. */
+  readonly form: 'percent' | 'times'
+}
+
+function atLeast(form: Goal['form'], what: string, floor: number, aim: number): Goal {
+  return { what, floor, aim, direction: 'atLeast', form }
+}
+
+export const goals = {
+  getAgainstEcho: atLeast(
+    'percent',
+    'get, hot, 64 connections, unpipelined: requests/CPU-s of echo',
+    0.42,
+    0.55,
+  ),
+  getAgainstNpmThrift: atLeast('times', 'the same against an npm-thrift server doing the same', 3.5, 4.5),
+  pipelinedAgainstRaw: atLeast(
+    'percent',
+    'get, 16 x 16 pipelined: requests/CPU-s of raw MultiGet(20) keys',
+    0.6,
+    0.75,
+  ),
+  multiGetAgainstRaw: atLeast('percent', 'multiGet(20): keys/CPU-s of raw MultiGet(20)', 0.58, 0.7),
+  twoThreads: atLeast('times', 'two data threads against one, unpipelined: requests/s', 1.5, 1.8),
+  twoThreadsPipelined: atLeast('times', 'two data threads against one, pipelined: requests/s', 1.7, 1.8),
+  projectionBytes: atLeast('times', '2 of 30 columns (64 KB row) against the blob: fewer bytes', 10, 20),
+  projectionTime: atLeast(
+    'times',
+    '2 of 30 columns against fetching and decoding the blob: less time',
+    5,
+    10,
+  ),
+  durableWrites: atLeast('times', 'durable writes, 256 writers, against one fsync a write: writes/s', 30, 45),
+  readsBesideWrites: {
+    what: 'read p99 beside 256 durable writers against quiet',
+    floor: 2,
+    aim: 1.5,
+    direction: 'atMost',
+    form: 'times',
+  },
+  sealedWriter: atLeast(
+    'percent',
+    'sealed writer, sorted rows in memory: rows/CPU-s of raw batches',
+    0.6,
+    0.85,
+  ),
+  ndjsonLoad: atLeast('percent', 'NDJSON load end to end: rows/CPU-s of JSON.parse alone', 0.5, 0.8),
+} as const satisfies Record<string, Goal>
+
+export type Outcome = 'aim reached' | 'reached' | 'MISSED'
+
+/** Holds a ratio's median against the goal. */
+export function outcomeOf(goal: Goal, ratio: number): Outcome {
+  const sign = goal.direction === 'atLeast' ? 1 : -1
+  if (sign * ratio >= sign * goal.aim) return 'aim reached'
+  return sign * ratio >= sign * goal.floor ? 'reached' : 'MISSED'
+}

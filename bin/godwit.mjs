@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+// The godwit command. In a source checkout it first installs and compiles what changed.
+import { existsSync } from 'node:fs'
+
+const ensureScript = new URL('../scripts/ensure.mjs', import.meta.url)
+if (existsSync(ensureScript) && existsSync(new URL('../tsconfig.json', import.meta.url))) {
+  const { ensure } = await import(ensureScript.href)
+  ensure()
+}
+await import('../dist/src/main.js')

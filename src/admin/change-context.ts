@@ -1,0 +1,57 @@
+/** Who changes metadata, why, and which revision they saw. */
+import { z } from 'zod'
+import { KVError } from '../base/errors.js'
+import type { ChangeContext } from '../model/dataset.js'
+import { queryFlag, type HttpRequest } from './http.js'
+
+/** Query names that every changing route takes. */
+export const CHANGE_QUERY = ['dryRun'] as const
+
+/** Fields that the body of every changing route may carry in place of the headers. */
+export const changeFields = {
+  actor: z.string().min(1).max(256).optional(),
+  reason: z.string().min(1).max(1_024).optional(),
+}
+
+/** Body of a changing route that needs nothing else; may be left out. */
+export const changeBody = z.strictObject(changeFields).optional()
+
+interface ChangeFields {
+  readonly actor?: string | undefined
+  readonly reason?: string | undefined
+}
+
+/**
+ * The context of a change. `revision` says whether the caller must send the revision they saw.
+ * @throws {KVError} INVALID_ARGUMENT when actor, reason or a required If-Match is missing or malformed
+ */
+export function changeContext(
+  request: HttpRequest,
+  body: ChangeFields | undefined,
+  revision: 'required' | 'optional',
+): ChangeContext {
+  const actor = body?.actor ?? request.headers['x-godwit-actor'] ?? ''
+  const reason = body?.reason ?? request.headers['x-godwit-reason'] ?? ''
+  if (actor === '' || reason === '') {
+    const what = actor === '' ? 'actor' : 'reason'
+    throw new KVError(
+      'INVALID_ARGUMENT',
+      `a change needs an actor and a reason for the audit log; send "${what}" in the body or x-godwit-${what}`,
+    )
+  }
+  const ifRevision = revisionOf(request.headers['if-match'], revision)
+  return { actor, reason, ifRevision, isDryRun: queryFlag(request.query, 'dryRun') }
+}
+
+function revisionOf(header: string | undefined, need: 'required' | 'optional'): number | null {
+  if (header === undefined) {
+    if (need === 'optional') return null
+    throw new KVError(
+      'INVALID_ARGUMENT',
+      'this change needs If-Match with the revision you saw; read the dataset and send its revision',
+    )
+  }
+  const digits = /^"?(\d{1,15})"?$/.exec(header.trim())?.[1]
+  if (digits === undefined) throw new KVError('INVALID_ARGUMENT', 'If-Match is not a revision such as "12"')
+  return Number(digits)
+}

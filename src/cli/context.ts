@@ -1,0 +1,108 @@
+/** What every command shares: options that all take, the client, how results are printed. */
+import { Option, type Command } from 'commander'
+import { AdminClient, DEFAULT_ADMIN_URL, type Change } from './client.js'
+import { formatPairs, formatTable } from './format.js'
+import { CliError, EXIT, type CliIo, type ExitCode } from './io.js'
+
+interface SharedOptions {
+  readonly admin?: string
+  readonly json?: boolean
+}
+
+interface ChangeOptions {
+  readonly actor?: string
+  readonly reason?: string
+  readonly dryRun?: boolean
+}
+
+/** One invocation of one command. */
+export class CommandRun {
+  readonly io: CliIo
+  readonly isJson: boolean
+  readonly #options: SharedOptions & ChangeOptions
+
+  constructor(io: CliIo, command: Command) {
+    this.io = io
+    this.#options = command.optsWithGlobals<SharedOptions & ChangeOptions>()
+    this.isJson = this.#options.json ?? false
+  }
+
+  client(): AdminClient {
+    return new AdminClient(this.#options.admin ?? this.io.environment['GODWIT_ADMIN'] ?? DEFAULT_ADMIN_URL)
+  }
+
+  /** @param defaultReason null: the operator must give one */
+  change(defaultReason: string | null): Change {
+    const { actor, reason = defaultReason, dryRun = false } = this.#options
+    if (reason === null) {
+      throw new CliError(
+        EXIT.USAGE,
+        'this change needs a reason for the audit log',
+        'say why with --reason TEXT',
+      )
+    }
+    return {
+      actor: actor ?? this.io.environment['GODWIT_ACTOR'] ?? this.io.userName,
+      reason,
+      isDryRun: dryRun,
+    }
+  }
+
+  line(text: string): void {
+    this.io.stdout.write(`${text}\n`)
+  }
+
+  /** `{...}` in one line with --json, else what `people` prints. */
+  result(value: unknown, people: () => void): ExitCode {
+    if (this.isJson) this.line(JSON.stringify(value))
+    else people()
+    return EXIT.OK
+  }
+
+  table(head: readonly string[], rows: readonly (readonly string[])[]): void {
+    const { stdout } = this.io
+    stdout.write(formatTable(head, rows, stdout.isTerminal ? stdout.width : null))
+  }
+
+  pairs(pairs: readonly (readonly [string, string])[]): void {
+    this.io.stdout.write(formatPairs(pairs))
+  }
+}
+
+/** Hands commands their actions and keeps the exit code. */
+export class CommandHost {
+  readonly io: CliIo
+  exitCode: ExitCode = EXIT.OK
+
+  constructor(io: CliIo) {
+    this.io = io
+  }
+
+  /** `act` gets the arguments in their order, fewer when optional ones were left out. */
+  action(command: Command, act: (run: CommandRun, args: readonly string[]) => Promise<ExitCode>): void {
+    command.action(async () => {
+      this.exitCode = await act(new CommandRun(this.io, command), command.args)
+    })
+  }
+}
+
+export function withChangeOptions(command: Command): Command {
+  return command
+    .option('--reason <text>', 'why, for the audit log')
+    .option('--actor <name>', 'who, for the audit log (default: GODWIT_ACTOR, or your login name)')
+    .option('--dry-run', 'check everything, change nothing')
+}
+
+/** For an option that may be given several times. */
+export function collect(value: string, earlier: readonly string[]): string[] {
+  return [...earlier, value]
+}
+
+/** A whole number of at least 0. */
+export function wholeNumberOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text) => {
+    if (!/^\d{1,15}$/.test(text))
+      throw new CliError(EXIT.USAGE, `${flags.split(' ', 1)[0] ?? ''} ${text} is not a whole number`)
+    return Number(text)
+  })
+}

@@ -1,0 +1,85 @@
+/** The `godwit` command: parses arguments, runs one command, answers its exit code. */
+import { Command, CommanderError } from 'commander'
+import { KVError } from '../base/errors.js'
+import { CommandHost } from './context.js'
+import { addDatasetCommands, addVersionCommands } from './dataset-commands.js'
+import { CliError, EXIT, type CliIo, type ExitCode } from './io.js'
+import { addLoadCommand, addStatusCommand } from './load-commands.js'
+import { addLocalCommands, type LocalCommands } from './local-commands.js'
+import { addRowCommands } from './row-commands.js'
+
+export interface CliOptions {
+  readonly io: CliIo
+  readonly local: LocalCommands
+  /** Of the program, for --version. */
+  readonly version: string
+}
+
+const HELP = `
+Examples:
+  godwit serve --samples                            run a gateway with sample data
+  godwit get cities 2643743 --column name           read one column of a row
+  godwit put profiles alice --column city=London    write a column
+  godwit dataset list                               what there is
+  godwit load cities --from cities.ndjson --key cityId --publish
+
+Every command but serve and check-config talks to a running gateway, by default the one at
+http://127.0.0.1:7380; --admin URL or GODWIT_ADMIN name another.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such row, dataset or version, 4 no gateway answers.`
+
+/** Runs the command that `args` (without node and script) name. Never rejects. */
+export async function runCli(args: readonly string[], { io, local, version }: CliOptions): Promise<ExitCode> {
+  const host = new CommandHost(io)
+  const program = createProgram(io, version)
+  addLocalCommands(program, host, local)
+  addRowCommands(program, host)
+  addDatasetCommands(program, host)
+  addVersionCommands(program, host)
+  addLoadCommand(program, host)
+  addStatusCommand(program, host)
+  try {
+    await program.parseAsync(args, { from: 'user' })
+    return host.exitCode
+  } catch (error) {
+    return report(error, io)
+  }
+}
+
+function createProgram(io: CliIo, version: string): Command {
+  return new Command('godwit')
+    .description(
+      'Runs and operates a Godwit gateway: legacy key-value APIs and one new API over one RocksDB tier.',
+    )
+    .version(version)
+    .option('--admin <url>', 'admin API of the gateway')
+    .option('--json', 'print the result as JSON')
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      getOutHelpWidth: () => (io.stdout.isTerminal ? io.stdout.width : 100),
+      getErrHelpWidth: () => (io.stderr.isTerminal ? io.stderr.width : 100),
+    })
+    .showHelpAfterError('(add --help for what it takes, and examples)')
+    .addHelpText('after', HELP)
+    .exitOverride()
+}
+
+function report(error: unknown, io: CliIo): ExitCode {
+  if (error instanceof CommanderError) {
+    // Its message has been printed already.
+    return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE
+  }
+  if (error instanceof CliError) {
+    io.stderr.write(`godwit: ${error.message}\n${error.hint === null ? '' : `  ${error.hint}\n`}`)
+    return error.exitCode
+  }
+  if (error instanceof KVError) {
+    io.stderr.write(`godwit: ${error.message} (${error.code})\n`)
+    return EXIT.FAILED
+  }
+  io.stderr.write(
+    `godwit: a fault of this command: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  )
+  return EXIT.FAILED
+}

@@ -1,0 +1,84 @@
+/** What no single setting shows: ports that collide, listeners open to the network, an origin that is this gateway. */
+import { isLoopbackHost, isWildcardHost } from '../base/hosts.js'
+import type { ConfigFault, SourceOf } from './faults.js'
+import type { Config, ListenerName } from './schema.js'
+
+export interface ListenAddress {
+  readonly host: string
+  /** With the offset; 0: a free one. */
+  readonly port: number
+}
+
+/** Where a listener binds: the port offset moves every fixed port; null when it is not enabled. */
+export function listenAddress(config: Config, name: ListenerName): ListenAddress | null {
+  const { host, port, enabled } = config.listeners[name]
+  if (!enabled) return null
+  return { host, port: port === 0 ? 0 : port + config.portOffset }
+}
+
+const LISTENERS: readonly ListenerName[] = ['kvstore', 'admin']
+
+/** Faults of a configuration whose settings are right one by one. */
+export function checkTogether(config: Config, sourceOf: SourceOf): ConfigFault[] {
+  const faults: ConfigFault[] = []
+  const fault = (key: string, message: string): void => {
+    faults.push({ key, source: sourceOf(key), message })
+  }
+  const bound: { readonly name: ListenerName; readonly at: ListenAddress }[] = []
+  for (const name of LISTENERS) {
+    const at = listenAddress(config, name)
+    if (at === null) continue
+    checkOne(config, name, at, fault)
+    const other = bound.find((earlier) => collide(earlier.at, at))
+    if (other !== undefined) {
+      fault(
+        `listeners.${name}.port`,
+        `${at.host} port ${at.port} is taken by listeners.${other.name}; give one of them another port`,
+      )
+    }
+    bound.push({ name, at })
+  }
+  for (const [name, origin] of Object.entries(config.origins)) {
+    const self = bound.find(({ at }) => at.port !== 0 && collide(at, origin))
+    if (self !== undefined) {
+      fault(
+        `origins.${name}`,
+        `is listeners.${self.name} of this gateway, so that requests would go in circles`,
+      )
+    }
+  }
+  return faults
+}
+
+function checkOne(
+  config: Config,
+  name: ListenerName,
+  at: ListenAddress,
+  fault: (key: string, message: string) => void,
+): void {
+  if (at.port > 65_535) {
+    fault(
+      `listeners.${name}.port`,
+      `is ${at.port} with the port offset of ${config.portOffset}, allowed: 0 to 65535`,
+    )
+  }
+  if (!config.insecure && !isLoopbackHost(at.host)) {
+    fault(
+      `listeners.${name}.host`,
+      `${at.host} can be reached from the network and there is no TLS; bind 127.0.0.1, or accept that with --insecure`,
+    )
+  }
+}
+
+function collide(one: ListenAddress, other: ListenAddress): boolean {
+  if (one.port !== other.port || one.port === 0) return false
+  if (isWildcardHost(one.host) || isWildcardHost(other.host)) return true
+  return (
+    one.host === other.host || (isLoopbackHost(one.host) && isLoopbackHost(other.host) && areSame(one, other))
+  )
+}
+
+/** `localhost` may be 127.0.0.1 and ::1; two different loopback addresses do not collide. */
+function areSame(one: ListenAddress, other: ListenAddress): boolean {
+  return one.host === 'localhost' || other.host === 'localhost'
+}

@@ -1,0 +1,217 @@
+/** Every setting: key, unit, default, range and one sentence, and nowhere else. OPERATING.md's table is made from it. */
+import { isIPv6 } from 'node:net'
+import { availableParallelism } from 'node:os'
+import { z } from 'zod'
+import { limits } from '../base/limits.js'
+
+/** What a setting's type does not say. */
+interface SettingFacts {
+  /** One sentence, for the table and for whoever reads the schema. */
+  readonly description: string
+  readonly unit?: string
+  /** Printed in place of a default that depends on the machine. */
+  readonly defaultText?: string
+  /** In words, where the type alone does not say what is allowed. */
+  readonly allowed?: string
+  /** Printed as ***. */
+  readonly secret?: boolean
+}
+
+const facts = z.registry<SettingFacts>()
+
+const MAX_DATA_THREADS = 64
+const NAME_PATTERN = /^[a-z][a-z0-9-]{0,62}$/
+/** What NAME_PATTERN allows. */
+export const NAME_IN_WORDS = '1 to 63 lowercase letters, digits and dashes, starting with a letter'
+const HOST_NAME_PATTERN = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/
+const HOST_IN_WORDS = 'a host name or an IP address'
+
+const host = z.string().refine((text) => HOST_NAME_PATTERN.test(text) || isIPv6(text))
+const port = z.int().min(0).max(65_535)
+
+function listenerFields(defaultPort: number, what: string) {
+  return {
+    host: host
+      .default('127.0.0.1')
+      .register(facts, { description: `Address that ${what} binds.`, allowed: HOST_IN_WORDS }),
+    port: port
+      .default(defaultPort)
+      .register(facts, { description: `TCP port of ${what}; 0 takes a free one.`, unit: 'port' }),
+    enabled: z
+      .boolean()
+      .default(true)
+      .register(facts, { description: `Whether ${what} is served.` }),
+  }
+}
+
+const originSchema = z.strictObject({
+  api: z.enum(['kvstore']).register(facts, { description: 'Wire API that the origin speaks.' }),
+  host: host.register(facts, { description: 'Where the origin listens.', allowed: HOST_IN_WORDS }),
+  port: port.min(1).register(facts, { description: 'TCP port of the origin.', unit: 'port' }),
+  connections: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(2)
+    .register(facts, { description: 'Connections that each data thread keeps to the origin.' }),
+  deadlineMs: z.int().min(1).max(limits.maxDeadlineMs).default(limits.defaultDeadlineMs).register(facts, {
+    description: 'How long a request waits for the origin, if its caller does not wait shorter.',
+    unit: 'ms',
+  }),
+})
+
+export const configSchema = z.strictObject({
+  data: z
+    .strictObject({
+      directory: z.string().min(1).default('godwit-data').register(facts, {
+        description: 'Directory that holds all data; relative ones start at the working directory.',
+        allowed: 'a path',
+      }),
+    })
+    .prefault({}),
+  threads: z
+    .strictObject({
+      data: z
+        .int()
+        .min(1)
+        .max(MAX_DATA_THREADS)
+        .default(() => Math.min(availableParallelism(), MAX_DATA_THREADS))
+        .register(facts, {
+          description: 'Threads that serve clients.',
+          unit: 'threads',
+          defaultText: 'one a core',
+        }),
+    })
+    .prefault({}),
+  listeners: z
+    .strictObject({
+      kvstore: z.strictObject(listenerFields(7300, 'the KVStore API')).prefault({}),
+      admin: z
+        .strictObject({
+          ...listenerFields(7380, 'the admin HTTP API'),
+          allowedHosts: z.array(host).max(64).default([]).register(facts, {
+            description: 'Names, beside those of this machine, by which browsers and tools may address it.',
+            allowed: 'a list of host names',
+          }),
+        })
+        .prefault({}),
+    })
+    .prefault({}),
+  portOffset: z.int().min(0).max(60_000).default(0).register(facts, {
+    description: 'Added to every fixed port of the listeners, so that several gateways share a machine.',
+    unit: 'ports',
+  }),
+  insecure: z.boolean().default(false).register(facts, {
+    description: 'Allows listeners beyond this machine although they have no TLS.',
+  }),
+  log: z
+    .strictObject({
+      level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').register(facts, {
+        description: 'Least severe lines that are logged.',
+      }),
+    })
+    .prefault({}),
+  loads: z
+    .strictObject({
+      concurrent: z.int().min(1).max(16).default(1).register(facts, {
+        description: 'Loads that run at the same time; further ones wait.',
+        unit: 'loads',
+      }),
+      heapMb: z.int().min(64).max(65_536).default(512).register(facts, {
+        description: 'JavaScript heap of one load process; beyond it the load fails, the gateway goes on.',
+        unit: 'MB',
+      }),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      drainTimeoutMs: z.int().min(0).max(600_000).default(limits.drainTimeoutMs).register(facts, {
+        description: 'After SIGTERM, requests in flight get so long before their connections are cut.',
+        unit: 'ms',
+      }),
+    })
+    .prefault({}),
+  origins: z.record(z.string().regex(NAME_PATTERN), originSchema).default({}).register(facts, {
+    description: 'Old stores by name.',
+    allowed: 'names of 1 to 63 lowercase letters, digits and dashes, starting with a letter',
+  }),
+})
+
+type DeepReadonly<T> = T extends readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: DeepReadonly<T[Key]> }
+    : T
+
+/** The effective configuration: complete, checked, frozen. */
+export type Config = DeepReadonly<z.infer<typeof configSchema>>
+export type OriginConfig = Config['origins'][string]
+export type ListenerName = keyof Config['listeners']
+
+export type SettingKind = 'number' | 'boolean' | 'choice' | 'text' | 'list'
+
+/** One row of the settings table. */
+export interface Setting {
+  /** Path with dots; `<name>` stands for a name of the operator's choice. */
+  readonly key: string
+  readonly kind: SettingKind
+  readonly unit: string | null
+  /** As it is printed; null: there is none, it must be given. */
+  readonly defaultText: string | null
+  /** What may stand there, in words: `1 to 64 threads`. */
+  readonly allowed: string
+  readonly description: string
+  readonly isSecret: boolean
+  /** Environment variable that sets it; null where the key holds a chosen name. */
+  readonly variable: string | null
+}
+
+/** Every setting, in the schema's order. */
+export const settings: readonly Setting[] = [...settingsBelow(configSchema, [])]
+
+function* settingsBelow(schema: unknown, path: readonly string[]): Generator<Setting> {
+  const inner = schema instanceof z.ZodPrefault || schema instanceof z.ZodDefault ? schema.unwrap() : schema
+  if (inner instanceof z.ZodObject) {
+    for (const [key, child] of Object.entries(inner.shape)) yield* settingsBelow(child, [...path, key])
+  } else if (inner instanceof z.ZodRecord) {
+    yield* settingsBelow(inner.valueType, [...path, '<name>'])
+  } else if (schema instanceof z.ZodType) {
+    yield settingOf(schema, inner, path)
+  }
+}
+
+function settingOf(schema: z.ZodType, inner: unknown, path: readonly string[]): Setting {
+  const key = path.join('.')
+  const known = facts.get(schema)
+  if (known === undefined) throw new TypeError(`setting ${key} has no description`)
+  const unit = known.unit ?? null
+  const [kind, allowed] = kindAndAllowed(inner, unit)
+  return {
+    key,
+    kind,
+    unit,
+    defaultText:
+      known.defaultText ?? (schema instanceof z.ZodDefault ? JSON.stringify(schema.def.defaultValue) : null),
+    allowed: known.allowed ?? allowed,
+    description: known.description,
+    isSecret: known.secret ?? false,
+    variable: key.includes('<') ? null : variableOf(path),
+  }
+}
+
+function kindAndAllowed(inner: unknown, unit: string | null): [SettingKind, string] {
+  if (inner instanceof z.ZodNumber) {
+    const range = `${String(inner.minValue)} to ${String(inner.maxValue)}`
+    return ['number', unit === null || unit === 'port' ? range : `${range} ${unit}`]
+  }
+  if (inner instanceof z.ZodBoolean) return ['boolean', 'true or false']
+  if (inner instanceof z.ZodEnum) return ['choice', `one of ${inner.options.join(', ')}`]
+  if (inner instanceof z.ZodArray) return ['list', 'a list']
+  return ['text', 'text']
+}
+
+/** `listeners.kvstore.port` -> `GODWIT_LISTENERS_KVSTORE_PORT`, `portOffset` -> `GODWIT_PORT_OFFSET`. */
+function variableOf(path: readonly string[]): string {
+  const words = path.map((word) => word.replaceAll(/[A-Z]/g, (letter) => `_${letter}`))
+  return `GODWIT_${words.join('_').toUpperCase()}`
+}

@@ -1,0 +1,178 @@
+/**
+ * Dataset records and audit lines as text in the store, and back.
+ *
+ * Each is one JSON object that begins with its format number. A newer format is refused by name before anything else
+ * of it is looked at; in a known format every field is checked, so that what passes is what the types say. The revision
+ * is not in the text: it is the store's.
+ */
+import { KVError } from '../base/errors.js'
+import type { AuditLine, DatasetRecord, VersionRecord } from '../model/dataset.js'
+import type { StoredRecord } from './store.js'
+
+/** Rises when older programs would misread a record. Never reuse a number. */
+export const RECORD_FORMAT = 1
+
+/** What is stored of a dataset: its record and what only KVSM needs to know. */
+export interface StoredDataset {
+  readonly record: DatasetRecord
+  /** Greatest version id ever given, kept when that version is gone; 0: none yet. */
+  readonly lastVersionId: number
+}
+
+type Checks<T> = Readonly<Record<keyof T, (value: unknown) => boolean>>
+
+const isText = (value: unknown): boolean => typeof value === 'string'
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0
+const isOneOf =
+  (...names: readonly string[]) =>
+  (value: unknown): boolean =>
+    typeof value === 'string' && names.includes(value)
+
+const versionChecks: Checks<VersionRecord> = {
+  id: isCount,
+  state: isOneOf('LOADING', 'READY', 'CURRENT', 'FAILED', 'DELETED'),
+  rows: isCount,
+  bytes: isCount,
+  checksum: isText,
+  source: isText,
+  loadedBy: isText,
+  createdAtMs: isCount,
+}
+
+const datasetChecks: Checks<Omit<DatasetRecord, 'revision'>> = {
+  id: isText,
+  name: isText,
+  owner: (value) => isObject(value) && isText(value['name']) && isText(value['contact']),
+  description: isText,
+  mode: isOneOf('BATCH', 'READ_WRITE', 'STREAMING'),
+  keyOrder: isOneOf('HASHED', 'ORDERED'),
+  timestampUnit: isOneOf('MICROSECONDS', 'MILLISECONDS', 'OPAQUE'),
+  shardCount: isCount,
+  retainedVersions: isCount,
+  maxValueBytes: isCount,
+  defaultTtlSeconds: (value) => value === null || isCount(value),
+  defaultDurability: isOneOf('LOG', 'LOG_SYNCED'),
+  migrationState: isOneOf('ORIGIN_ONLY', 'TARGET_ONLY'),
+  origin: (value) => value === null || isText(value),
+  generation: isCount,
+  versions: (value) => Array.isArray(value) && value.every((one) => wrongField(versionChecks, one) === null),
+  createdAtMs: isCount,
+}
+
+const auditChecks: Checks<AuditLine> = {
+  sequence: isCount,
+  atMs: isCount,
+  actor: isText,
+  reason: isText,
+  action: isText,
+  dataset: isText,
+  detail: isText,
+}
+
+export function encodeDataset(stored: StoredDataset): string {
+  // An undefined field is not written.
+  const record = { ...stored.record, revision: undefined }
+  return JSON.stringify({ format: RECORD_FORMAT, lastVersionId: stored.lastVersionId, record })
+}
+
+/**
+ * The result is frozen to the leaves.
+ * @throws {KVError} FAILED_PRECONDITION for a newer format, CORRUPT for anything that is not such a record
+ */
+export function decodeDataset(stored: StoredRecord): StoredDataset {
+  const subject = `the record of dataset ${stored.key}`
+  const outer = parseRecord(stored.value, subject)
+  const fault = wrongField(datasetChecks, outer['record'])
+  if (fault !== null) throw damaged(subject, `its ${fault}`)
+  if (!isCount(outer['lastVersionId'])) throw damaged(subject, 'its lastVersionId')
+  // Every field was checked by `datasetChecks`, which the compiler keeps complete.
+  const record = freezeRecord({ ...(outer['record'] as DatasetRecord), revision: stored.revision })
+  const lastVersionId = Number(outer['lastVersionId'])
+  if (record.name !== stored.key) throw damaged(subject, `its name ${record.name}`)
+  const disorder = versionDisorder(record.versions, lastVersionId)
+  if (disorder !== null) throw damaged(subject, disorder)
+  return { record, lastVersionId }
+}
+
+export function encodeAuditLine(line: AuditLine): string {
+  return JSON.stringify({ format: RECORD_FORMAT, line })
+}
+
+/** @throws {KVError} as `decodeDataset` */
+export function decodeAuditLine(stored: StoredRecord): AuditLine {
+  const subject = `audit line ${stored.key}`
+  const line = parseRecord(stored.value, subject)['line']
+  const fault = wrongField(auditChecks, line)
+  if (fault !== null) throw damaged(subject, `its ${fault}`)
+  // Every field was checked by `auditChecks`.
+  const checked = line as AuditLine
+  if (auditKey(checked.sequence) !== stored.key) throw damaged(subject, `its sequence ${checked.sequence}`)
+  return Object.freeze(checked)
+}
+
+/** Twelve digits, so that the order of keys is the order of numbers. */
+export function auditKey(sequence: number): string {
+  return String(sequence).padStart(12, '0')
+}
+
+/** Records are handed out by reference to every reader; nobody may change one. */
+export function freezeRecord(record: DatasetRecord): DatasetRecord {
+  for (const version of record.versions) Object.freeze(version)
+  Object.freeze(record.versions)
+  Object.freeze(record.owner)
+  return Object.freeze(record)
+}
+
+function parseRecord(text: string, subject: string): Readonly<Record<string, unknown>> {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch (error) {
+    throw damaged(subject, 'its text, which is not json', error)
+  }
+  if (!isObject(parsed)) throw damaged(subject, 'its text, which is not an object')
+  const format = parsed['format']
+  if (typeof format !== 'number' || !Number.isSafeInteger(format) || format < 1) {
+    throw damaged(subject, 'its format number')
+  }
+  if (format > RECORD_FORMAT) {
+    throw new KVError(
+      'FAILED_PRECONDITION',
+      `${subject} is of format ${format} and this godwit reads up to ${RECORD_FORMAT}: start the newer godwit again`,
+    )
+  }
+  return parsed
+}
+
+/** The name of the first field that is missing or wrong; null when all are right. */
+function wrongField(
+  checks: Readonly<Record<string, (value: unknown) => boolean>>,
+  value: unknown,
+): string | null {
+  if (!isObject(value)) return 'body'
+  for (const [field, isRight] of Object.entries(checks)) {
+    if (!isRight(value[field])) return field
+  }
+  return null
+}
+
+function versionDisorder(versions: readonly VersionRecord[], lastVersionId: number): string | null {
+  let newer = lastVersionId + 1
+  let currentCount = 0
+  for (const version of versions) {
+    if (version.id >= newer) return `the order of its versions at ${version.id}`
+    newer = version.id
+    if (version.state === 'CURRENT') currentCount++
+  }
+  return currentCount > 1 ? `its ${currentCount} current versions` : null
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function damaged(subject: string, what: string, cause?: unknown): KVError {
+  return new KVError('CORRUPT', `${subject} is damaged (${what}): restore the metastore from a backup`, {
+    cause,
+  })
+}

@@ -1,0 +1,299 @@
+/**
+ * The data directory: one process's files, and the only code that makes, moves and removes directories in it.
+ *
+ *     GODWIT.json                                  {format, id, createdAt}; written last, so its presence says that the
+ *                                                  rest was made
+ *     lock/                                        held by the process that uses the directory
+ *     kvsm/                                        the metastore
+ *     created/<datasetId>-live-<generation>        empty file: that live data was made; missing data is a loss then
+ *     data/<datasetId>/<versionId>/<shard>/        one upload of a BATCH dataset
+ *     data/<datasetId>/live-<generation>/<shard>/  READ_WRITE data
+ *     data/.staging/<uuid>/, data/.trash/<uuid>/   built here and renamed in; renamed out and removed
+ *
+ * - A version or live directory appears whole or not at all: it is built in .staging and renamed.
+ * - Live data is never made a second time. Its marker stands outside data/, so that a data/ that is gone (a volume
+ *   that is not mounted) is an error and not an empty dataset. Nothing is written to live data before its marker.
+ * - Removal is a rename to .trash first; what a crash leaves there, and in .staging, goes at the next start.
+ * - What nobody knows is reported and left alone.
+ *
+ * Everything is renamed within one file system: data/ may be a mount point, its subdirectories may not.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdir, rm } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { assert } from '../base/assert.js'
+import type { Clock } from '../base/clock.js'
+import { KVError } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import type { DatasetRecord } from '../model/dataset.js'
+import {
+  MOUNT_POINT_FOLDER,
+  checkIsOurs,
+  checkIsWhole,
+  createLayout,
+  readDescription,
+} from './data-description.js'
+import { DIRECTORY_MODE, exists, list, makeDirectory, move, onDisk, writeFileDurably } from './disk.js'
+import { syncDirectory } from './rocksdb/files.js'
+
+const DATASET_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/
+
+/** Held by the one process that uses the directory. */
+export interface HeldLock {
+  release(): Promise<void>
+}
+
+export interface DataDirectoryOptions {
+  /** Locks the given directory, making it if it is missing. @throws {KVError} UNAVAILABLE when another holds it */
+  readonly lock: (path: string) => Promise<HeldLock>
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** A directory below data/ that no record names. */
+export interface Orphan {
+  readonly path: string
+  readonly reason: string
+  /** False: it may be somebody's only copy; only an operator may remove it. */
+  readonly isRemovable: boolean
+}
+
+export class DataDirectory {
+  readonly path: string
+  /** Names this directory for good, wherever it is moved. */
+  readonly id: string
+  readonly #lock: HeldLock
+  readonly #logger: Logger
+  #removal: Promise<void> = Promise.resolve()
+  #isClosed = false
+
+  private constructor(path: string, id: string, held: { lock: HeldLock; logger: Logger }) {
+    this.path = path
+    this.id = id
+    this.#lock = held.lock
+    this.#logger = held.logger
+  }
+
+  /**
+   * Opens the directory, after making it when it is absent or empty, and takes its lock.
+   * @throws {KVError} FAILED_PRECONDITION when it is foreign or of a newer format, CORRUPT when it is damaged,
+   * UNAVAILABLE when it is locked or the disk fails
+   */
+  static async open(path: string, options: DataDirectoryOptions): Promise<DataDirectory> {
+    const root = resolve(path)
+    // Before the lock, because that writes: nothing is written to a directory that is not ours.
+    await checkIsOurs(root)
+    await onDisk('making', root, () => mkdir(root, { recursive: true, mode: DIRECTORY_MODE }))
+    await makeDirectory(join(root, 'lock'))
+    const lock = await options.lock(join(root, 'lock'))
+    try {
+      const known = readDescription(root)
+      const id = known ?? (await createLayout(root, options.clock))
+      if (known !== null) await checkIsWhole(root)
+      const directory = new DataDirectory(root, id, { lock, logger: options.logger })
+      await directory.#clean()
+      return directory
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
+  }
+
+  get metastorePath(): string {
+    return join(this.path, 'kvsm')
+  }
+
+  versionPath(datasetId: string, versionId: number): string {
+    assert(Number.isSafeInteger(versionId) && versionId > 0, `${versionId} is not a version id`)
+    return join(this.#datasetPath(datasetId), String(versionId))
+  }
+
+  livePath(datasetId: string, generation: number): string {
+    return join(this.#datasetPath(datasetId), liveName(generation))
+  }
+
+  /** An empty directory to build in; adoptVersion moves it away, the next start removes it otherwise. */
+  async newStaging(): Promise<string> {
+    const path = join(this.#stagingPath, randomUUID())
+    await makeDirectory(path)
+    return path
+  }
+
+  /**
+   * Moves a staging directory, one finished subdirectory a shard, to its place. Answers the place.
+   * @throws {KVError} ALREADY_EXISTS, UNAVAILABLE
+   */
+  async adoptVersion(datasetId: string, versionId: number, stagingDirectory: string): Promise<string> {
+    const path = this.versionPath(datasetId, versionId)
+    await this.#adopt(stagingDirectory, path)
+    return path
+  }
+
+  /**
+   * Answers the directory of live data, which is made by `build` (shards into the staging directory that it gets) the
+   * first time ever, and never again.
+   * @throws {KVError} CORRUPT when it was made once and is gone, UNAVAILABLE, and what `build` throws
+   */
+  async ensureLive(
+    datasetId: string,
+    generation: number,
+    build: (stagingDirectory: string) => Promise<void>,
+  ): Promise<string> {
+    const path = this.livePath(datasetId, generation)
+    const marker = this.#markerPath(datasetId, generation)
+    const isMarked = await exists(marker)
+    if (!(await exists(path))) {
+      if (isMarked) {
+        throw new KVError(
+          'CORRUPT',
+          `${path} is missing, which held live data: mount its volume, or restore it from a backup`,
+        )
+      }
+      const staging = await this.newStaging()
+      await build(staging)
+      await this.#adopt(staging, path)
+    }
+    if (!isMarked) await writeFileDurably(marker, '')
+    return path
+  }
+
+  /** Moves a version's or a generation's directory out of the way, then removes it in the background. */
+  async trash(path: string): Promise<void> {
+    assert(dirname(dirname(path)) === this.#dataPath, `${path} is not a version's directory`)
+    await this.#discard(path)
+  }
+
+  /** What newStaging gave and nobody adopted. */
+  async trashStaging(path: string): Promise<void> {
+    assert(dirname(path) === this.#stagingPath, `${path} is not a staging directory`)
+    await this.#discard(path)
+  }
+
+  /** Everything of a dataset that was removed. */
+  async trashDataset(datasetId: string): Promise<void> {
+    await this.#discard(this.#datasetPath(datasetId))
+    // Markers last: a crash in between leaves markers of an id that never comes again, which hurt nobody.
+    const created = join(this.path, 'created')
+    for (const marker of await list(created)) {
+      if (markerDatasetId(marker) === datasetId)
+        await onDisk('removing', join(created, marker), (path) => rm(path))
+    }
+  }
+
+  /** What stands below data/ and no record asks for. LOADING versions are asked for. */
+  async findOrphans(records: readonly DatasetRecord[]): Promise<Orphan[]> {
+    const recordById = new Map(records.map((record) => [record.id, record]))
+    const orphans: Orphan[] = []
+    for (const datasetId of await list(this.#dataPath)) {
+      if (datasetId.startsWith('.') || datasetId === MOUNT_POINT_FOLDER) continue
+      const path = join(this.#dataPath, datasetId)
+      const record = recordById.get(datasetId)
+      if (record === undefined) {
+        orphans.push({ path, reason: 'no dataset has this id', isRemovable: false })
+        continue
+      }
+      for (const name of await list(path)) {
+        const orphan = orphanOf(record, name)
+        if (orphan !== null) orphans.push({ path: join(path, name), ...orphan })
+      }
+    }
+    return orphans
+  }
+
+  /** Waits for the removal under way, then gives the lock back. What is left in .trash goes at the next start. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#removal
+    await this.#lock.release()
+  }
+
+  get #dataPath(): string {
+    return join(this.path, 'data')
+  }
+
+  get #stagingPath(): string {
+    return join(this.#dataPath, '.staging')
+  }
+
+  get #trashPath(): string {
+    return join(this.#dataPath, '.trash')
+  }
+
+  #datasetPath(datasetId: string): string {
+    assert(DATASET_ID.test(datasetId), `${datasetId} is not a dataset id`)
+    return join(this.#dataPath, datasetId)
+  }
+
+  #markerPath(datasetId: string, generation: number): string {
+    return join(this.path, 'created', `${datasetId}-${liveName(generation)}`)
+  }
+
+  async #adopt(stagingDirectory: string, path: string): Promise<void> {
+    assert(dirname(stagingDirectory) === this.#stagingPath, `${stagingDirectory} is not a staging directory`)
+    // A rename replaces an empty directory without a word.
+    if (await exists(path)) throw new KVError('ALREADY_EXISTS', `${path} exists already: trash it first`)
+    for (const shard of await list(stagingDirectory)) {
+      await onDisk('syncing', join(stagingDirectory, shard), syncDirectory)
+    }
+    await onDisk('syncing', stagingDirectory, syncDirectory)
+    await makeDirectory(dirname(path))
+    await onDisk('syncing', this.#dataPath, syncDirectory)
+    await move(stagingDirectory, path)
+  }
+
+  /** Absent is fine: a crash may have come between an earlier attempt and its record. */
+  async #discard(path: string): Promise<void> {
+    if (!(await exists(path))) return
+    const trashed = join(this.#trashPath, randomUUID())
+    await move(path, trashed)
+    this.#removal = this.#removal.then(() => this.#remove(trashed))
+  }
+
+  /** Never rejects: what could not be removed is tried again at the next start. */
+  async #remove(path: string): Promise<void> {
+    if (this.#isClosed) return
+    try {
+      await rm(path, { recursive: true, force: true })
+    } catch (error) {
+      this.#logger.warn(
+        { path, err: error },
+        'could not remove a discarded directory, the next start tries again',
+      )
+    }
+  }
+
+  async #clean(): Promise<void> {
+    await makeDirectory(this.#stagingPath)
+    await makeDirectory(this.#trashPath)
+    for (const name of await list(this.#trashPath)) {
+      this.#removal = this.#removal.then(() => this.#remove(join(this.#trashPath, name)))
+    }
+    for (const name of await list(this.#stagingPath)) await this.#discard(join(this.#stagingPath, name))
+  }
+}
+
+function liveName(generation: number): string {
+  assert(Number.isSafeInteger(generation) && generation >= 0, `${generation} is not a generation`)
+  return `live-${generation}`
+}
+
+function markerDatasetId(marker: string): string {
+  return marker.replace(/-live-\d+$/, '')
+}
+
+/** Why no record asks for a directory of a dataset; null: one does. */
+function orphanOf(record: DatasetRecord, name: string): Omit<Orphan, 'path'> | null {
+  if (/^[1-9]\d*$/.test(name) && record.mode === 'BATCH') {
+    const version = record.versions.find(({ id }) => String(id) === name)
+    if (version === undefined) return { reason: 'its record is gone', isRemovable: true }
+    const isOver = version.state === 'FAILED' || version.state === 'DELETED'
+    return isOver ? { reason: `the version is ${version.state}`, isRemovable: true } : null
+  }
+  const live = /^live-(0|[1-9]\d*)$/.exec(name)
+  if (live !== null && record.mode !== 'BATCH') {
+    // An older one may still be read from elsewhere, a newer one may hold what a restored metastore forgot.
+    return Number(live[1]) === record.generation ? null : { reason: 'another generation', isRemovable: false }
+  }
+  return { reason: `nothing of a ${record.mode} dataset has this name`, isRemovable: false }
+}

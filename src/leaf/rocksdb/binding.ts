@@ -1,0 +1,463 @@
+/**
+ * The only module that touches RocksDB. The native functions check nothing: a wrong argument, an empty key, a call on a
+ * closed DB or a close under a reader ends the process. So everything is checked here, and only here.
+ *
+ * Rules kept: a state machine in front of every call; keys of 1 byte to limits.maxPhysicalKeyBytes; values and batches
+ * capped; encodings always given; a column belongs to the instance that opened it; `null` from a MultiGet is never
+ * taken for "absent"; asynchronous calls are counted and a close waits for them; a DB is created only by `create`; after
+ * a failed write or close the instance is dead. Never used: prefix extractors, tailing, iterator timeouts, slices, clear,
+ * the package's JavaScript classes (their batches leak, and their reference counts hide which read failed).
+ *
+ * **Failed asynchronous reads.** The binding raises the error of an asynchronous MultiGet (a damaged block, a bad disk)
+ * as an uncaught exception and never calls back. Node gives such an exception the failed call's own callback as its
+ * asynchronous resource, by which it is recognised here and turned into that call's answer. All other exceptions
+ * go the way they would have gone.
+ *
+ * Two kinds of instance: OwnedDatabase opens and closes, in one thread; AttachedDatabase reaches an open one by its
+ * handle from any thread. It never closes, and whoever holds it has a lease on the incarnation (threads/leases.ts).
+ */
+import { executionAsyncResource } from 'node:async_hooks'
+import native from '@nxtedition/rocksdb/binding.js'
+import type {
+  NativeBatch,
+  NativeColumn,
+  NativeDatabase,
+  NativeRangeOptions,
+  NativeReadOptions,
+  NativeRows,
+} from '@nxtedition/rocksdb/binding.js'
+import { KVError } from '../../base/errors.js'
+import { limits } from '../../base/limits.js'
+import { type DatabaseOptions, nativeOptions } from './options.js'
+import { toStorageError } from './storage-errors.js'
+
+/** Bytes after which one MultiGet or one range read stops; what was not read then is null, or missing from the end. */
+export const MAX_READ_BYTES = limits.maxFrameBytes
+
+/** Largest value: a cell or a chunk with its header, or a sealed head with 10,000 local keys. */
+const MAX_STORED_VALUE_BYTES = 1024 * 1024 * 1024
+
+/** A batch that grew beyond this is not kept for reuse: its memory would never shrink. */
+const MAX_REUSED_BATCH_BYTES = 8 * 1024 * 1024
+
+const ROWS_PER_SCAN_STEP = 1_000
+
+type State = 'open' | 'closing' | 'closed'
+
+/** Values by position: undefined: no such key; null: not read, because the values before it filled MAX_READ_BYTES. */
+export type Values = readonly (Buffer | undefined | null)[]
+
+export interface RangeRead {
+  /** Inclusive. */
+  readonly from: Buffer
+  /** Exclusive. */
+  readonly to: Buffer
+  /** 1 to 1,000,000. */
+  readonly maxRows: number
+  readonly maxBytes: number
+}
+
+export interface RangeRows {
+  /** Key, value, key, value, ... in key order. */
+  readonly rows: readonly Buffer[]
+  /** There may be more: a bound was reached. */
+  readonly isCut: boolean
+}
+
+/** What both kinds can do. Every method throws or answers a KVError; SHARD_NOT_SERVING once the instance is closed. */
+abstract class Database {
+  readonly directory: string
+  protected readonly native: NativeDatabase
+  protected state: State = 'open'
+  readonly #column: { readonly column?: NativeColumn }
+  readonly #readOptions: NativeReadOptions
+  #uses = 0
+  #onIdle: (() => void) | null = null
+  #writeFailure: KVError | null = null
+
+  constructor(directory: string, database: NativeDatabase, column: NativeColumn | null) {
+    this.directory = directory
+    this.native = database
+    this.#column = column === null ? {} : { column }
+    this.#readOptions = {
+      ...this.#column,
+      valueEncoding: 'buffer',
+      fillCache: true,
+      highWaterMarkBytes: MAX_READ_BYTES,
+    }
+  }
+
+  /** Whether a write failed: the instance takes no more, and must be closed and opened anew. */
+  get hasFailed(): boolean {
+    return this.#writeFailure !== null
+  }
+
+  /** Sequence of the newest write; it rises by one with every operation. */
+  get sequence(): number {
+    this.checkOpen()
+    return native.db_get_latest_sequence(this.native)
+  }
+
+  /** A RocksDB property as a number; 0 when it has none of that name. */
+  numberProperty(name: string): number {
+    this.checkOpen()
+    const value = Number(native.db_get_property(this.native, `rocksdb.${name}`))
+    return Number.isFinite(value) ? value : 0
+  }
+
+  /**
+   * Reads on the calling thread; a consistent snapshot. The values are copies.
+   * @throws {KVError} CORRUPT when any of them lies in a damaged block: read them one by one then
+   */
+  getMany(keys: readonly Buffer[]): Values {
+    this.checkOpen()
+    checkKeys(keys)
+    try {
+      return native.db_get_many_sync(this.native, keys, this.#readOptions)
+    } catch (error) {
+      throw toStorageError(error, `reading ${this.directory}`)
+    }
+  }
+
+  /** The same on a thread of libuv's pool. Answers once, never before it returns. */
+  getManyAsync(keys: readonly Buffer[], done: (outcome: Values | KVError) => void): void {
+    this.checkOpen()
+    checkKeys(keys)
+    const callback = (error: unknown, values?: Values): void => {
+      asyncReads.delete(callback)
+      this.#release()
+      if (values === undefined) done(toStorageError(error, `reading ${this.directory}`))
+      else done(values)
+    }
+    if (!captureAsyncFailures()) {
+      setImmediate(() => done(this.#outcomeOfGetMany(keys)))
+      return
+    }
+    this.#uses++
+    asyncReads.set(callback, callback)
+    try {
+      native.db_get_many(this.native, keys, this.#readOptions, callback)
+    } catch (error) {
+      setImmediate(callback, error)
+    }
+  }
+
+  #outcomeOfGetMany(keys: readonly Buffer[]): Values | KVError {
+    try {
+      return this.getMany(keys)
+    } catch (error) {
+      return toStorageError(error, `reading ${this.directory}`)
+    }
+  }
+
+  /** Reads a range on the calling thread; a consistent snapshot. */
+  range(read: RangeRead): RangeRows {
+    this.checkOpen()
+    checkKey(read.from)
+    checkKey(read.to)
+    checkCount(read.maxRows, 1_000_000, 'rows of a range')
+    checkCount(read.maxBytes, 0x7fff_ffff, 'bytes of a range')
+    try {
+      const { rows, finished } = native.db_query(this.native, {
+        ...this.#rangeOptions(),
+        gte: read.from,
+        lt: read.to,
+        limit: read.maxRows,
+        highWaterMarkBytes: read.maxBytes,
+      })
+      // The binding calls a range finished when it stopped at the limit, too.
+      return { rows, isCut: !finished || rows.length >= 2 * read.maxRows }
+    } catch (error) {
+      throw toStorageError(error, `reading a range of ${this.directory}`)
+    }
+  }
+
+  /** Every key and value in order, in steps of at most 1,000, of one snapshot. For verification, not for serving. */
+  *scan(): Generator<readonly Buffer[], void> {
+    this.checkOpen()
+    const iterator = native.iterator_init(this.native, this.#rangeOptions())
+    this.#uses++
+    try {
+      for (;;) {
+        this.checkOpen()
+        const { rows, finished } = this.#nextRows(iterator)
+        if (rows.length > 0) yield rows
+        if (finished) return
+      }
+    } finally {
+      native.iterator_close(iterator)
+      this.#release()
+    }
+  }
+
+  #nextRows(iterator: Parameters<typeof native.iterator_nextv_sync>[0]): NativeRows {
+    try {
+      return native.iterator_nextv_sync(iterator, ROWS_PER_SCAN_STEP)
+    } catch (error) {
+      throw toStorageError(error, `scanning ${this.directory}`)
+    }
+  }
+
+  #rangeOptions(): NativeRangeOptions {
+    return { ...this.#readOptions, keyEncoding: 'buffer', fillCache: false }
+  }
+
+  /** An empty batch of this DB, to be filled, written and reused. */
+  newBatch(): WriteBatch {
+    return new WriteBatch(this.#column)
+  }
+
+  /**
+   * Writes everything in the batch, or nothing, on the calling thread, and empties it. With `isSynced` it answers after
+   * the log is on stable storage, earlier unsynced writes included; an empty batch is then just that sync.
+   * @throws {KVError} UNAVAILABLE, outcome UNKNOWN, when the disk fails; the instance takes no more writes
+   */
+  write(batch: WriteBatch, isSynced: boolean): void {
+    this.checkOpen()
+    if (this.#writeFailure !== null) throw this.#writeFailure
+    try {
+      native.batch_write(this.native, batch.take(), { sync: isSynced })
+    } catch (error) {
+      const { code, message } = toStorageError(error, `writing ${this.directory}`)
+      this.#writeFailure = new KVError(
+        'UNAVAILABLE',
+        `${this.directory} takes no writes after a failed one`,
+        {
+          outcome: 'NOT_APPLIED',
+          cause: error,
+        },
+      )
+      throw new KVError(code, message, { outcome: 'UNKNOWN', cause: error })
+    } finally {
+      batch.clear()
+    }
+  }
+
+  protected checkOpen(): void {
+    if (this.state !== 'open')
+      throw new KVError('SHARD_NOT_SERVING', `${this.directory} is ${this.state}; try again`)
+  }
+
+  protected get uses(): number {
+    return this.#uses
+  }
+
+  /** Resolves when no asynchronous read and no scan is under way; none can begin after the state has changed. */
+  protected async idle(): Promise<void> {
+    if (this.#uses > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve))
+  }
+
+  #release(): void {
+    this.#uses--
+    if (this.#uses === 0) this.#onIdle?.()
+  }
+}
+
+/** Opens and closes a DB. One thread owns it; the others attach. */
+export class OwnedDatabase extends Database {
+  /** Makes a DB in a directory that exists and holds none. */
+  static async create(directory: string, options: DatabaseOptions): Promise<OwnedDatabase> {
+    return OwnedDatabase.#open(directory, options, true)
+  }
+
+  /**
+   * Opens a DB that exists.
+   * @throws {KVError} CORRUPT when it is damaged, UNAVAILABLE when it is locked or the disk fails, FAILED_PRECONDITION
+   * when the directory holds no DB or another kind
+   */
+  static async open(directory: string, options: DatabaseOptions): Promise<OwnedDatabase> {
+    return OwnedDatabase.#open(directory, options, false)
+  }
+
+  static async #open(directory: string, options: DatabaseOptions, isNew: boolean): Promise<OwnedDatabase> {
+    if (directory.length === 0) throw new KVError('INVALID_ARGUMENT', 'database without a directory')
+    const database = native.db_init(directory)
+    const columns = await new Promise<Readonly<Record<string, NativeColumn>>>((resolve, reject) => {
+      try {
+        native.db_open(database, nativeOptions(options, isNew), (error, opened) => {
+          if (opened === undefined) reject(toStorageError(error, `opening ${directory}`))
+          else resolve(opened)
+        })
+      } catch (error) {
+        reject(toStorageError(error, `opening ${directory}`))
+      }
+    })
+    const owned = new OwnedDatabase(directory, database, columnOf(columns, options))
+    owners.set(owned.handle, owned)
+    return owned
+  }
+
+  /** Attachments of this thread; those of other threads are the lease protocol's business. */
+  attachments = 0
+
+  /** What AttachedDatabase takes, in any thread, while this instance is open. */
+  get handle(): bigint {
+    this.checkOpen()
+    return native.db_get_handle(this.native)
+  }
+
+  /**
+   * Waits for reads under way, syncs the log and closes. Once begun it cannot be taken back.
+   * @throws {KVError} FAILED_PRECONDITION while this thread is attached to it; UNAVAILABLE when the disk fails: the
+   * instance is dead then
+   */
+  async close(): Promise<void> {
+    if (this.state !== 'open') return
+    if (this.attachments > 0) {
+      throw new KVError(
+        'FAILED_PRECONDITION',
+        `${this.directory} is still attached ${this.attachments} times: detach first`,
+      )
+    }
+    owners.delete(this.handle)
+    this.state = 'closing'
+    await this.idle()
+    this.state = 'closed'
+    await new Promise<void>((resolve, reject) => {
+      native.db_close(this.native, (error) => {
+        if (error === null) resolve()
+        else reject(toStorageError(error, `closing ${this.directory}`))
+      })
+    })
+  }
+}
+
+/** Reaches a DB that another instance, perhaps of another thread, holds open. Must not be used after that one closed. */
+export class AttachedDatabase extends Database {
+  readonly #owner: OwnedDatabase | null
+
+  /** @throws {KVError} SHARD_NOT_SERVING when the handle is not of an open DB of this format */
+  constructor(handle: bigint, directory: string, options: DatabaseOptions) {
+    let columns
+    const database = native.db_init(handle)
+    try {
+      // The impossible option makes the binding refuse to open what it should only have found open.
+      columns = native.db_open(database, { compaction: 'attach' }, () => undefined)
+    } catch (error) {
+      throw new KVError('SHARD_NOT_SERVING', `${directory} is not open`, { cause: error })
+    }
+    super(directory, database, columnOf(columns ?? {}, options))
+    this.#owner = owners.get(handle) ?? null
+    if (this.#owner !== null) this.#owner.attachments++
+  }
+
+  /** Lets go of the DB without closing it. @throws {KVError} FAILED_PRECONDITION while a read is under way */
+  detach(): void {
+    if (this.state !== 'open') return
+    if (this.uses > 0)
+      throw new KVError('FAILED_PRECONDITION', `${this.directory} is being read: detach when it is idle`)
+    this.state = 'closed'
+    if (this.#owner !== null) this.#owner.attachments--
+  }
+}
+
+/** Operations that take effect together. Keys and values are copied when they are added. */
+export class WriteBatch {
+  #native: NativeBatch = native.batch_init()
+  readonly #column: { readonly column?: NativeColumn }
+  #count = 0
+  #sizeBytes = 0
+
+  constructor(column: { readonly column?: NativeColumn }) {
+    this.#column = column
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.#account(key, value)
+    native.batch_put(this.#native, key, value, this.#column)
+  }
+
+  merge(key: Uint8Array, value: Uint8Array): void {
+    this.#account(key, value)
+    native.batch_merge(this.#native, key, value, this.#column)
+  }
+
+  clear(): void {
+    if (this.#sizeBytes > MAX_REUSED_BATCH_BYTES) this.#native = native.batch_init()
+    else native.batch_clear(this.#native)
+    this.#count = 0
+    this.#sizeBytes = 0
+  }
+
+  /** For Database.write only. */
+  take(): NativeBatch {
+    return this.#native
+  }
+
+  #account(key: Uint8Array, value: Uint8Array): void {
+    checkKey(key)
+    if (!(value instanceof Uint8Array) || value.byteLength > MAX_STORED_VALUE_BYTES) {
+      throw new KVError('TOO_LARGE', `stored value is not bytes, or more than ${MAX_STORED_VALUE_BYTES}`)
+    }
+    this.#count++
+    this.#sizeBytes += key.byteLength + value.byteLength
+  }
+}
+
+/** Open DBs of this thread by handle, so that an attachment of the same thread can be counted. */
+const owners = new Map<bigint, OwnedDatabase>()
+
+/** Asynchronous reads under way in this thread, by the callback that is their asynchronous resource. */
+const asyncReads = new Map<unknown, (error: unknown) => void>()
+
+let isCapturing = false
+
+/**
+ * Makes failures of asynchronous reads come back to their callers (see the head of this file). Answers false when
+ * something else captures uncaught exceptions: then there is no asynchronous reading in this thread.
+ */
+function captureAsyncFailures(): boolean {
+  if (isCapturing) return true
+  if (process.hasUncaughtExceptionCaptureCallback()) return false
+  isCapturing = true
+  process.setUncaughtExceptionCaptureCallback((error) => {
+    const fail = asyncReads.get(executionAsyncResource())
+    if (fail !== undefined) {
+      setImmediate(() => fail(error))
+      return
+    }
+    if (!process.emit('uncaughtException', error)) throw error
+  })
+  return true
+}
+
+function columnOf(
+  columns: Readonly<Record<string, NativeColumn>>,
+  options: DatabaseOptions,
+): NativeColumn | null {
+  if (options.column === null) return null
+  const column = columns[options.column]
+  if (column === undefined)
+    throw new KVError('FAILED_PRECONDITION', `database without column family ${options.column}`)
+  return column
+}
+
+function checkKeys(keys: readonly Buffer[]): void {
+  if (keys.length === 0 || keys.length > limits.maxKeysPerMultiGet) {
+    throw new KVError(
+      'INVALID_ARGUMENT',
+      `MultiGet of ${keys.length} keys: 1 to ${limits.maxKeysPerMultiGet}`,
+    )
+  }
+  for (const key of keys) checkKey(key)
+}
+
+function checkKey(key: Uint8Array): void {
+  if (!(key instanceof Uint8Array) || key.byteLength === 0 || key.byteLength > limits.maxPhysicalKeyBytes) {
+    throw new KVError('INVALID_ARGUMENT', `physical key is not 1 to ${limits.maxPhysicalKeyBytes} bytes`)
+  }
+}
+
+function checkCount(count: number, max: number, what: string): void {
+  if (!Number.isInteger(count) || count < 1 || count > max) {
+    throw new KVError('INVALID_ARGUMENT', `${what}: ${count} is not 1 to ${max}`)
+  }
+}

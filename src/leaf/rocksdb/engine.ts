@@ -1,0 +1,94 @@
+/**
+ * Hop 6: the data side of the RocksDB engine, one a data thread. It gathers what a loop turn brings and hands it over
+ * once: reads to one ShardReader an incarnation, writes to the writer thread. The caller holds a lease on every
+ * incarnation that it names, from the call until `done`; `detach` comes from the lease protocol, before the DB is closed.
+ */
+import type { Clock } from '../../base/clock.js'
+import { type Done, toKVError } from '../../base/errors.js'
+import { traceHop } from '../../base/trace.js'
+import type { Incarnation } from '../../model/cluster-map.js'
+import type { LeafEngine } from '../../model/leaf-engine.js'
+import type { ShardMutate, ShardRead } from '../../model/plan.js'
+import type { MutateResult } from '../../model/request.js'
+import type { RowOutcome } from '../../model/row.js'
+import { AttachedDatabase } from './binding.js'
+import { optionsOf } from './shard-files.js'
+import { ShardReader } from './shard-reader.js'
+import { ROCKSDB_ENGINE } from './store.js'
+import { WriteClient } from './write-client.js'
+import type { WriteChannel } from './write-wire.js'
+
+export interface RocksEngineOptions {
+  readonly clock: Clock
+  /** To the writer thread. */
+  readonly channel: WriteChannel
+}
+
+export class RocksEngine implements LeafEngine {
+  readonly name = ROCKSDB_ENGINE
+  readonly #clock: Clock
+  readonly #writes: WriteClient
+  readonly #readers = new Map<number, ShardReader>()
+  #waiting = new Set<ShardReader>()
+  #isScheduled = false
+
+  constructor({ clock, channel }: RocksEngineOptions) {
+    this.#clock = clock
+    this.#writes = new WriteClient(channel, clock)
+  }
+
+  read(read: ShardRead, done: Done<readonly RowOutcome[]>): void {
+    traceHop('leaf.engine')
+    let reader: ShardReader
+    try {
+      reader = this.#readers.get(read.incarnation.id) ?? this.#attach(read.incarnation)
+    } catch (error) {
+      done(toKVError(error, 'attaching to a shard'))
+      return
+    }
+    reader.add(read, done)
+    this.#waiting.add(reader)
+    this.#schedule()
+  }
+
+  mutate(mutate: ShardMutate, done: Done<MutateResult>): void {
+    traceHop('leaf.engine')
+    this.#writes.add(mutate, done)
+    this.#schedule()
+  }
+
+  /**
+   * Lets go of an incarnation, so that its DB can be closed.
+   * @throws {KVError} FAILED_PRECONDITION while a read of it is under way
+   */
+  detach(incarnationId: number): void {
+    this.#readers.get(incarnationId)?.database.detach()
+    this.#readers.delete(incarnationId)
+  }
+
+  #attach(incarnation: Incarnation): ShardReader {
+    const { id, handle, directory, format } = incarnation
+    const reader = new ShardReader(
+      new AttachedDatabase(handle, directory, optionsOf(format)),
+      format,
+      this.#clock,
+    )
+    this.#readers.set(id, reader)
+    return reader
+  }
+
+  /** After this turn's sockets were read: everything that they brought is in one gathering. */
+  #schedule(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    this.#isScheduled = false
+    const waiting = this.#waiting
+    this.#waiting = new Set()
+    this.#writes.flush()
+    for (const reader of waiting) reader.flush()
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * A data thread's half of writing: encodes the writes of a loop turn into one batch for the writer thread, and answers
+ * them when it acknowledges. Bounded: beyond limits.maxQueuedWriteBytes that are not acknowledged, writes are refused
+ * as OVERLOADED, with outcome NOT_APPLIED.
+ */
+import type { Clock } from '../../base/clock.js'
+import { type Done, KVError, toKVError } from '../../base/errors.js'
+import { limits } from '../../base/limits.js'
+import type { ShardMutate } from '../../model/plan.js'
+import type { MutateResult } from '../../model/request.js'
+import { type WriteChannel, WriteEncoder, forEachAck } from './write-wire.js'
+
+interface PendingWrite {
+  readonly done: Done<MutateResult>
+  readonly sizeBytes: number
+}
+
+export class WriteClient {
+  readonly #channel: WriteChannel
+  readonly #clock: Clock
+  readonly #maxQueuedBytes: number
+  readonly #encoder = new WriteEncoder()
+  readonly #pending = new Map<number, PendingWrite>()
+  #queuedBytes = 0
+  #nextOpId = 0
+
+  constructor(channel: WriteChannel, clock: Clock, maxQueuedBytes: number = limits.maxQueuedWriteBytes) {
+    this.#channel = channel
+    this.#clock = clock
+    this.#maxQueuedBytes = maxQueuedBytes
+    channel.onAck((acks) => forEachAck(acks, (opId, outcome) => this.#acknowledge(opId, outcome)))
+  }
+
+  add(mutate: ShardMutate, done: Done<MutateResult>): void {
+    const refusal = this.#refusal(mutate)
+    if (refusal !== null) {
+      done(refusal)
+      return
+    }
+    const opId = this.#nextOpId
+    const before = this.#encoder.sizeBytes
+    try {
+      this.#encoder.add(opId, mutate, Math.floor(this.#clock.nowMs() / 1_000))
+    } catch (error) {
+      const { code, message } = toKVError(error, 'encoding a write')
+      done(new KVError(code, message, { outcome: 'NOT_APPLIED', cause: error }))
+      return
+    }
+    this.#nextOpId = (opId + 1) >>> 0
+    const sizeBytes = this.#encoder.sizeBytes - before
+    this.#queuedBytes += sizeBytes
+    this.#pending.set(opId, { done, sizeBytes })
+  }
+
+  /** Sends what was added since the last time; called once a loop turn. */
+  flush(): void {
+    if (this.#encoder.sizeBytes > 0) this.#channel.send(this.#encoder.take())
+  }
+
+  #refusal({ incarnation, mutation, deadline }: ShardMutate): KVError | null {
+    if (deadline <= this.#clock.monotonicMs())
+      return refused('DEADLINE_EXCEEDED', 'deadline passed before the write began')
+    if (incarnation.format !== 'mutable')
+      return refused('READ_ONLY', 'sealed data takes no writes: load a new version')
+    if (mutation.cells.length === 0 && (mutation.deletes === 'NOTHING' || mutation.deletes.length === 0)) {
+      return refused('INVALID_ARGUMENT', 'write without a cell or a deletion')
+    }
+    if (this.#queuedBytes >= this.#maxQueuedBytes) {
+      return refused(
+        'OVERLOADED',
+        `more than ${this.#maxQueuedBytes} bytes wait to be written; try again later`,
+      )
+    }
+    return null
+  }
+
+  #acknowledge(opId: number, outcome: bigint | KVError): void {
+    const pending = this.#pending.get(opId)
+    if (pending === undefined) return
+    this.#pending.delete(opId)
+    this.#queuedBytes -= pending.sizeBytes
+    pending.done(outcome instanceof KVError ? outcome : { timestamp: outcome })
+  }
+}
+
+function refused(
+  code: 'DEADLINE_EXCEEDED' | 'READ_ONLY' | 'INVALID_ARGUMENT' | 'OVERLOADED',
+  message: string,
+): KVError {
+  return new KVError(code, message, { outcome: 'NOT_APPLIED' })
+}

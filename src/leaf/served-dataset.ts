@@ -1,0 +1,236 @@
+/**
+ * One dataset as the leaf serves it: which shards its record asks for, which of them are open, and the ClusterMap entry
+ * that follows. State and rules only; opening, publishing and closing is version-set.ts.
+ *
+ * A *unit* is what is served or not served as one: a whole version of a BATCH dataset (a multi-get never mixes what is
+ * there with what is not), a single shard of live data.
+ */
+import { dirname, join } from 'node:path'
+import type { DatasetEntry, Incarnation, ServedVersion } from '../model/cluster-map.js'
+import { incarnationsOfEntry } from '../model/cluster-map.js'
+import type { DatasetRecord, VersionRecord } from '../model/dataset.js'
+import type { ShardLocation } from '../model/leaf-engine.js'
+import type { DataDirectory } from './data-directory.js'
+
+export interface Unit {
+  /** For logs and operators: `version 1700000000000`, `live shard 3`. */
+  readonly name: string
+  /** Null: a shard of live data. */
+  readonly versionId: number | null
+  readonly shards: readonly ShardLocation[]
+}
+
+/** Why a unit is not served, or was not a while ago: a unit that fails again soon is tried again later. */
+export interface Fault {
+  readonly reason: string
+  /** In a row, with less than FAULT_MEMORY_MS between them. */
+  readonly failures: number
+  readonly atMs: number
+  /** Not to be tried until the timer fires or the record changes. */
+  isHeld: boolean
+  /** Null: no timer runs. */
+  cancelRetry: (() => void) | null
+}
+
+type Paths = Pick<DataDirectory, 'versionPath' | 'livePath'>
+
+export class ServedDataset {
+  readonly id: string
+  readonly name: string
+  /** What the newest published map says; null: nothing. */
+  entry: DatasetEntry | null = null
+  /** By directory. All of them are in `entry`, but for the moment between opening and publishing. */
+  readonly open = new Map<string, Incarnation>()
+  /** Out of the map, not yet released and closed; by directory. Such a directory cannot be opened. */
+  readonly closing = new Map<string, Incarnation>()
+  readonly faults = new Map<string, Fault>()
+  /** Versions whose files are gone. */
+  readonly collected = new Set<number>()
+  readonly #paths: Paths
+  readonly #failed: Incarnation[] = []
+  #record: DatasetRecord
+  #units: readonly Unit[]
+  #isServed = true
+  #isRemoved = false
+
+  constructor(record: DatasetRecord, paths: Paths) {
+    this.id = record.id
+    this.name = record.name
+    this.#paths = paths
+    this.#record = record
+    this.#units = unitsOf(record, paths)
+  }
+
+  get record(): DatasetRecord {
+    return this.#record
+  }
+
+  /** Its record is gone: its files go when nothing of it is open. */
+  get isRemoved(): boolean {
+    return this.#isRemoved
+  }
+
+  /** A changed record is a reason to try again what failed for good. */
+  update(record: DatasetRecord): void {
+    this.#record = record
+    this.#units = unitsOf(record, this.#paths)
+    const wanted = new Set(this.#units.map(({ name }) => name))
+    for (const [name, fault] of this.faults) {
+      if (!wanted.has(name)) this.#forgetFault(name, fault)
+      else if (fault.cancelRetry === null) fault.isHeld = false
+    }
+  }
+
+  /** The next entry is none, and nothing is opened any more. */
+  stopServing(): void {
+    this.#isServed = false
+    this.#units = []
+    for (const [name, fault] of this.faults) this.#forgetFault(name, fault)
+  }
+
+  remove(): void {
+    this.stopServing()
+    this.#isRemoved = true
+  }
+
+  /** Units to open now: not open, not known to fail, and no directory of theirs is still being closed. */
+  missingUnits(): Unit[] {
+    return this.#units.filter(({ name, shards }) => {
+      if (this.faults.get(name)?.isHeld === true) return false
+      return !this.#isOpen(shards) && shards.every(({ directory }) => !this.closing.has(directory))
+    })
+  }
+
+  isMissing({ directory }: ShardLocation): boolean {
+    return !this.open.has(directory)
+  }
+
+  /** The open incarnation's unit; null when it is not open (any more). */
+  unitOf(incarnationId: number): Unit | null {
+    for (const incarnation of this.open.values()) {
+      if (incarnation.id !== incarnationId) continue
+      const isOfIt = ({ directory }: ShardLocation) => directory === incarnation.directory
+      return this.#units.find(({ shards }) => shards.some(isOfIt)) ?? null
+    }
+    return null
+  }
+
+  /** The next entry leaves it out; what else cannot be served without it follows. */
+  dropFailed(incarnationId: number): void {
+    for (const [directory, incarnation] of this.open) {
+      if (incarnation.id !== incarnationId) continue
+      this.open.delete(directory)
+      this.#failed.push(incarnation)
+    }
+  }
+
+  /** Sets `entry` to what can be served now. Answers whether a map has to say so. */
+  renew(): boolean {
+    const before = this.entry
+    this.entry = this.#isServed ? this.#makeEntry() : null
+    return !isSameEntry(before, this.entry)
+  }
+
+  /** Moves what `entry` does not name from `open` to `closing`, and answers it. */
+  takeUnnamed(): Incarnation[] {
+    const named = new Set<number>()
+    for (const { id } of this.entry === null ? [] : incarnationsOfEntry(this.entry)) named.add(id)
+    const unnamed = [...this.#failed.splice(0), ...[...this.open.values()].filter(({ id }) => !named.has(id))]
+    for (const incarnation of unnamed) {
+      this.open.delete(incarnation.directory)
+      this.closing.set(incarnation.directory, incarnation)
+    }
+    return unnamed
+  }
+
+  /** Versions whose files should go and can go now. */
+  collectable(): VersionRecord[] {
+    return this.#record.versions.filter(({ id, state }) => {
+      if ((state !== 'DELETED' && state !== 'FAILED') || this.collected.has(id)) return false
+      const path = this.#paths.versionPath(this.id, id)
+      return ![...this.open.keys(), ...this.closing.keys()].some((shard) => dirname(shard) === path)
+    })
+  }
+
+  /** One line a unit that should be served and is not. */
+  problems(): string[] {
+    return this.#units
+      .filter(({ shards }) => !this.#isOpen(shards))
+      .map(({ name }) => `${name}: ${this.faults.get(name)?.reason ?? 'is being opened'}`)
+  }
+
+  #isOpen(shards: readonly ShardLocation[]): boolean {
+    return shards.every(({ directory }) => this.open.has(directory))
+  }
+
+  #makeEntry(): DatasetEntry {
+    const record = this.#record
+    const incarnations = (unit: Unit) => unit.shards.map(({ directory }) => this.open.get(directory) ?? null)
+    if (record.mode !== 'BATCH') {
+      return { record, versions: [], current: null, live: this.#units.flatMap(incarnations) }
+    }
+    const versions: ServedVersion[] = []
+    for (const unit of this.#units) {
+      const shards = incarnations(unit).filter((incarnation) => incarnation !== null)
+      if (shards.length === unit.shards.length && unit.versionId !== null) {
+        versions.push({ id: unit.versionId, shards })
+      }
+    }
+    return { record, versions, current: this.#chooseCurrent(versions), live: [] }
+  }
+
+  /**
+   * What the record calls CURRENT. When that is not open: the one served until now, if it still is, so that publishing
+   * what turns out not to open takes nothing away. Never one that was not served before: that would be a rollback.
+   */
+  #chooseCurrent(versions: readonly ServedVersion[]): ServedVersion | null {
+    const wanted = this.#record.versions.find(({ state }) => state === 'CURRENT')
+    if (wanted === undefined) return null
+    const byId = (id: number | undefined) => versions.find((version) => version.id === id)
+    return byId(wanted.id) ?? byId(this.entry?.current?.id) ?? null
+  }
+
+  #forgetFault(unitName: string, fault: Fault): void {
+    fault.cancelRetry?.()
+    this.faults.delete(unitName)
+  }
+}
+
+/** Newest version first, as in the record. */
+function unitsOf(record: DatasetRecord, paths: Paths): Unit[] {
+  if (record.mode === 'BATCH') {
+    const served = record.versions.filter(({ state }) => state === 'READY' || state === 'CURRENT')
+    return served.map(({ id }) => {
+      const path = paths.versionPath(record.id, id)
+      const shards = Array.from({ length: record.shardCount }, (_, shard) => shardAt(record, { path, shard }))
+      return { name: `version ${id}`, versionId: id, shards }
+    })
+  }
+  if (record.migrationState === 'ORIGIN_ONLY') return []
+  const path = paths.livePath(record.id, record.generation)
+  return Array.from({ length: record.shardCount }, (_, shard) => {
+    return { name: `live shard ${shard}`, versionId: null, shards: [shardAt(record, { path, shard })] }
+  })
+}
+
+/** Shard directories are named by their number. */
+export function shardName(shard: number): string {
+  return String(shard)
+}
+
+function shardAt(
+  record: DatasetRecord,
+  at: { readonly path: string; readonly shard: number },
+): ShardLocation {
+  const format = record.mode === 'BATCH' ? 'sealed' : 'mutable'
+  return { datasetId: record.id, shard: at.shard, format, directory: join(at.path, shardName(at.shard)) }
+}
+
+function isSameEntry(a: DatasetEntry | null, b: DatasetEntry | null): boolean {
+  if (a === null || b === null) return a === b
+  if (a.record !== b.record || a.current?.id !== b.current?.id) return false
+  const idsOf = ({ versions, live }: DatasetEntry) =>
+    [...versions.flatMap(({ shards }) => shards), ...live].map((incarnation) => incarnation?.id ?? 0)
+  const [idsA, idsB] = [idsOf(a), idsOf(b)]
+  return idsA.length === idsB.length && idsA.every((id, index) => id === idsB[index])
+}

@@ -1,0 +1,80 @@
+/**
+ * The ClusterMap: the immutable snapshot that every data-plane thread reads from memory. Control plane changes produce
+ * a new one; nothing on the request path waits for the metastore.
+ *
+ * A map names DB *incarnations*, not directories: one opening of one DB. Closing and reopening the same directory gives
+ * another incarnation with another id, so that a thread can never mistake the new one for the one that it still uses.
+ */
+import type { DatasetRecord } from './dataset.js'
+
+/** The on-disk format of a shard; names and numbers stand in FORMATS.md. Never renumber. */
+export type ShardFormat = 'sealed' | 'mutable'
+
+/** One opening of one shard's DB. Plain data, so that it can be posted to threads. */
+export interface Incarnation {
+  /** Unique within the process's life; never reused. */
+  readonly id: number
+  readonly datasetId: string
+  readonly shard: number
+  readonly format: ShardFormat
+  readonly engine: string
+  /** The engine's own way to reach the open DB from another thread (RocksDB: the native handle as a bigint). */
+  readonly handle: bigint
+  /** For logs and messages. */
+  readonly directory: string
+}
+
+/** A version that can be read now: one incarnation a shard, in shard order. */
+export interface ServedVersion {
+  readonly id: number
+  readonly shards: readonly Incarnation[]
+}
+
+export interface DatasetEntry {
+  readonly record: DatasetRecord
+  /** BATCH: every open version, newest first. */
+  readonly versions: readonly ServedVersion[]
+  /** BATCH: the one that is served; null: NO_VERSION_ONLINE. */
+  readonly current: ServedVersion | null
+  /** READ_WRITE: one incarnation a shard; null where it could not be opened (SHARD_NOT_SERVING). */
+  readonly live: readonly (Incarnation | null)[]
+}
+
+export interface ClusterMap {
+  /** Rises by one with every published map; threads acknowledge epochs. */
+  readonly epoch: number
+  readonly datasets: ReadonlyMap<string, DatasetEntry>
+}
+
+/** What is posted to threads: only what changed, so that a change costs the same with 10 datasets as with 1,000. */
+export interface ClusterMapDelta {
+  readonly epoch: number
+  /** Entries that are new or differ, by dataset name. */
+  readonly changed: readonly DatasetEntry[]
+  /** Names that are gone. */
+  readonly removed: readonly string[]
+}
+
+export const EMPTY_CLUSTER_MAP: ClusterMap = { epoch: 0, datasets: new Map() }
+
+/** The map that results; the given one stays as it is. */
+export function applyDelta(map: ClusterMap, delta: ClusterMapDelta): ClusterMap {
+  const datasets = new Map(map.datasets)
+  for (const name of delta.removed) datasets.delete(name)
+  for (const entry of delta.changed) datasets.set(entry.record.name, entry)
+  return { epoch: delta.epoch, datasets }
+}
+
+/** Every incarnation that a map names, once each. */
+export function incarnationsOf(map: ClusterMap): Map<number, Incarnation> {
+  const found = new Map<number, Incarnation>()
+  for (const entry of map.datasets.values()) {
+    for (const incarnation of incarnationsOfEntry(entry)) found.set(incarnation.id, incarnation)
+  }
+  return found
+}
+
+export function* incarnationsOfEntry(entry: DatasetEntry): Generator<Incarnation> {
+  for (const version of entry.versions) yield* version.shards
+  for (const incarnation of entry.live) if (incarnation !== null) yield incarnation
+}

@@ -1,0 +1,84 @@
+/** What the metastore knows of a dataset. Records are plain data: they travel between threads and to disk. */
+
+export type DatasetMode = 'BATCH' | 'READ_WRITE' | 'STREAMING'
+export type KeyOrder = 'HASHED' | 'ORDERED'
+export type TimestampUnit = 'MICROSECONDS' | 'MILLISECONDS' | 'OPAQUE'
+
+/** Levels that a leaf of its own can give; the others of the IDL are UNSUPPORTED or given as one of these. */
+export type Durability = 'LOG' | 'LOG_SYNCED'
+
+/** LOADING is written by a load; READY can be published; CURRENT is served; FAILED and DELETED only await removal. */
+export type VersionState = 'LOADING' | 'READY' | 'CURRENT' | 'FAILED' | 'DELETED'
+
+/** ORIGIN_ONLY: the old store answers; TARGET_ONLY: the leaf tier does. The states between come with migration. */
+export type MigrationState = 'ORIGIN_ONLY' | 'TARGET_ONLY'
+
+export interface Owner {
+  /** Team or service that answers for the dataset; required. */
+  readonly name: string
+  readonly contact: string
+}
+
+/** One upload of a BATCH dataset. */
+export interface VersionRecord {
+  /** Its upload's time, milliseconds since 1970; unique and rising within the dataset. */
+  readonly id: number
+  readonly state: VersionState
+  readonly rows: number
+  readonly bytes: number
+  /** Hex digest over the content, independent of the order in which rows were loaded. */
+  readonly checksum: string
+  readonly source: string
+  readonly loadedBy: string
+  readonly createdAtMs: number
+}
+
+export interface DatasetRecord {
+  /** Directory name and identity; never reused, unlike the name. */
+  readonly id: string
+  readonly name: string
+  readonly owner: Owner
+  readonly description: string
+  readonly mode: DatasetMode
+  readonly keyOrder: KeyOrder
+  readonly timestampUnit: TimestampUnit
+  /** Shards of the key space, 1 to 1,024; fixed at creation. */
+  readonly shardCount: number
+  /** BATCH: versions kept, 1 to 10. */
+  readonly retainedVersions: number
+  readonly maxValueBytes: number
+  /** READ_WRITE: applied to cells written without a TTL; null: none. */
+  readonly defaultTtlSeconds: number | null
+  /** READ_WRITE: promise of an acknowledgement that asks for none. */
+  readonly defaultDurability: Durability
+  readonly migrationState: MigrationState
+  /** Name of the configured origin; null unless the migration state needs one. */
+  readonly origin: string | null
+  /** READ_WRITE: directory generation of the live data; rises when it is rebuilt. */
+  readonly generation: number
+  /** BATCH: newest first. */
+  readonly versions: readonly VersionRecord[]
+  readonly createdAtMs: number
+  /** Compare-and-set token: rises with every change of this record. */
+  readonly revision: number
+}
+
+/** Who changes metadata and why; both go to the audit log. */
+export interface ChangeContext {
+  readonly actor: string
+  readonly reason: string
+  /** The revision the actor saw; null: whatever it is now. A different one answers CONFLICT. */
+  readonly ifRevision: number | null
+  /** Check everything, change nothing. */
+  readonly isDryRun: boolean
+}
+
+export interface AuditLine {
+  readonly sequence: number
+  readonly atMs: number
+  readonly actor: string
+  readonly reason: string
+  readonly action: string
+  readonly dataset: string
+  readonly detail: string
+}

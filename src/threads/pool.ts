@@ -1,0 +1,160 @@
+/**
+ * The threads of the data plane as the main thread sees them: started together, asked together, and never restarted. A
+ * thread that ends by itself takes the process with it: its leases can no longer be released, and a native call of its
+ * may still be running.
+ *
+ * All data threads accept on one socket, by its descriptor number. A thread that ends closes that number, and whatever
+ * got the same number since would be closed with the next thread's end. So no thread ends before every DB is closed,
+ * and a process that loses a thread is killed at once, without any clean-up.
+ */
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { KVError } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import type { MetricsSnapshot } from '../base/metrics.js'
+import type { Config } from '../config/schema.js'
+import type { MutateRequest, MutateResult, ReadRequest } from '../model/request.js'
+import type { RowOutcome } from '../model/row.js'
+import {
+  type DataThreadSetup,
+  type FromThread,
+  type ListenAnswer,
+  type Portable,
+  ThreadLink,
+  type WriterThreadSetup,
+  portableToError,
+  withBuffers,
+} from './bus.js'
+import type { LeaseKeeper } from './leases.js'
+
+export interface ThreadPoolOptions {
+  readonly config: Config
+  readonly build: string
+  readonly logger: Logger
+  readonly keeper: LeaseKeeper
+  onShardFailed(incarnationId: number): void
+}
+
+export class ThreadPool {
+  readonly #options: ThreadPoolOptions
+  readonly #dataLinks: ThreadLink[] = []
+  #writerLink: ThreadLink | null = null
+  #nextLink = 0
+
+  private constructor(options: ThreadPoolOptions) {
+    this.#options = options
+  }
+
+  /** Starts the writer and all data threads; resolves when each has the current map. */
+  static async start(options: ThreadPoolOptions): Promise<ThreadPool> {
+    const pool = new ThreadPool(options)
+    const { config, build } = options
+    const channels = Array.from({ length: config.threads.data }, () => new MessageChannel())
+    const writerSetup: WriterThreadSetup = {
+      name: 'writer',
+      config,
+      ports: channels.map(({ port1 }) => port1),
+    }
+    const adoptions: Promise<void>[] = []
+    pool.#writerLink = pool.#startThread('writer-thread.js', writerSetup, writerSetup.ports, adoptions)
+    for (const [index, { port2 }] of channels.entries()) {
+      const setup: DataThreadSetup = { name: `data-${index}`, config, build, writerPort: port2 }
+      pool.#dataLinks.push(pool.#startThread('data-thread.js', setup, [port2], adoptions))
+    }
+    await Promise.all(adoptions)
+    return pool
+  }
+
+  get dataThreadCount(): number {
+    return this.#dataLinks.length
+  }
+
+  /** The first thread binds the port, the others share its socket. @throws {KVError} when it is taken */
+  async listen(listener: string, host: string, port: number): Promise<ListenAnswer> {
+    const [first, ...others] = this.#dataLinks
+    if (first === undefined) throw new KVError('INTERNAL', 'no data thread is there to listen')
+    const answer = await first.ask<'listen'>({ kind: 'listen', listener, target: { host, port } })
+    const shared = { fd: answer.fd }
+    await Promise.all(others.map((link) => link.ask<'listen'>({ kind: 'listen', listener, target: shared })))
+    return answer
+  }
+
+  async snapshots(): Promise<MetricsSnapshot[]> {
+    const links = [...this.#dataLinks, ...(this.#writerLink === null ? [] : [this.#writerLink])]
+    return await Promise.all(links.map((link) => link.ask<'metrics'>({ kind: 'metrics' })))
+  }
+
+  /** Through the same admission and routing as every client's read. @throws {KVError} when the call as a whole fails */
+  async read(request: Portable<ReadRequest>, timeoutMs: number): Promise<readonly RowOutcome[]> {
+    const rows = await this.#someLink().ask<'read'>({ kind: 'read', request, timeoutMs })
+    return withBuffers(rows).map((row) =>
+      row !== null && 'isPortableError' in row ? portableToError(row) : row,
+    )
+  }
+
+  async mutate(request: Portable<MutateRequest>, timeoutMs: number): Promise<MutateResult> {
+    return await this.#someLink().ask<'mutate'>({ kind: 'mutate', request, timeoutMs })
+  }
+
+  /** Answers what is in flight and closes the clients' connections. The threads stay, and their listening sockets. */
+  async drain(timeoutMs: number): Promise<void> {
+    await Promise.all(this.#dataLinks.map((link) => link.ask<'drain'>({ kind: 'drain', timeoutMs })))
+  }
+
+  #someLink(): ThreadLink {
+    const link = this.#dataLinks[this.#nextLink++ % this.#dataLinks.length]
+    if (link === undefined) throw new KVError('INTERNAL', 'no data thread is there to ask')
+    return link
+  }
+
+  #startThread(
+    file: string,
+    setup: DataThreadSetup | WriterThreadSetup,
+    ports: readonly MessagePort[],
+    adoptions: Promise<void>[],
+  ): ThreadLink {
+    const { keeper } = this.#options
+    const worker = new Worker(new URL(file, import.meta.url), {
+      name: setup.name,
+      workerData: setup,
+      transferList: [...ports],
+    })
+    const link = new ThreadLink((message) => {
+      worker.postMessage(message)
+    })
+    worker.on('message', (message: FromThread) => {
+      this.#receive(setup.name, link, message)
+    })
+    worker.on('error', (error) => {
+      this.#die(setup.name, error)
+    })
+    worker.on('exit', (code) => {
+      this.#die(setup.name, new Error(`exit code ${code}`))
+    })
+    adoptions.push(
+      keeper.addHolder(setup.name, (delta) => {
+        link.sendMap(delta)
+      }),
+    )
+    return link
+  }
+
+  #receive(name: string, link: ThreadLink, message: FromThread): void {
+    switch (message.kind) {
+      case 'lease':
+        this.#options.keeper.receive(name, message.message)
+        break
+      case 'shardFailed':
+        this.#options.onShardFailed(message.incarnationId)
+        break
+      case 'answer':
+      case 'refusal':
+        link.settle(message)
+        break
+    }
+  }
+
+  #die(name: string, error: Error): void {
+    this.#options.logger.error({ thread: name, err: error }, 'a data-plane thread ended; so does the process')
+    this.#options.keeper.holderDied(name)
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Composition root of the writer thread: all writes of the leaf, because the binding's writes block their thread, and
+ * because one thread that decides needs no locks. Holds one use of every mutable shard from the map that names it until
+ * its queue is committed and its watermark recorded; only then may main close it.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { systemClock } from '../base/clock.js'
+import { KVError, toKVError } from '../base/errors.js'
+import { createLogger } from '../base/logger.js'
+import { ThreadMetrics } from '../base/metrics.js'
+import { GroupWriter } from '../leaf/rocksdb/writer.js'
+import type { ClusterMapDelta, DatasetEntry, Incarnation } from '../model/cluster-map.js'
+import { incarnationsOf } from '../model/cluster-map.js'
+import { type Ask, type FromThread, type ToThread, type WriterThreadSetup, errorToPortable } from './bus.js'
+import { killProcess } from './kill-process.js'
+import { LeaseHolder } from './leases.js'
+
+// Both are there in every worker that pool.ts starts; the setup is what it passes.
+const mainPort = parentPort as NonNullable<typeof parentPort>
+const setup = workerData as WriterThreadSetup
+
+const logger = createLogger(setup.config.log.level, { thread: setup.name })
+const metrics = new ThreadMetrics()
+const attached = new Map<number, Incarnation>()
+const leases = new LeaseHolder({
+  send: (message) => send({ kind: 'lease', message }),
+  onRetire: () => undefined,
+  onViolation: (error) => {
+    logger.error({ err: error }, 'a lease rule is broken: the process ends before a closed DB is touched')
+    killProcess()
+  },
+})
+const writer = new GroupWriter({
+  clock: systemClock,
+  onShardFailed: (incarnationId, error) => {
+    logger.error({ incarnationId, err: error }, 'a write failed: the shard is opened anew')
+    send({ kind: 'shardFailed', incarnationId })
+  },
+  onWatermarkFailed: (incarnationId, error) => {
+    logger.warn({ incarnationId, err: error }, 'a watermark could not be recorded')
+  },
+})
+
+for (const port of setup.ports) {
+  const receive = writer.channel((acks) => port.postMessage(acks, [acks.buffer]))
+  port.on('message', receive)
+}
+
+mainPort.on('message', (message: ToThread) => {
+  if (message.kind === 'map') adopt(message.delta)
+  else answer(message.id, message.ask)
+})
+
+function send(message: FromThread): void {
+  mainPort.postMessage(message)
+}
+
+function adopt(delta: ClusterMapDelta): void {
+  leases.adopt(delta)
+  for (const entry of delta.changed) attachShards(entry)
+  const named = incarnationsOf(leases.map)
+  for (const [id, incarnation] of attached) if (!named.has(id)) void letGo(incarnation)
+}
+
+function attachShards({ record, live }: DatasetEntry): void {
+  for (const incarnation of live) {
+    if (incarnation === null || attached.has(incarnation.id)) continue
+    try {
+      writer.attach(incarnation, record.timestampUnit)
+      leases.acquire(incarnation)
+      attached.set(incarnation.id, incarnation)
+    } catch (error) {
+      const { dataset, code, message } = toKVError(error, `attaching ${incarnation.directory}`)
+      logger.error({ dataset, code, directory: incarnation.directory, err: error }, message)
+      send({ kind: 'shardFailed', incarnationId: incarnation.id })
+    }
+  }
+}
+
+async function letGo(incarnation: Incarnation): Promise<void> {
+  attached.delete(incarnation.id)
+  await writer.detach(incarnation.id)
+  leases.release(incarnation)
+}
+
+function answer(id: number, ask: Ask): void {
+  const refuse = (error: unknown) => send({ kind: 'refusal', id, error: errorToPortable(error) })
+  const reply = (value: unknown) => send({ kind: 'answer', id, value })
+  switch (ask.kind) {
+    case 'metrics':
+      metrics.snapshot().then(reply, refuse)
+      break
+    case 'listen':
+    case 'read':
+    case 'mutate':
+    case 'drain':
+      refuse(new KVError('INTERNAL', `${ask.kind} is a question for a data thread`))
+  }
+}

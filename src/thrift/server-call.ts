@@ -1,0 +1,95 @@
+/** One request of a connection from its arrival to its answer; ServerConnection keeps them in request order. */
+import { ApplicationExceptionType, writeApplicationException } from './application-exception.js'
+import type { BinaryWriter } from './binary-writer.js'
+import { MessageType, type BoundMethod, type ThriftCall, type ThriftConnectionInfo } from './protocol.js'
+
+/** What a call tells its connection. */
+export interface CallOwner extends ThriftConnectionInfo {
+  onAnswered(call: ServerCall): void
+  onAnsweredTwice(call: ServerCall): void
+}
+
+type State = 'PENDING' | 'REPLY' | 'FAIL' | 'ABORT'
+
+/** The header of the message that the call answers. */
+export interface CallHeader {
+  readonly name: string
+  readonly seqid: number
+  readonly expectsAnswer: boolean
+}
+
+export class ServerCall implements ThriftCall<unknown, unknown> {
+  readonly connection: CallOwner
+  readonly header: CallHeader
+  /** Null: no such method; the call can only be aborted. */
+  readonly bound: BoundMethod | null
+  readonly receivedAtMs: number
+  /** The request behind this one. */
+  next: ServerCall | null = null
+  #state: State = 'PENDING'
+  #payload: unknown = null
+  #abortType = 0
+
+  constructor(connection: CallOwner, header: CallHeader, bound: BoundMethod | null, receivedAtMs: number) {
+    this.connection = connection
+    this.header = header
+    this.bound = bound
+    this.receivedAtMs = receivedAtMs
+  }
+
+  get isAnswered(): boolean {
+    return this.#state !== 'PENDING'
+  }
+
+  reply(result: unknown): void {
+    this.#answer('REPLY', result)
+  }
+
+  fail(exception: unknown): void {
+    this.#answer('FAIL', exception)
+  }
+
+  abort(type: number, message: string): void {
+    if (this.#state === 'PENDING') this.#abortType = type
+    this.#answer('ABORT', message)
+  }
+
+  /**
+   * Writes the answer as one frame.
+   * @throws whatever the result's writer throws; the frame is then still open, to be rolled back
+   */
+  encode(output: BinaryWriter, maxFrameBytes: number): void {
+    const { name, seqid } = this.header
+    output.beginFrame(maxFrameBytes)
+    if (this.#state === 'ABORT' || this.bound === null) {
+      encodeAbort(output, this.header, this.#abortType, String(this.#payload))
+    } else {
+      output.writeMessageBegin(name, MessageType.REPLY, seqid)
+      if (this.#state === 'REPLY') this.bound.method.writeResult(output, this.#payload)
+      else this.bound.method.writeException(output, this.#payload)
+    }
+    output.endFrame()
+  }
+
+  /** Writes an INTERNAL_ERROR instead of an answer that could not be written. */
+  encodeFailure(output: BinaryWriter, message: string): void {
+    output.beginFrame(Number.POSITIVE_INFINITY)
+    encodeAbort(output, this.header, ApplicationExceptionType.INTERNAL_ERROR, message)
+    output.endFrame()
+  }
+
+  #answer(state: State, payload: unknown): void {
+    if (this.#state !== 'PENDING') {
+      this.connection.onAnsweredTwice(this)
+      return
+    }
+    this.#state = state
+    this.#payload = payload
+    this.connection.onAnswered(this)
+  }
+}
+
+function encodeAbort(output: BinaryWriter, header: CallHeader, type: number, message: string): void {
+  output.writeMessageBegin(header.name, MessageType.EXCEPTION, header.seqid)
+  writeApplicationException(output, { type, message })
+}

@@ -1,0 +1,263 @@
+/**
+ * Serves one Thrift service on sockets that someone else accepts: hop 1 of every request on a data thread.
+ *
+ * What is shared by all connections of a thread is here: the one reader, the pool of output buffers, and the list of
+ * connections with answers to send. Answers given during one callback (a data event, or an engine that answers a whole
+ * batch) leave in one write a connection, when that callback is over. server-connection.ts has the rest.
+ */
+import type { Socket } from 'node:net'
+import { systemClock, type Clock } from '../base/clock.js'
+import { remainingMs, type Deadline } from '../base/deadline.js'
+import { limits } from '../base/limits.js'
+import type { Logger } from '../base/logger.js'
+import { BinaryReader } from './binary-reader.js'
+import { BinaryWriter } from './binary-writer.js'
+import type { BoundMethod, MalformedReason, ThriftService } from './protocol.js'
+import { ServerConnection, type ConnectionHost, type ThriftServerLimits } from './server-connection.js'
+
+export type { ThriftServerLimits } from './server-connection.js'
+
+/** Why a connection was closed without a fault of its bytes. */
+export type RefusalReason = 'connections' | 'draining' | 'memory'
+
+/** Counting is somebody else's; these run on the request path and must be cheap. */
+export interface ThriftServerEvents {
+  onConnection(): void
+  onDisconnect(): void
+  /** A connection closed at once or cut off, by a limit. */
+  onRefused(reason: RefusalReason): void
+  /** `method` is empty for one that the service does not have. */
+  onRequest(method: string): void
+  onMalformed(reason: MalformedReason): void
+  /** A fault in Godwit itself. */
+  onFault(): void
+}
+
+export interface ThriftServerOptions {
+  /** The listener's name, for logs. */
+  readonly name: string
+  readonly service: ThriftService
+  readonly logger: Logger
+  readonly clock?: Clock
+  readonly events?: Partial<ThriftServerEvents>
+  readonly limits?: Partial<ThriftServerLimits>
+}
+
+const DEFAULT_LIMITS: ThriftServerLimits = {
+  maxFrameBytes: limits.maxFrameBytes,
+  maxPipelinedRequests: limits.maxPipelinedRequests,
+  maxUnsentBytesPerConnection: limits.maxUnsentBytesPerConnection,
+  maxBufferedBytesPerThread: limits.maxBufferedBytesPerThread,
+  maxConnections: limits.maxConnectionsPerThread,
+  idleConnectionMs: limits.idleConnectionMs,
+  lingerMs: 1_000,
+}
+
+const NO_EVENTS: ThriftServerEvents = {
+  onConnection: () => undefined,
+  onDisconnect: () => undefined,
+  onRefused: () => undefined,
+  onRequest: () => undefined,
+  onMalformed: () => undefined,
+  onFault: () => undefined,
+}
+
+/** Output buffers kept for the next turn, and the largest that is worth keeping. */
+const POOLED_WRITERS = 64
+const POOLED_CAPACITY = 512 * 1024
+/** Hostile peers could fill the log otherwise. */
+const WARNING_INTERVAL_MS = 1_000
+
+export class ThriftServer {
+  readonly #options: ThriftServerOptions
+  readonly #limits: ThriftServerLimits
+  readonly #events: ThriftServerEvents
+  readonly #clock: Clock
+  readonly #host: ConnectionHost
+  readonly #connections = new Set<ServerConnection>()
+  readonly #dirty: ServerConnection[] = []
+  readonly #writers: BinaryWriter[] = []
+  readonly #sweep: NodeJS.Timeout
+  #turnDepth = 0
+  #isFlushScheduled = false
+  #heldBytes = 0
+  #nextConnectionId = 1
+  #isDraining = false
+  #onEmpty: (() => void) | null = null
+  #lastWarningMs = Number.NEGATIVE_INFINITY
+  #suppressedWarnings = 0
+
+  constructor(options: ThriftServerOptions) {
+    this.#options = options
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
+    this.#events = { ...NO_EVENTS, ...options.events }
+    this.#clock = options.clock ?? systemClock
+    this.#host = this.#makeHost()
+    const sweepMs = Math.min(30_000, Math.max(100, this.#limits.idleConnectionMs / 10))
+    this.#sweep = setInterval(() => this.closeIdle(), sweepMs).unref()
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  /** Memory held for incomplete requests and unread answers. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Serves the socket from now on; never throws. The socket belongs to the server. */
+  accept(socket: Socket): void {
+    const reason = this.#isDraining
+      ? 'draining'
+      : this.#connections.size >= this.#limits.maxConnections
+        ? 'connections'
+        : null
+    if (reason !== null) {
+      this.#events.onRefused(reason)
+      socket.on('error', () => undefined)
+      socket.destroy()
+      return
+    }
+    if (socket.destroyed) return
+    this.#connections.add(new ServerConnection(this.#host, socket, this.#nextConnectionId++))
+    this.#events.onConnection()
+  }
+
+  /**
+   * Takes no new connections and reads no further requests; resolves when every request that was read is answered and
+   * every connection is closed, or cut at the deadline.
+   */
+  async drain(deadline: Deadline): Promise<void> {
+    this.#isDraining = true
+    clearInterval(this.#sweep)
+    for (const connection of this.#connections) connection.finish()
+    const leftMs = remainingMs(deadline, this.#clock.monotonicMs())
+    const cut = leftMs === Number.POSITIVE_INFINITY ? null : setTimeout(() => this.#destroyAll(), leftMs)
+    await this.#whenEmpty()
+    if (cut !== null) clearTimeout(cut)
+  }
+
+  /** Cuts every connection. */
+  async close(): Promise<void> {
+    this.#isDraining = true
+    clearInterval(this.#sweep)
+    this.#destroyAll()
+    await this.#whenEmpty()
+  }
+
+  /** Closes connections that were silent for too long; the server's own timer calls it too. */
+  closeIdle(): void {
+    const silentSince = this.#clock.monotonicMs() - this.#limits.idleConnectionMs
+    for (const connection of this.#connections) if (connection.isIdleSince(silentSince)) connection.destroy()
+  }
+
+  #destroyAll(): void {
+    for (const connection of this.#connections) connection.destroy()
+  }
+
+  #whenEmpty(): Promise<void> {
+    if (this.#connections.size === 0) return Promise.resolve()
+    return new Promise((resolve) => {
+      const previous = this.#onEmpty
+      this.#onEmpty = () => {
+        previous?.()
+        resolve()
+      }
+    })
+  }
+
+  #makeHost(): ConnectionHost {
+    const { methods } = this.#options.service
+    return {
+      limits: this.#limits,
+      reader: new BinaryReader(),
+      monotonicMs: () => this.#clock.monotonicMs(),
+      findMethod: (name): BoundMethod | null => methods.get(name) ?? null,
+      takeWriter: () => this.#writers.pop() ?? new BinaryWriter(),
+      giveWriter: (writer) => {
+        if (this.#writers.length < POOLED_WRITERS && writer.capacity <= POOLED_CAPACITY)
+          this.#writers.push(writer)
+      },
+      beginTurn: () => this.#turnDepth++,
+      endTurn: () => this.#endTurn(),
+      markDirty: (connection) => this.#markDirty(connection),
+      adjustHeldBytes: (delta) => {
+        this.#heldBytes += delta
+        return delta <= 0 || this.#heldBytes <= this.#limits.maxBufferedBytesPerThread
+      },
+      onRequest: (method) => this.#events.onRequest(method),
+      onMalformed: (connection, reason, message) => this.#onMalformed(connection, reason, message),
+      onOverload: (connection) => {
+        this.#events.onRefused('memory')
+        this.#warn(
+          { connection: connection.id, heldBytes: this.#heldBytes },
+          'connection cut: too many bytes held',
+        )
+      },
+      onFault: (connection, what, error) => this.#onFault(connection, what, error),
+      onClosed: (connection) => this.#onClosed(connection),
+    }
+  }
+
+  #endTurn(): void {
+    if (--this.#turnDepth === 0) this.#flush()
+  }
+
+  #markDirty(connection: ServerConnection): void {
+    if (connection.isDirty) return
+    connection.isDirty = true
+    this.#dirty.push(connection)
+    if (this.#turnDepth > 0 || this.#isFlushScheduled) return
+    this.#isFlushScheduled = true
+    queueMicrotask(() => {
+      this.#isFlushScheduled = false
+      this.#flush()
+    })
+  }
+
+  /** Flushing one connection may let it read on and get dirty again, which is why the list may grow meanwhile. */
+  #flush(): void {
+    const dirty = this.#dirty
+    if (dirty.length === 0) return
+    this.#turnDepth++
+    for (let connection = dirty.pop(); connection !== undefined; connection = dirty.pop()) {
+      connection.isDirty = false
+      connection.flush()
+    }
+    this.#turnDepth--
+  }
+
+  #onMalformed(connection: ServerConnection, reason: MalformedReason, message: string): void {
+    this.#events.onMalformed(reason)
+    const { id, remoteAddress } = connection
+    this.#warn({ connection: id, remoteAddress, reason }, `connection closed, malformed bytes: ${message}`)
+  }
+
+  #onFault(connection: ServerConnection, what: string, error: unknown): void {
+    this.#events.onFault()
+    const { name, logger } = this.#options
+    logger.error(
+      { listener: name, connection: connection.id, err: error },
+      `fault, connection closed: ${what}`,
+    )
+  }
+
+  #onClosed(connection: ServerConnection): void {
+    if (!this.#connections.delete(connection)) return
+    this.#events.onDisconnect()
+    if (this.#connections.size === 0) this.#onEmpty?.()
+  }
+
+  #warn(fields: object, message: string): void {
+    const now = this.#clock.monotonicMs()
+    if (now - this.#lastWarningMs < WARNING_INTERVAL_MS) {
+      this.#suppressedWarnings++
+      return
+    }
+    const { name, logger } = this.#options
+    logger.warn({ listener: name, suppressed: this.#suppressedWarnings, ...fields }, message)
+    this.#lastWarningMs = now
+    this.#suppressedWarnings = 0
+  }
+}

@@ -1,0 +1,226 @@
+/** Starting, stopping and refusing to start, seen from outside the process. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { Gateway } from '../support/gateway.js'
+
+const SECOND_START_MS = 2_000
+const dataset = 'kept'
+
+describe('a gateway that runs', () => {
+  let gateway: Gateway
+
+  before(async () => {
+    gateway = await Gateway.start()
+    await gateway.createDataset(dataset)
+  })
+
+  after(() => gateway.dispose())
+
+  test('is alive and ready, and says so with 200', async () => {
+    assert.equal((await gateway.admin('GET', '/healthz')).status, 200)
+    assert.deepEqual((await gateway.admin('GET', '/readyz')).body, { status: 'ready', reasons: [] })
+  })
+
+  test('counts requests by dataset, operation and code over all its threads', async () => {
+    const client = await gateway.connect()
+    await client.put({ dataset, key: 'counted', value: 'v' })
+    for (let read = 0; read < 3; read++) await client.get({ dataset, key: 'counted' })
+    await assert.rejects(client.get({ dataset, key: Buffer.alloc(65_536) }))
+    client.close()
+    const { text, headers } = await gateway.admin('GET', '/metrics')
+    assert.match(headers.get('content-type') ?? '', /^text\/plain/)
+    const count = (operation: string, code: string): number => {
+      const lines = text.split('\n').filter((line) => line.startsWith('godwit_requests_total{'))
+      const wanted = [`operation="${operation}"`, `dataset="${dataset}"`, `code="${code}"`]
+      const line = lines.find((one) => wanted.every((label) => one.includes(label)))
+      return Number(line?.split(' ').at(-1) ?? 0)
+    }
+    assert.equal(count('read', ''), 3)
+    assert.equal(count('read', 'TOO_LARGE'), 1)
+    assert.equal(count('mutate', ''), 1)
+  })
+
+  test('answers one row over the admin API as the KVStore API wrote it', async () => {
+    const client = await gateway.connect()
+    await client.put({ dataset, key: 'both', cells: [{ localKey: 'name', value: 'Godwit' }] })
+    client.close()
+    const { status, body } = await gateway.admin('GET', `/v1/datasets/${dataset}/rows/both?column=name`)
+    assert.equal(status, 200)
+    // Our own admin API's answer; what it holds is asserted below.
+    const { key, row } = body as { key: unknown; row: { cells: { column: unknown; value: unknown }[] } }
+    assert.deepEqual(key, { utf8: 'both' })
+    assert.deepEqual(
+      row.cells.map(({ column, value }) => [column, value]),
+      [[{ utf8: 'name' }, { utf8: 'Godwit' }]],
+    )
+  })
+
+  test('refuses a second gateway on its data directory, and goes on itself', async () => {
+    const second = new Gateway({ dataDirectory: gateway.dataDirectory })
+    const { code, output } = await second.launch()
+    assert.notEqual(code, 0)
+    assert.match(output, /in use|locked|another (process|gateway)/i)
+    await second.dispose()
+    assert.equal((await gateway.admin('GET', '/readyz')).status, 200)
+  })
+
+  test('keeps everything over a restart and is ready again within two seconds', async () => {
+    const writer = await gateway.connect()
+    await writer.put({ dataset, key: 'before', value: 'the restart' })
+    writer.close()
+    await gateway.stop()
+    const started = performance.now()
+    await gateway.start()
+    const tookMs = performance.now() - started
+    const reader = await gateway.connect()
+    assert.equal((await reader.get({ dataset, key: 'before' })).value?.toString(), 'the restart')
+    reader.close()
+    assert.ok(tookMs < SECOND_START_MS, `it took ${tookMs.toFixed(0)} ms`)
+  })
+
+  test('drains on SIGTERM: what is in flight is answered, and it ends with 0', async () => {
+    const client = await gateway.connect()
+    await client.put({ dataset, key: 'k', value: 'v' })
+    const inFlight = Array.from({ length: 200 }, (_, index) => {
+      return client.put({ dataset, key: `drained ${index}`, value: 'v' })
+    })
+    // The first answer shows that the gateway has begun on them; the rest are somewhere between socket and disk.
+    await Promise.race(inFlight)
+    const ended = gateway.stop()
+    const results = await Promise.allSettled(inFlight)
+    const { code, output } = await ended
+    assert.equal(code, 0, output)
+    await gateway.start()
+    const reader = await gateway.connect()
+    for (const [index, { status }] of results.entries()) {
+      const { value } = await reader.get({ dataset, key: `drained ${index}` })
+      if (status === 'fulfilled')
+        assert.equal(value?.toString(), 'v', `an acknowledged write is missing: ${index}`)
+    }
+    reader.close()
+    assert.ok(
+      results.filter(({ status }) => status === 'fulfilled').length >= 150,
+      'most were cut off, not drained',
+    )
+  })
+})
+
+describe('a start that must fail', () => {
+  const folders: string[] = []
+
+  function folder(): string {
+    const made = mkdtempSync(join(tmpdir(), 'godwit-lifecycle-'))
+    folders.push(made)
+    return made
+  }
+
+  afterEach(() => {
+    for (const made of folders.splice(0)) rmSync(made, { recursive: true, force: true })
+  })
+
+  /** Ends by itself, not with 0, saying what is wrong. */
+  async function expectRefusal(gateway: Gateway, said: RegExp): Promise<string> {
+    const { code, signal, output } = await gateway.launch()
+    await gateway.dispose()
+    assert.equal(signal, null, output)
+    assert.notEqual(code, 0, output)
+    assert.match(output, said)
+    return output
+  }
+
+  test('unknown settings stop it, and every one of them is named', async () => {
+    const output = await expectRefusal(
+      new Gateway({ config: 'colour: green\nlog: { levle: info }\n' }),
+      /colour/,
+    )
+    assert.match(output, /levle/)
+  })
+
+  test('a listener beyond this machine needs --insecure', async () => {
+    const gateway = new Gateway({ ports: 'listeners:\n  kvstore: { host: 0.0.0.0, port: 0 }\n' })
+    await expectRefusal(gateway, /insecure/)
+  })
+
+  test('a directory that holds something else is left as it is', async () => {
+    const dataDirectory = folder()
+    writeFileSync(join(dataDirectory, 'thesis.txt'), 'the only copy')
+    await expectRefusal(new Gateway({ dataDirectory }), /thesis\.txt|not.*godwit|foreign/i)
+    assert.deepEqual(readdirSync(dataDirectory), ['thesis.txt'])
+    assert.equal(readFileSync(join(dataDirectory, 'thesis.txt'), 'utf8'), 'the only copy')
+  })
+
+  test('a data directory that is a file is refused by name', async () => {
+    const dataDirectory = join(folder(), 'data')
+    writeFileSync(dataDirectory, '')
+    await expectRefusal(new Gateway({ dataDirectory }), /data/)
+  })
+
+  test('a directory that cannot be written is refused by name', async () => {
+    const dataDirectory = join('/proc', 'godwit-data')
+    await expectRefusal(new Gateway({ dataDirectory }), /godwit-data/)
+  })
+})
+
+describe('a shard that is damaged or of a newer format', () => {
+  let gateway: Gateway
+
+  before(async () => {
+    gateway = await Gateway.start()
+    await gateway.createDataset('whole')
+    await gateway.createDataset('hurt')
+    const client = await gateway.connect()
+    for (const name of ['whole', 'hurt']) await client.put({ dataset: name, key: 'k', value: name })
+    client.close()
+    await gateway.stop()
+  })
+
+  after(() => gateway.dispose())
+
+  /** The directories of one dataset's shards: they hold FORMAT.json. */
+  function shardsOf(name: string): string[] {
+    const found = readdirSync(gateway.dataDirectory, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.name === 'FORMAT.json' && entry.parentPath.includes(name))
+      .map((entry) => entry.parentPath)
+    assert.ok(found.length > 0, `no shard of ${name} was found`)
+    return found
+  }
+
+  async function expectOnlyHurt(): Promise<void> {
+    await gateway.start()
+    const client = await gateway.connect()
+    assert.equal((await client.get({ dataset: 'whole', key: 'k' })).value?.toString(), 'whole')
+    await assert.rejects(client.get({ dataset: 'hurt', key: 'k' }), /hurt/)
+    client.close()
+    const { body } = await gateway.admin('GET', '/v1/status')
+    assert.match(JSON.stringify(body), /hurt/)
+    await gateway.stop()
+  }
+
+  test('one of a newer format keeps its own dataset away and no other', async () => {
+    for (const directory of shardsOf('hurt')) {
+      const file = join(directory, 'FORMAT.json')
+      const text = readFileSync(file, 'utf8')
+      writeFileSync(file, text.replaceAll(/("(?:number|format|version)": ?)\d+/g, '$1999'))
+      assert.notEqual(readFileSync(file, 'utf8'), text)
+      await expectOnlyHurt()
+      writeFileSync(file, text)
+    }
+  })
+
+  test('one that is damaged keeps its own dataset away and no other', async () => {
+    for (const directory of shardsOf('hurt')) {
+      const file = readdirSync(directory, { recursive: true, withFileTypes: true }).find(
+        ({ name }) => name === 'CURRENT',
+      )
+      assert.ok(file)
+      const path = join(file.parentPath, file.name)
+      const text = readFileSync(path, 'utf8')
+      writeFileSync(path, 'garbage')
+      await expectOnlyHurt()
+      writeFileSync(path, text)
+    }
+  })
+})

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import {
+  abandonLoads,
+  addVersion,
+  currentVersion,
+  dropVersions,
+  moveVersion,
+  publishVersion,
+  rollbackVersion,
+} from '../../../src/kvsm/versions.js'
+import type { VersionState } from '../../../src/model/dataset.js'
+import { kvError, recordWith, statesOf, version } from './fixtures.js'
+
+type States = Record<number, VersionState>
+
+interface PublishCase {
+  readonly name: string
+  readonly before: States
+  readonly retained: number
+  readonly publish: number
+  readonly after: States
+}
+
+const publishCases: readonly PublishCase[] = [
+  {
+    name: 'the first version becomes current',
+    before: { 10: 'READY' },
+    retained: 3,
+    publish: 10,
+    after: { 10: 'CURRENT' },
+  },
+  {
+    name: 'the former current version stays ready',
+    before: { 20: 'READY', 10: 'CURRENT' },
+    retained: 3,
+    publish: 20,
+    after: { 20: 'CURRENT', 10: 'READY' },
+  },
+  {
+    name: 'the oldest ready version beyond the retention is deleted',
+    before: { 40: 'READY', 30: 'CURRENT', 20: 'READY', 10: 'READY' },
+    retained: 3,
+    publish: 40,
+    after: { 40: 'CURRENT', 30: 'READY', 20: 'READY', 10: 'DELETED' },
+  },
+  {
+    name: 'one retained version deletes the former current one',
+    before: { 20: 'READY', 10: 'CURRENT' },
+    retained: 1,
+    publish: 20,
+    after: { 20: 'CURRENT', 10: 'DELETED' },
+  },
+  {
+    name: 'versions hidden by a rollback are kept while they fit',
+    before: { 30: 'READY', 20: 'READY', 10: 'CURRENT' },
+    retained: 3,
+    publish: 20,
+    after: { 30: 'READY', 20: 'CURRENT', 10: 'READY' },
+  },
+  {
+    name: 'the published version is kept though it is the oldest',
+    before: { 40: 'READY', 30: 'CURRENT', 20: 'READY', 10: 'READY' },
+    retained: 2,
+    publish: 10,
+    after: { 40: 'READY', 30: 'DELETED', 20: 'DELETED', 10: 'CURRENT' },
+  },
+  {
+    name: 'loading, failed and deleted versions do not count',
+    before: { 50: 'LOADING', 40: 'READY', 30: 'FAILED', 20: 'CURRENT', 10: 'DELETED' },
+    retained: 2,
+    publish: 40,
+    after: { 50: 'LOADING', 40: 'CURRENT', 30: 'FAILED', 20: 'READY', 10: 'DELETED' },
+  },
+]
+
+for (const { name, before, retained, publish, after } of publishCases) {
+  test(`publish: ${name}`, () => {
+    assert.deepEqual(statesOf(publishVersion(recordWith(before, retained), publish)), after)
+  })
+}
+
+test('publish refuses a version that is not ready, by its state', () => {
+  const record = recordWith({ 40: 'LOADING', 30: 'CURRENT', 20: 'FAILED', 10: 'DELETED' })
+  for (const id of [40, 30, 20, 10]) {
+    assert.throws(
+      () => publishVersion(record, id),
+      kvError('FAILED_PRECONDITION', /cities/, new RegExp(String(id))),
+    )
+  }
+  assert.throws(() => publishVersion(record, 11), kvError('VERSION_NOT_FOUND', /11/, /40 \(LOADING\)/))
+})
+
+test('publish says in its detail what it replaced and what it deleted', () => {
+  const { detail } = publishVersion(recordWith({ 30: 'READY', 20: 'CURRENT', 10: 'READY' }, 2), 30)
+  assert.equal(detail, 'version 30 instead of 20; deleted 10')
+})
+
+test('rollback returns to the newest ready version older than the current one and deletes nothing', () => {
+  const record = recordWith({ 50: 'READY', 40: 'CURRENT', 30: 'FAILED', 20: 'READY', 10: 'READY' }, 1)
+  const after = { 50: 'READY', 40: 'READY', 30: 'FAILED', 20: 'CURRENT', 10: 'READY' }
+  assert.deepEqual(statesOf(rollbackVersion(record)), after)
+})
+
+test('rollback is refused when nothing older is ready or nothing is current', () => {
+  const oldest = recordWith({ 30: 'READY', 20: 'CURRENT', 10: 'DELETED' })
+  assert.throws(() => rollbackVersion(oldest), kvError('FAILED_PRECONDITION', /older than 20/))
+  assert.throws(
+    () => rollbackVersion(recordWith({ 10: 'READY' })),
+    kvError('FAILED_PRECONDITION', /no current/),
+  )
+})
+
+test('a version moves only from the states that are named', () => {
+  const record = recordWith({ 20: 'LOADING', 10: 'CURRENT' })
+  const move = { from: ['LOADING'], to: 'READY', figures: { rows: 5 } } as const
+  const moved = moveVersion(record, 20, move)
+  assert.deepEqual([moved.versions[0]?.state, moved.versions[0]?.rows], ['READY', 5])
+  assert.throws(
+    () => moveVersion(record, 10, move),
+    kvError('FAILED_PRECONDITION', /is CURRENT; this needs LOADING/),
+  )
+})
+
+test('a new version stands in front, and of many failed ones only the newest ten stay', () => {
+  const failed = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [i + 1, 'FAILED' as const]))
+  const states = statesOf(addVersion(recordWith(failed), version(100, 'LOADING')))
+  assert.equal(states[100], 'LOADING')
+  assert.deepEqual(
+    [1, 2, 3, 4, 12].map((id) => states[id]),
+    ['DELETED', 'DELETED', 'DELETED', 'FAILED', 'FAILED'],
+  )
+})
+
+test('a dataset lists at most a hundred versions', () => {
+  const many = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [i + 1, 'READY' as const]))
+  assert.throws(() => addVersion(recordWith(many), version(200, 'LOADING')), kvError('QUOTA_EXCEEDED', /100/))
+})
+
+test('abandoned loads become failed and nothing else changes', () => {
+  const record = recordWith({ 30: 'LOADING', 20: 'CURRENT', 10: 'LOADING' })
+  assert.deepEqual(statesOf(abandonLoads(record)), { 30: 'FAILED', 20: 'CURRENT', 10: 'FAILED' })
+})
+
+test('only deleted versions are dropped, and unknown ids change nothing', () => {
+  const record = recordWith({ 30: 'CURRENT', 20: 'DELETED', 10: 'DELETED' })
+  assert.deepEqual(statesOf(dropVersions(record, [10, 999])!), { 30: 'CURRENT', 20: 'DELETED' })
+  assert.equal(dropVersions(record, [999]), null)
+  assert.throws(() => dropVersions(record, [20, 30]), kvError('FAILED_PRECONDITION', /30.*is CURRENT/))
+})
+
+test('after any publish exactly one version is current and at most the retained ones are kept', () => {
+  const state = fc.constantFrom<VersionState[]>('LOADING', 'READY', 'FAILED', 'DELETED')
+  const record = fc
+    .record({
+      states: fc.array(state, { minLength: 1, maxLength: 15 }),
+      retained: fc.integer({ min: 1, max: 10 }),
+    })
+    .filter(({ states }) => states.includes('READY'))
+  fc.assert(
+    fc.property(record, fc.nat(), fc.nat(), ({ states, retained }, currentPick, publishPick) => {
+      const named: States = Object.fromEntries(states.map((one, i) => [i + 1, one]))
+      const ready = states.flatMap((one, i) => (one === 'READY' ? [i + 1] : []))
+      const published = ready[publishPick % ready.length]!
+      const current = ready[currentPick % ready.length]!
+      if (current !== published) named[current] = 'CURRENT'
+      const before = recordWith(named, retained)
+      const after = publishVersion(before, published).versions
+      assert.equal(currentVersion({ ...before, versions: after })?.id, published)
+      const kept = after.filter((one) => one.state === 'READY' || one.state === 'CURRENT')
+      const keptBefore = before.versions.filter((one) => one.state === 'READY' || one.state === 'CURRENT')
+      assert.equal(kept.length, Math.min(retained, keptBefore.length))
+      assert.equal(after.filter((one) => one.state === 'CURRENT').length, 1)
+    }),
+  )
+})

@@ -13,13 +13,13 @@ import { narrowFile } from './workspace.js'
 
 const WORKER = 'bulk-worker.js'
 /** Enough that starting a load process does not count; few enough for the whole bench to take a minute. */
-const MAX_ROWS = 400_000
+const MAX_ROWS = 200_000
 
 export const bulkLoad: Bench = {
   name: 'bulk-load',
   question: 'what does loading cost, held against raw RocksDB batches and JSON.parse?',
   async run(context) {
-    const rows = Math.min(context.rows, MAX_ROWS)
+    const rows = Math.min(Math.ceil(context.rows / 2), MAX_ROWS)
     const file = narrowFile(context, rows)
     const gateway = await startGateway({
       folder: join(context.folder, 'bulk-load'),

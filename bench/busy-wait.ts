@@ -1,6 +1,6 @@
 /** A handler slowed on purpose, for bench/self-check.ts; only servers of the bench have it. */
 
-export const BUSY_WAIT_VARIABLE = 'GODWIT_BENCH_BUSY_WAIT_US'
+export const BUSY_WAIT_VARIABLE = 'BENCH_BUSY_WAIT_US'
 
 const waitUs = Number(process.env[BUSY_WAIT_VARIABLE] ?? 0)
 

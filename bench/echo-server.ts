@@ -2,7 +2,7 @@
  * The limit of what a server on this event loop can do: the same socket handling and framing as src/thrift/server.ts,
  * one write per data event, and an answer that was made beforehand instead of a request that is understood.
  *
- * GODWIT_BENCH_BUSY_WAIT_US spends so much CPU time on each request: bench/self-check.ts shows that it shows.
+ * BENCH_BUSY_WAIT_US spends so much CPU time on each request: bench/self-check.ts shows that it shows.
  */
 import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'

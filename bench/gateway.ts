@@ -35,7 +35,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   writeFileSync(config, configText(options))
   const main = join(import.meta.dirname, '..', 'src', 'main.js')
   // Anything that Node is to do for a look inside, such as --cpu-prof.
-  const nodeOptions = process.env['GODWIT_BENCH_NODE_OPTIONS']?.split(' ') ?? []
+  const nodeOptions = process.env['BENCH_NODE_OPTIONS']?.split(' ') ?? []
   const child = start(
     process.execPath,
     [...nodeOptions, main, 'serve', '--config', config, '--ready-file', readyFile],

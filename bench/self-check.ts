@@ -3,7 +3,7 @@ import { BUSY_WAIT_VARIABLE } from './busy-wait.js'
 import type { Bench, Report } from './harness.js'
 import { alternate, seriesNamed } from './harness.js'
 import { encodeCalls, types } from './stock-thrift.js'
-import { served } from './load-generator.js'
+import { PIPELINED, served } from './load-generator.js'
 import { startServer } from './processes.js'
 import { summarise } from './statistics.js'
 import { frameFile } from './frames.js'
@@ -12,7 +12,7 @@ import { rowKey } from './dataset.js'
 const WAIT_US = 20
 const SLOWED = `echo, slowed by ${WAIT_US} us`
 /** The busy-wait itself is exact; the rest is noise of the machine and the clock's 10 ms steps. */
-const TOLERANCE = 0.4
+const TOLERANCE = 0.25
 
 /** A reply without a result, framed: the shortest answer that the generator takes. */
 const EMPTY_REPLY = Buffer.from('000000108001000200000003' + '676574' + '00000001' + '00', 'hex')
@@ -31,7 +31,8 @@ export const selfCheck: Bench = {
       set,
       env: { [BUSY_WAIT_VARIABLE]: String(WAIT_US) },
     })
-    const options = { context, core: 1, ignoresSeqid: true } as const
+    // Pipelined, where the sockets' share of the cost is small and cannot hide the wait's.
+    const options = { context, core: 1, ignoresSeqid: true, ...PIPELINED } as const
     const series = await alternate(context, [
       served('echo', fast, frames, options),
       served(SLOWED, slow, frames, options),

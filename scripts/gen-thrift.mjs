@@ -549,37 +549,39 @@ function enumCases(node, values) {
   ])
 }
 
-function main() {
-  const { values: options } = parseArgs({
-    options: {
-      check: { type: 'boolean', default: false },
-      idl: { type: 'string', default: join(root, 'idl') },
-      out: { type: 'string', default: join(root, 'src', 'thrift', 'generated') },
-      protocol: { type: 'string', default: '../protocol.js' },
-    },
-  })
-  const program = new Program(options.idl)
-  const thriftFiles = readdirSync(options.idl).filter((file) => file.endsWith('.thrift'))
+const DEFAULTS = {
+  check: false,
+  idl: join(root, 'idl'),
+  out: join(root, 'src', 'thrift', 'generated'),
+  protocol: '../protocol.js',
+}
+
+/** Writes what changed, or with `check` throws when anything would have to be written. Throws on a faulty IDL. */
+export function generate(given = {}) {
+  const { check, idl, out, protocol } = { ...DEFAULTS, ...given }
+  const program = new Program(idl)
+  const thriftFiles = readdirSync(idl).filter((file) => file.endsWith('.thrift'))
   for (const file of thriftFiles.sort()) program.load(basename(file, '.thrift'))
-  mkdirSync(options.out, { recursive: true })
-  const stale = new Set(readdirSync(options.out).filter((file) => file.endsWith('.ts')))
+  mkdirSync(out, { recursive: true })
+  const stale = new Set(readdirSync(out).filter((file) => file.endsWith('.ts')))
   const wrong = []
   for (const file of program.files.values()) {
-    const text = new Emitter(file).emit(options.protocol)
-    const target = join(options.out, `${file.name}.ts`)
+    const text = new Emitter(file).emit(protocol)
+    const target = join(out, `${file.name}.ts`)
     const isThere = stale.delete(`${file.name}.ts`)
     if (isThere && readFileSync(target, 'utf8') === text) continue
-    if (options.check) wrong.push(relative(process.cwd(), target))
+    if (check) wrong.push(relative(process.cwd(), target))
     else writeFileSync(target, text)
   }
-  for (const file of stale)
-    wrong.push(`${relative(process.cwd(), join(options.out, file))} (its IDL is gone)`)
+  for (const file of stale) wrong.push(`${relative(process.cwd(), join(out, file))} (its IDL is gone)`)
   if (wrong.length > 0) fail(`not what the IDL gives: ${wrong.join(', ')}; run node scripts/gen-thrift.mjs`)
 }
 
-try {
-  main()
-} catch (error) {
-  process.stderr.write(`gen-thrift: ${error.message}\n`)
-  process.exitCode = 1
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    generate(parseArgs({ options: { check: { type: 'boolean' } } }).values)
+  } catch (error) {
+    process.stderr.write(`gen-thrift: ${error.message}\n`)
+    process.exitCode = 1
+  }
 }

@@ -30,9 +30,9 @@ export interface AdminServerOptions {
 }
 
 export interface AdminServer {
-  /** Answers where it listens. @throws when the port is taken */
+  /** Answers where it listens. @throws {KVError} UNAVAILABLE when the port is taken */
   listen(): Promise<AdminAddress>
-  /** Refuses new requests, lets those in flight end. */
+  /** Refuses new requests, lets those in flight end, cuts what takes longer than the drain time-out. */
   close(): Promise<void>
   /** Answers a request as if it had come through a socket. */
   inject(request: InjectedRequest): Promise<InjectedAnswer>
@@ -88,11 +88,24 @@ export function createAdminServer(dependencies: AdminDependencies, options: Admi
 function serverOf(app: FastifyInstance, at: AdminAddress): AdminServer {
   return {
     async listen() {
-      await app.listen({ host: at.host, port: at.port })
+      try {
+        await app.listen({ host: at.host, port: at.port })
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error)
+        throw new KVError(
+          'UNAVAILABLE',
+          `the admin API cannot listen on ${at.host}:${at.port}: ${reason}; choose another port, or a --port-offset`,
+          { cause: error },
+        )
+      }
       const bound = app.server.address()
       return isAddressInfo(bound) ? { host: at.host, port: bound.port } : at
     },
-    close: () => app.close(),
+    async close() {
+      const cut = setTimeout(() => app.server.closeAllConnections(), limits.drainTimeoutMs)
+      await app.close()
+      clearTimeout(cut)
+    },
     async inject({ method, url, headers = {}, payload }) {
       const answer = await app.inject({ method, url, headers, ...(payload !== undefined && { payload }) })
       return { status: answer.statusCode, headers: answer.headers, text: answer.body }

@@ -75,7 +75,7 @@ function report(error: unknown, io: CliIo): ExitCode {
     return error.exitCode
   }
   if (error instanceof KVError) {
-    io.stderr.write(`godwit: ${error.message} (${error.code})\n`)
+    io.stderr.write(`godwit: ${error.message}\n`)
     return EXIT.FAILED
   }
   io.stderr.write(

@@ -30,10 +30,15 @@ const ROW_END = 0x02
 const TOKEN_SIZE = 8
 
 /** `01 token rowKey`. @throws {KVError} INVALID_ARGUMENT when the row key is longer than limits.maxRowKeyBytes */
-export function sealedHeadKey(keyOrder: KeyOrder, token: RowToken, rowKey: Buffer): Buffer {
+export function sealedHeadKey(
+  keyOrder: KeyOrder,
+  token: RowToken,
+  rowKey: Buffer,
+  allocate = allocateUnsafe,
+): Buffer {
   checkRowKey(rowKey)
   const tokenSize = keyOrder === 'HASHED' ? TOKEN_SIZE : 0
-  const key = Buffer.allocUnsafe(1 + tokenSize + rowKey.byteLength)
+  const key = allocate(1 + tokenSize + rowKey.byteLength)
   key[0] = SEALED_HEAD
   if (tokenSize !== 0) writeToken(key, 1, token)
   key.set(rowKey, 1 + tokenSize)
@@ -124,6 +129,10 @@ export function mutableRowEnd(metaKey: Buffer): Buffer {
 /** The local key inside a cell's key; null for the meta key. A view. */
 export function localKeyOfMutable(metaKeySize: number, key: Buffer): Buffer | null {
   return key[metaKeySize - 1] === ROW_CELL ? key.subarray(metaKeySize) : null
+}
+
+function allocateUnsafe(size: number): Buffer {
+  return Buffer.allocUnsafe(size)
 }
 
 function checkRowKey(rowKey: Buffer): void {

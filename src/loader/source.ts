@@ -193,9 +193,10 @@ export class NdjsonSource {
   #failForBadLines(): never {
     const [first] = this.#badLines
     const example = first === undefined ? '' : `, the first at ${this.#path}:${first.line}: ${first.reason}`
+    const count = this.#badLineCount === 1 ? '1 bad line' : `${this.#badLineCount} bad lines`
     throw new KVError(
       'INVALID_ARGUMENT',
-      `${this.#badLineCount} bad lines, ${this.#options.maxBadLines} allowed${example}; correct them or allow more`,
+      `${count}, ${this.#options.maxBadLines} allowed${example}; correct the file or allow more`,
     )
   }
 }

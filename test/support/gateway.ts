@@ -12,10 +12,11 @@ import { fileURLToPath } from 'node:url'
 import { setTimeout as pause } from 'node:timers/promises'
 import { StockClient } from './stock-client.js'
 
-/** The gateway of the same output folder as this test. */
-const MAIN = join(fileURLToPath(import.meta.url), '..', '..', '..', 'src', 'main.js')
-const START_TIMEOUT_MS = 60_000
+/** The `godwit` command of the same output folder as this test. */
+export const MAIN = join(fileURLToPath(import.meta.url), '..', '..', '..', 'src', 'main.js')
+const START_TIMEOUT_MS = 120_000
 const STOP_TIMEOUT_MS = 30_000
+const OUTPUT_TIMEOUT_MS = 10_000
 const POLL_MS = 10
 
 export interface AdminAnswer {
@@ -47,6 +48,8 @@ export interface GatewayOptions {
   readonly ports?: string
   /** Flags for node itself. */
   readonly nodeFlags?: readonly string[]
+  /** Further flags of `serve`. */
+  readonly flags?: readonly string[]
 }
 
 const FREE_PORTS = 'listeners:\n  kvstore: { port: 0 }\n  admin: { port: 0 }\n'
@@ -56,6 +59,7 @@ export class Gateway {
   readonly dataDirectory: string
   readonly #config: string
   readonly #nodeFlags: readonly string[]
+  readonly #flags: readonly string[]
   readonly #events = new EventEmitter()
   #process: ChildProcess | null = null
   #exit: Promise<Exit> | null = null
@@ -66,6 +70,7 @@ export class Gateway {
     this.dataDirectory = options.dataDirectory ?? join(this.folder, 'data')
     this.#config = (options.ports ?? FREE_PORTS) + (options.config ?? '')
     this.#nodeFlags = options.nodeFlags ?? []
+    this.#flags = options.flags ?? []
   }
 
   static async start(options: GatewayOptions = {}): Promise<Gateway> {
@@ -83,9 +88,9 @@ export class Gateway {
     return this.#output
   }
 
-  /** Waits until it prints something more. */
+  /** Waits until it prints something more; fails when it does not. */
   async nextOutput(): Promise<void> {
-    await once(this.#events, 'output')
+    await once(this.#events, 'output', { signal: AbortSignal.timeout(OUTPUT_TIMEOUT_MS) })
   }
 
   port(listener: 'kvstore' | 'admin'): number {
@@ -117,7 +122,15 @@ export class Gateway {
     writeFileSync(configFile, this.#config)
     rmSync(readyFile, { force: true })
     this.#output = ''
-    const flags = ['--config', configFile, '--data', this.dataDirectory, '--ready-file', readyFile]
+    const flags = [
+      '--config',
+      configFile,
+      '--data',
+      this.dataDirectory,
+      '--ready-file',
+      readyFile,
+      ...this.#flags,
+    ]
     // Settings of whoever runs the tests are not the tests' settings.
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('GODWIT_')),

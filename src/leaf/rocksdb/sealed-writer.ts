@@ -3,8 +3,8 @@
  * renames and opens what it left.
  *
  * Invariants: a directory without SEALED.json is not a shard, and SEALED.json is written last, after every row was read
- * back from disk, counted and checked against the checksum of what was put in. The checksum is the sum, modulo 2^64, of
- * one 64-bit number per stored entry, so that it does not depend on the order of loading. Rows that come in the order of
+ * back from disk, counted and checked against its own CRC. The content's checksum is the sum, modulo 2^64, of one 64-bit
+ * number per stored entry, so that it does not depend on the order of loading. Rows that come in the order of
  * their physical keys load three times as fast.
  */
 import { readdir } from 'node:fs/promises'
@@ -16,7 +16,8 @@ import type { KeyOrder } from '../../model/dataset.js'
 import type { RowToken } from '../../model/plan.js'
 import type { Cell } from '../../model/row.js'
 import { isSealedHeadKey, sealedChunkKey, sealedHeadKey } from '../row-codec.js'
-import { checkCrc, encodeSealedRow } from '../sealed-row.js'
+import { Scratch } from '../scratch.js'
+import { checkCrc, encodeSealedRow, storedCrc } from '../sealed-row.js'
 import { OwnedDatabase, type WriteBatch } from './binding.js'
 import { makeNewDirectory, syncDirectory, syncFile } from './files.js'
 import { SEALED_OPTIONS } from './options.js'
@@ -47,11 +48,13 @@ export class SealedShardWriter {
   readonly #directory: string
   readonly #options: SealedShardOptions
   readonly #batch: WriteBatch
+  // The batch copies what is put into it.
+  readonly #headScratch = new Scratch()
+  readonly #keyScratch = new Scratch()
   #database: OwnedDatabase
   #rowsInBatch = 0
   #rows = 0
   #bytes = 0
-  readonly #checksum = new ContentSum()
 
   private constructor(directory: string, options: SealedShardOptions, database: OwnedDatabase) {
     this.#directory = directory
@@ -81,13 +84,11 @@ export class SealedShardWriter {
    */
   add(rowKey: Buffer, cells: readonly Cell[], token = this.#tokenOf(rowKey)): void {
     const { keyOrder, nowSeconds } = this.#options
-    const { head, headCrc, chunks } = encodeSealedRow(cells, nowSeconds)
-    const headKey = sealedHeadKey(keyOrder, token, rowKey)
-    this.#put(headKey, head, headCrc)
+    const { head, chunks } = encodeSealedRow(cells, nowSeconds, this.#headScratch)
+    this.#put(sealedHeadKey(keyOrder, token, rowKey, this.#keyScratch.view), head)
     for (let index = 0; index < chunks.length; index++) {
       const chunk = chunks[index]
-      if (chunk !== undefined)
-        this.#put(sealedChunkKey(keyOrder, token, rowKey, index), chunk, storedCrc(chunk))
+      if (chunk !== undefined) this.#put(sealedChunkKey(keyOrder, token, rowKey, index), chunk)
     }
     this.#rows++
     this.#rowsInBatch++
@@ -98,9 +99,8 @@ export class SealedShardWriter {
     return this.#options.keyOrder === 'HASHED' ? murmur3Token(rowKey) : NO_TOKEN
   }
 
-  #put(key: Buffer, value: Buffer, valueCrc: number): void {
+  #put(key: Buffer, value: Buffer): void {
     this.#batch.put(key, value)
-    this.#checksum.add(key, valueCrc)
     this.#bytes += key.byteLength + value.byteLength
   }
 
@@ -118,13 +118,13 @@ export class SealedShardWriter {
     // A close and an open are the only flush there is; after them every row lies in a checksummed file.
     await this.#database.close()
     this.#database = await OwnedDatabase.open(databaseDirectory(this.#directory), SEALED_OPTIONS)
-    this.#verify()
+    const checksum = this.#verify()
     await settle(this.#database)
     const { sequence } = this.#database
     await this.#database.close()
     await syncFiles(databaseDirectory(this.#directory))
     await writeFormat(this.#directory, 'sealed')
-    const figures = { rows: this.#rows, bytes: this.#bytes, checksum: this.#checksum.hex() }
+    const figures = { rows: this.#rows, bytes: this.#bytes, checksum }
     await writeSeal(this.#directory, { ...figures, sequence })
     return figures
   }
@@ -134,9 +134,11 @@ export class SealedShardWriter {
     await this.#database.close()
   }
 
-  #verify(): void {
-    const found = new ContentSum()
+  /** Answers the checksum of the content. */
+  #verify(): string {
+    const sum = new ContentSum()
     let heads = 0
+    let bytes = 0
     for (const rows of this.#database.scan()) {
       for (let i = 0; i + 1 < rows.length; i += 2) {
         const key = rows[i]
@@ -145,7 +147,8 @@ export class SealedShardWriter {
         const isHead = isSealedHeadKey(key)
         if (isHead) heads++
         checkCrc(value, isHead ? 'head' : 'chunk')
-        found.add(key, storedCrc(value))
+        sum.add(key, storedCrc(value))
+        bytes += key.byteLength + value.byteLength
       }
     }
     if (heads < this.#rows) {
@@ -154,12 +157,13 @@ export class SealedShardWriter {
         `${this.#rows - heads} of ${this.#rows} rows have a key that came before: row keys must be unique`,
       )
     }
-    if (heads !== this.#rows || found.hex() !== this.#checksum.hex()) {
+    if (heads !== this.#rows || bytes !== this.#bytes) {
       throw new KVError(
         'CORRUPT',
-        `${this.#directory} reads back ${heads} rows, or others, than ${this.#rows} written`,
+        `${this.#directory} reads back ${heads} rows of ${bytes} bytes, written were ${this.#rows} of ${this.#bytes}`,
       )
     }
+    return sum.hex()
   }
 }
 
@@ -179,10 +183,6 @@ class ContentSum {
   hex(): string {
     return this.#high.toString(16).padStart(8, '0') + this.#low.toString(16).padStart(8, '0')
   }
-}
-
-function storedCrc(value: Buffer): number {
-  return value.readUInt32BE(value.byteLength - 4)
 }
 
 /** Waits until nothing is compacted any more, so that serving does not begin with work left over from loading. */

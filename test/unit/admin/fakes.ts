@@ -179,7 +179,7 @@ export function startFakeAdmin(options: Partial<AdminServerOptions> = {}) {
     loads: {
       start(request, change) {
         started.push({ request, change })
-        return Promise.resolve({ ...someLoad, request, state: 'QUEUED' })
+        return Promise.resolve({ ...someLoad, request, state: 'QUEUED', endedAtMs: null })
       },
       list: () => [someLoad],
       get: (id) => (id === someLoad.id ? someLoad : null),

@@ -173,3 +173,15 @@ test('every error code has the status of its kind', () => {
     else assert.ok((status >= 400 && status < 500) || ['UNSUPPORTED', 'OVERLOADED'].includes(code), code)
   }
 })
+
+test('a port that is taken is UNAVAILABLE by its number', async () => {
+  const { server: first } = startFakeAdmin()
+  const { port } = await first.listen()
+  const { server: second } = startFakeAdmin({ listen: { host: '127.0.0.1', port } })
+  await assert.rejects(second.listen(), (error: unknown) => {
+    assert.ok(error instanceof KVError && error.code === 'UNAVAILABLE')
+    assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${port}: .*in use.*--port-offset`))
+    return true
+  })
+  await first.close()
+})

@@ -58,7 +58,7 @@ test('the load process builds every shard and reports its figures', async () => 
 test('bad input is reported as what it is', async () => {
   const { code, message } = failureOf(await run(jobOf('{"id":1,"a":1}\nx\n', 'bad')).ended)
   assert.equal(code, 'INVALID_ARGUMENT')
-  assert.match(message, /1 bad lines, 0 allowed, the first at .*input\.ndjson:2: not JSON/)
+  assert.match(message, /1 bad line, 0 allowed, the first at .*input\.ndjson:2: not JSON/)
 })
 
 test('a load process that crashes says with which signal', async () => {

@@ -69,6 +69,14 @@ test('only the named columns are taken, and null is an absent column', async () 
   ])
 })
 
+test('lines with as many fields under other names keep theirs', async () => {
+  assert.deepEqual(await rowsOf('{"id":1,"a":"1"}\n{"id":2,"b":"2"}\n{"b":"3","id":3}\n'), [
+    ['1', { a: '1' }],
+    ['2', { b: '2' }],
+    ['3', { b: '3' }],
+  ])
+})
+
 test('the key field can be a column too when it is named', async () => {
   assert.deepEqual(await rowsOf('{"id":7}\n', { columns: ['id'] }), [['7', { id: '7' }]])
 })
@@ -191,7 +199,7 @@ test('a prototype in a line is a column like any other', async () => {
   assert.deepEqual(await rowsOf('{"id":1,"__proto__":{"a":1}}\n'), [['1', { ['__proto__']: '{"a":1}' }]])
 })
 
-test('a line over the limit is skipped without being gathered, the next one is read', async () => {
+test('a line over the limit is skipped, the next one is read', async () => {
   const long = Buffer.alloc(limits.maxLoadLineBytes + 1, 0x61)
   const content = Buffer.concat([Buffer.from('{"id":1,"a":1}\n'), long, Buffer.from('\n{"id":2,"a":1}\n')])
   const source = sourceOf(content, { maxBadLines: 1 })

@@ -1,5 +1,4 @@
 /** Compiles test/fixtures/thrift/everything.thrift with the generator and loads the result, as a build would. */
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,27 +34,30 @@ export interface EverythingModule {
   bindAll(handler: object): ThriftService
 }
 
-const GENERATOR = join(root, 'scripts', 'gen-thrift.mjs')
 /** The compiled folder of the sources under test. */
 const SOURCES = new URL('../../../src/thrift/', import.meta.url)
 
-export interface GeneratorRun {
-  readonly status: number | null
-  readonly stderr: string
+export interface GeneratorOptions {
+  readonly check?: boolean
+  readonly idl?: string
+  readonly out?: string
+  /** Where the generated code finds protocol.js. */
+  readonly protocol?: string
 }
 
-export function runGenerator(args: readonly string[]): GeneratorRun {
-  const { status, stderr } = spawnSync(process.execPath, [GENERATOR, ...args], { encoding: 'utf8' })
-  return { status, stderr }
+/** @throws {Error} what the generator has to say */
+export async function generate(options: GeneratorOptions): Promise<void> {
+  const script = pathToFileURL(join(root, 'scripts', 'gen-thrift.mjs')).href
+  // Scripts are plain JavaScript without types.
+  const generator = (await import(script)) as { generate(options: GeneratorOptions): void }
+  generator.generate(options)
 }
 
 export async function loadEverything(): Promise<EverythingModule> {
   const folder = mkdtempSync(join(tmpdir(), 'godwit-thrift-'))
   try {
     const protocol = new URL('protocol.js', SOURCES).href
-    const idl = join(root, 'test', 'fixtures', 'thrift')
-    const { status, stderr } = runGenerator(['--idl', idl, '--out', folder, '--protocol', protocol])
-    if (status !== 0) throw new Error(stderr)
+    await generate({ idl: join(root, 'test', 'fixtures', 'thrift'), out: folder, protocol })
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
     for (const file of readdirSync(folder).filter((name) => name.endsWith('.ts'))) {
       const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023 }

@@ -11,7 +11,7 @@ import * as kvstore from '../../../src/thrift/generated/kvstore.js'
 import { ThriftProtocolError, type ThriftReader } from '../../../src/thrift/protocol.js'
 import { anyEverything, loadEverything, type EverythingModule } from './everything.js'
 
-const RUNS = Number(process.env['GODWIT_FUZZ_RUNS'] ?? 1_000)
+const RUNS = Number(process.env['GODWIT_FUZZ_RUNS'] ?? 300)
 
 let everything: EverythingModule
 

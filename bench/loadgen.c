@@ -121,7 +121,8 @@ static void loadFrames(void) {
   fclose(file);
   size_t capacity = 0;
   for (long at = 0; at < size;) {
-    if (size - at < 4 || readU32(bytes + at) > (uint64_t)(size - at - 4)) fail(2, "%s ends inside a frame", options.frameFile);
+    if (size - at < 4 || readU32(bytes + at) > (uint64_t)(size - at - 4))
+      fail(2, "%s ends inside a frame", options.frameFile);
     if (frameCount == capacity) {
       capacity = capacity ? capacity * 2 : 1024;
       frames = realloc(frames, capacity * sizeof *frames);
@@ -367,7 +368,7 @@ static struct window run(void) {
       struct connection *connection = events[i].data.ptr;
       if (connection == NULL) {
         uint64_t expirations;
-        if (read(timer, &expirations, sizeof expirations) < 0) continue;
+        if (read(timer, &expirations, sizeof expirations) < 0 && errno != EAGAIN) fail(1, "the timer failed");
         continue;
       }
       uint32_t done = (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) ? receive(connection, now) : 0;
@@ -404,7 +405,8 @@ static void readOptions(int count, char **values) {
       default: exit(2);
     }
   }
-  if (options.frameFile == NULL || options.port <= 0 || options.port > 65535) fail(2, "--frames FILE and --port N are needed");
+  if (options.frameFile == NULL || options.port <= 0 || options.port > 65535)
+    fail(2, "--frames FILE and --port N are needed");
   if (options.connections < 1 || options.depth < 1 || options.measureMs < 1) fail(2, "counts must be at least 1");
 }
 

@@ -17,7 +17,7 @@ function versionOf(name: string): string {
 
 function firstLine(command: string, args: readonly string[]): string {
   const { stdout, status } = spawnSync(command, args, { cwd: root, encoding: 'utf8' })
-  return status === 0 ? (stdout.split('\n')[0] ?? '') : `no ${command}`
+  return status === 0 ? (stdout.split('\n')[0] ?? '') : 'unknown'
 }
 
 export function machineFacts(context: BenchContext): string {

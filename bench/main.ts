@@ -74,7 +74,7 @@ function readCount(text: string | undefined, otherwise: number): number {
 /** A temporary folder that is gone when the process is, whatever ends it. */
 function makeFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'godwit-bench-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }))
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   return folder
 }

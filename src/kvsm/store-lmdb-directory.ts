@@ -4,8 +4,8 @@
  *
  * LMDB has no checksums and trusts what it maps: a damaged page ends the process, at once or at a later change. After
  * a clean close a mark holds the data file's size and CRC, so any damage since then is found before LMDB sees the file.
- * After a kill there is no mark; then another process reads everything first and tries a write. What that one cannot
- * see is damage in the list of free pages that its own small write does not touch.
+ * After a kill there is no mark; then another process reads everything first and rewrites it in a transaction that it
+ * takes back. What that one can miss is damage in a page's own head that LMDB acts on only at a later transaction.
  *
  * Taking the mark away is also how one process hands the store to the next: whoever removed it knows that nobody has
  * the store open.
@@ -23,7 +23,8 @@ const DATA_FILE = 'data.mdb'
 /** Is there while the store is closed, unless its process was killed: size and CRC-32 of the data file. */
 const MARK_FILE = 'closed.json'
 
-const CHECK_TIMEOUT_MS = 60_000
+/** A damaged file can also make LMDB walk in circles. */
+const EXAMINATION_TIMEOUT_MS = 30_000
 
 /** LMDB, as lmdb-js builds it, begins both meta pages with this number after a page header of 24 bytes. */
 const LMDB_MAGIC = 0xbeefc0de
@@ -133,18 +134,16 @@ function fileSummary(path: string): string {
 /** Has another process read the whole store, so that a damaged page crashes that one. */
 async function examineInChild(directory: string): Promise<void> {
   const script = fileURLToPath(new URL('./store-lmdb-check.js', import.meta.url))
+  const options = { timeout: EXAMINATION_TIMEOUT_MS, killSignal: 'SIGKILL' } as const
   const fault = await new Promise<StoreFault | null>((resolve, reject) => {
-    execFile(
-      process.execPath,
-      [script, directory],
-      { timeout: CHECK_TIMEOUT_MS },
-      (error, stdout, stderr) => {
-        // What examineLmdbStore answered.
-        if (error === null) resolve(JSON.parse(stdout) as StoreFault | null)
-        else if (error.killed !== true && typeof error.signal === 'string') resolve(crashFault(error.signal))
-        else reject(new Error(`its examination failed: ${stderr.slice(0, 500) || error.message}`))
-      },
-    )
+    execFile(process.execPath, [script, directory], options, (error, stdout, stderr) => {
+      // What examineLmdbStore answered.
+      if (error === null) resolve(JSON.parse(stdout) as StoreFault | null)
+      else if (error.killed === true)
+        reject(new Error('reading it did not end, so it is damaged or the disk hangs'))
+      else if (typeof error.signal === 'string') resolve(crashFault(error.signal))
+      else reject(new Error(`its examination failed: ${stderr.slice(0, 500) || error.message}`))
+    })
   })
   if (fault !== null) throw new KVError(fault.code, fault.message)
 }

@@ -19,7 +19,7 @@
  * Everything is renamed within one file system: data/ may be a mount point, its subdirectories may not.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { assert } from '../base/assert.js'
 import type { Clock } from '../base/clock.js'
@@ -33,7 +33,7 @@ import {
   createLayout,
   readDescription,
 } from './data-description.js'
-import { DIRECTORY_MODE, exists, list, makeDirectory, move, onDisk, writeFileDurably } from './disk.js'
+import { exists, list, makeDirectories, makeDirectory, move, onDisk, writeFileDurably } from './disk.js'
 import { syncDirectory } from './rocksdb/files.js'
 
 const DATASET_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/
@@ -83,7 +83,7 @@ export class DataDirectory {
     const root = resolve(path)
     // Before the lock, because that writes: nothing is written to a directory that is not ours.
     await checkIsOurs(root)
-    await onDisk('making', root, () => mkdir(root, { recursive: true, mode: DIRECTORY_MODE }))
+    await makeDirectories(root)
     await makeDirectory(join(root, 'lock'))
     const lock = await options.lock(join(root, 'lock'))
     try {

@@ -35,6 +35,16 @@ export async function makeDirectory(path: string): Promise<void> {
   })
 }
 
+/**
+ * Makes it and what is missing above it. Not Node's recursive mkdir, which never ends where a directory that exists
+ * takes no entries (below /proc: the parent is there, making the child says ENOENT, and so on).
+ */
+export async function makeDirectories(path: string): Promise<void> {
+  const missing: string[] = []
+  for (let at = path; at !== dirname(at) && !(await exists(at)); at = dirname(at)) missing.push(at)
+  for (const directory of missing.reverse()) await makeDirectory(directory)
+}
+
 export async function exists(path: string): Promise<boolean> {
   return onDisk('looking at', path, async () => {
     try {

@@ -10,6 +10,7 @@
  * with unread bytes makes the kernel send RST, which may overtake the last answers.
  */
 import type { Socket } from 'node:net'
+import { traceHop } from '../base/trace.js'
 import { ApplicationExceptionType } from './application-exception.js'
 import type { BinaryReader } from './binary-reader.js'
 import type { BinaryWriter } from './binary-writer.js'
@@ -221,6 +222,7 @@ export class ServerConnection implements CallOwner {
       call.abort(ApplicationExceptionType.UNKNOWN_METHOD, `there is no method ${preview(call.header.name)}`)
       return
     }
+    traceHop('thrift.server')
     try {
       call.bound.handle(args, call)
     } catch (error) {

@@ -203,6 +203,36 @@ test('a data directory is held by one process, until it ends', async (t) => {
   await (await acquireDirectoryLock(directory)).release()
 })
 
+// The limit on file sizes stands for a full disk: a write fails with an I/O error, which cannot be had in this process.
+test('a write that the disk refuses is UNKNOWN, the shard takes no more, and reopened it serves what was acknowledged', () => {
+  const code = `
+    const { RocksHarness, bytes, cell } = await import(${JSON.stringify(new URL('../support/leaf-engines.js', import.meta.url).href)})
+    const shard = await RocksHarness.create('HASHED')
+    await shard.createMutable()
+    const write = (key) => shard.mutate(bytes(key), { cells: [cell('', Buffer.alloc(10_000, 1))] }, { durability: 'LOG_SYNCED' })
+    let count = 0
+    let outcome
+    while (!('code' in (outcome = await write('k' + count)))) count++
+    const next = await write('next')
+    const failed = shard.failedShards.map((id) => id - shard.incarnation.id)
+    await shard.reopen().catch(() => shard.open('mutable'))
+    const rows = await shard.read(Array.from({ length: count }, (_, i) => bytes('k' + i)))
+    const found = rows.filter((row) => row !== null && !('code' in row)).length
+    await shard.dispose()
+    console.log(JSON.stringify([outcome.code, outcome.outcome, next.code, next.outcome, failed, found - count, count > 5]))`
+  const child = spawnSync('bash', [
+    '-c',
+    'ulimit -f 300; exec "$0" --input-type=module -e "$1"',
+    process.execPath,
+    code,
+  ])
+  assert.equal(
+    child.stdout.toString(),
+    '["UNAVAILABLE","UNKNOWN","UNAVAILABLE","NOT_APPLIED",[0],0,true]\n',
+    child.stderr.toString(),
+  )
+})
+
 async function temporary(t: TestContext): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'godwit-damage-'))
   t.after(() => rm(root, { recursive: true, force: true }))

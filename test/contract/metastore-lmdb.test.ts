@@ -25,7 +25,7 @@ import { silentLogger } from '../../src/base/logger.js'
 import { openMetastore } from '../../src/kvsm/metastore.js'
 import { encodeDataset } from '../../src/kvsm/records.js'
 import { markClosed } from '../../src/kvsm/store-lmdb-directory.js'
-import { HEADER_KEY, emptyHeader, encodeHeader } from '../../src/kvsm/store-lmdb-format.js'
+import { HEADER_KEY, OWNER_KEY, emptyHeader, encodeHeader } from '../../src/kvsm/store-lmdb-format.js'
 import { openLmdbStore } from '../../src/kvsm/store-lmdb.js'
 import type { AuditLine } from '../../src/model/dataset.js'
 import type { Metastore } from '../../src/model/metastore.js'
@@ -293,6 +293,8 @@ test('a thousand datasets of ten versions open in under 3 s and change in under 
   await store.close()
   const closedMs = await openingTime(directory)
   rmSync(join(directory, 'closed.json'))
+  // The owner that a kill leaves behind is dead; here it would be this process.
+  await meddle(directory, OWNER_KEY, null)
   const killedMs = await openingTime(directory)
   const metastore = await openAt(directory)
   assert.equal(metastore.list().length, 1000)

@@ -27,7 +27,7 @@ interface StoreKind {
 const storeKinds: readonly StoreKind[] = [
   {
     name: 'memory',
-    modelRuns: 150,
+    modelRuns: 100,
     make() {
       const store = new MemoryStore()
       return Promise.resolve({ open: () => Promise.resolve(store), remove: () => Promise.resolve() })

@@ -4,7 +4,7 @@
  * as OVERLOADED, with outcome NOT_APPLIED.
  */
 import type { Clock } from '../../base/clock.js'
-import { type Done, KVError, toKVError } from '../../base/errors.js'
+import { type Done, type ErrorCode, KVError, toKVError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { ShardMutate } from '../../model/plan.js'
 import type { MutateResult } from '../../model/request.js'
@@ -65,6 +65,9 @@ export class WriteClient {
     if (mutation.cells.length === 0 && (mutation.deletes === 'NOTHING' || mutation.deletes.length === 0)) {
       return refused('INVALID_ARGUMENT', 'write without a cell or a deletion')
     }
+    if (mutation.cells.some(({ value }) => value.byteLength > limits.maxValueBytes)) {
+      return refused('TOO_LARGE', `a value has more than ${limits.maxValueBytes} bytes`)
+    }
     if (this.#queuedBytes >= this.#maxQueuedBytes) {
       return refused(
         'OVERLOADED',
@@ -84,7 +87,7 @@ export class WriteClient {
 }
 
 function refused(
-  code: 'DEADLINE_EXCEEDED' | 'READ_ONLY' | 'INVALID_ARGUMENT' | 'OVERLOADED',
+  code: ErrorCode,
   message: string,
 ): KVError {
   return new KVError(code, message, { outcome: 'NOT_APPLIED' })

@@ -175,6 +175,13 @@ suite('opening a data directory', () => {
     })
   }
 
+  // Node's recursive mkdir never returns there: the start hung with a core at full load instead of failing.
+  test('a place where nothing can be made is refused, not tried for ever', async () => {
+    const error = await refusal('/proc/godwit-data')
+    assert.equal(error.code, 'UNAVAILABLE')
+    assert.match(error.message, /\/proc\/godwit-data/)
+  })
+
   test('names the path and the reason when the file system fails', async () => {
     put(join(temporary, 'parent'))
     const error = await refusal()

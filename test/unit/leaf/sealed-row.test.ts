@@ -16,12 +16,17 @@ function cells(): fc.Arbitrary<Cell[]> {
     fc.integer({ min: 0, max: 40 }),
     fc.constantFrom(CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 70_000),
   )
-  const cell = fc.record({
-    localKey: fc.uint8Array({ maxLength: 4 }).map((array) => Buffer.from(array)),
-    value: fc.tuple(size, fc.integer({ min: 0, max: 255 })).map(([bytes, fill]) => Buffer.alloc(bytes, fill)),
-    timestamp: fc.option(fc.bigInt({ min: -(2n ** 63n) + 1n, max: 2n ** 63n - 1n })),
-    ttlSeconds: fc.option(fc.integer({ min: 1, max: 1_000 })),
-  })
+  const cell = fc.record(
+    {
+      localKey: fc.uint8Array({ maxLength: 4 }).map((array) => Buffer.from(array)),
+      value: fc
+        .tuple(size, fc.integer({ min: 0, max: 255 }))
+        .map(([bytes, fill]) => Buffer.alloc(bytes, fill)),
+      timestamp: fc.option(fc.bigInt({ min: -(2n ** 63n) + 1n, max: 2n ** 63n - 1n })),
+      ttlSeconds: fc.option(fc.integer({ min: 1, max: 1_000 })),
+    },
+    { noNullPrototype: true },
+  )
   const byKey = (a: Cell, b: Cell) => Buffer.compare(a.localKey, b.localKey)
   const selector = (one: Cell) => one.localKey.toString('hex')
   return fc.uniqueArray(cell, { minLength: 1, maxLength: 12, selector }).map((list) => list.sort(byKey))

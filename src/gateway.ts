@@ -128,6 +128,14 @@ async function startParts(
   })
   await versionSet.start(metastore.list())
   metastore.subscribe(versionSet.onChange)
+  metastore.guardPublish((dataset, versionId) => {
+    if (versionSet.isServed(dataset, versionId)) return
+    throw new KVError(
+      'FAILED_PRECONDITION',
+      `version ${versionId} of dataset ${dataset} cannot be opened, so it is not published: see status for the reason`,
+      { dataset },
+    )
+  })
   const loads = new LoadJobs({
     metastore,
     files: directory,

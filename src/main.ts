@@ -5,7 +5,6 @@
 import { execFile } from 'node:child_process'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -21,7 +20,6 @@ import { killProcess } from './threads/kill-process.js'
 
 const PACKAGE = fileURLToPath(new URL('../../package.json', import.meta.url))
 const CITIES_SCRIPT = fileURLToPath(new URL('../../scripts/sample-cities.mjs', import.meta.url))
-const COMMAND = fileURLToPath(new URL('../../bin/godwit.mjs', import.meta.url))
 /** A terminal's Ctrl-C reaches the process twice when a parent passes it on; only a later one means "at once". */
 const SECOND_SIGNAL_AFTER_MS = 1_000
 
@@ -55,8 +53,9 @@ const local: LocalCommands = {
     logger.info({ config: printConfig(config) }, 'effective configuration')
     const gateway = await startGateway(config, { logger, build: version() })
     const isSampled = withSamples && (await addSamples(gateway.listeners))
-    const command = relative(process.cwd(), COMMAND)
-    io.stdout.write(welcomeText({ listeners: gateway.listeners, command, hasSamples: isSampled }))
+    io.stdout.write(
+      welcomeText({ listeners: gateway.listeners, command: 'npx godwit', hasSamples: isSampled }),
+    )
     if (readyFile !== null) writeReadyFile(readyFile, gateway.listeners)
     logger.info({ signal: await stopSignal }, 'stopping')
     await gateway.stop()
@@ -91,7 +90,9 @@ async function addSamples(listeners: readonly ListenerStatus[]): Promise<boolean
   if (admin === undefined) return false
   try {
     await ensureSamples(new AdminClient(urlOf(admin.host, admin.port)), {
-      writeCities: async (path) => void (await promisify(execFile)(process.execPath, [CITIES_SCRIPT, path])),
+      writeCities: async (path) => {
+        await promisify(execFile)(process.execPath, [CITIES_SCRIPT, path])
+      },
       report: (line) => io.stdout.write(`${line}\n`),
       sleep: (ms) => io.sleep(ms),
     })
@@ -108,5 +109,7 @@ function version(): string {
   return isNamed ? String(content.version) : 'unknown'
 }
 
+// `godwit ... | head` closes the pipe early; that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 // An explicit end: data-plane threads never end by themselves (threads/pool.ts).
 process.exit(await runCli(process.argv.slice(2), { io, local, version: version() }))

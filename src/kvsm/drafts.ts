@@ -110,7 +110,11 @@ export function checkSource(source: string, subject: string): void {
   refuse(`${subject} is refused`, faults)
 }
 
-/** The figures alone, without what else the object carries. @throws {KVError} INVALID_ARGUMENT naming every fault */
+/**
+ * The figures alone, without what else the object carries.
+ * @throws {KVError} INVALID_ARGUMENT naming every
+ * fault
+ */
 export function checkFigures(figures: VersionFigures, subject: string): VersionFigures {
   const given: Given = { ...figures }
   const faults: string[] = []

@@ -1,16 +1,19 @@
 /**
- * The state of KVSM in memory and the one way to change it. Reads never touch the store; changes go through a queue,
- * one at a time:
+ * The state of KVSM in memory and the one way to change it. Reads never touch the store; changes go through a
+ * queue, one at a time:
  *
- *     checks against memory -> commit (record and audit line, on stable storage) -> memory -> listeners -> caller
+ *     checks against memory -> commit (record and audit line, synced) -> memory -> listeners -> caller
  *
  * - A change that is refused has changed nothing: not the store, not memory, not the audit.
- * - A commit that fails may have been applied. Memory keeps the last state that is certain, and the next change first
- *   reads the store again and tells the listeners what turned out to be different.
- * - Listeners are awaited one after the other, so every listener sees every change in order. One that fails is logged
- *   and the change stands: it is durable, and undoing it could fail as well. A listener must not await another change,
- *   which would wait for this one; it may start one without awaiting it.
- * - The store keeps the newest 100,000 audit lines and memory the newest 10,000. Every change is logged as well.
+ * - A commit that fails may have been applied. Memory keeps the last state that is certain, and the next
+ * change
+ *   first reads the store again and tells the listeners what turned out to be different.
+ * - Listeners are awaited one after the other, so every listener sees every change in order. One that fails
+ * is
+ *   logged and the change stands: it is durable, and undoing it could fail as well. A listener must not await
+ *   another change, which would wait for this one; it may start one without awaiting it.
+ * - The store keeps the newest 100,000 audit lines and memory the newest 10,000. Every change is logged as
+ * well.
  */
 import type { Clock } from '../base/clock.js'
 import { KVError } from '../base/errors.js'
@@ -97,9 +100,10 @@ export class Ledger {
   }
 
   /**
-   * The record after the change (dry run: as it would be, still at the revision it has); null when it is gone.
-   * @throws {KVError} what `decide` throws, CONFLICT, UNAVAILABLE (outcome UNKNOWN: it may have been applied),
-   * OVERLOADED
+   * The record after the change (dry run: as it would be, still at the revision it has); null when it is
+   * gone.
+   * @throws {KVError} what `decide` throws, CONFLICT, UNAVAILABLE (outcome UNKNOWN: it may have been
+   * applied), OVERLOADED
    */
   change(request: ChangeRequest): Promise<DatasetRecord | null> {
     if (this.#isClosed) {
@@ -133,8 +137,8 @@ export class Ledger {
     const { name, context } = request
     const now = this.get(name)
     const nextSequence = this.#lastSequence() + 1
-    // Before the decision, because a stale view explains why it would refuse; after it where there is nothing yet,
-    // because "no such dataset" says more than a revision of 0.
+    // Before the decision, because a stale view explains why it would refuse; after it where there is nothing
+    // yet, because "no such dataset" says more than a revision of 0.
     if (now !== null) checkRevision(name, now.record.revision, context.ifRevision)
     const decision = request.decide(now, nextSequence)
     if (now === null) checkRevision(name, 0, context.ifRevision)
@@ -241,7 +245,8 @@ function checkRevision(name: string, revision: number, expected: number | null):
   if (expected === null || expected === revision) return
   throw new KVError(
     'CONFLICT',
-    `dataset ${name} is at revision ${revision} and the change expects ${expected}: read it again, then repeat`,
+    `dataset ${name} is at revision ${revision} and the change expects ${expected}: ` +
+      'read it again, then repeat',
     { dataset: name, outcome: 'NOT_APPLIED' },
   )
 }
@@ -262,7 +267,8 @@ function decodeAll<Stored, T>(stored: readonly Stored[], decode: (one: Stored) =
   if (first === undefined) return decoded
   const named = faults.slice(0, 10).map((fault) => fault.message)
   const more = faults.length > named.length ? `; and ${faults.length - named.length} more` : ''
-  // A newer format explains damage that an older program believes to see, so it is the answer when both occur.
+  // A newer format explains damage that an older program believes to see, so it is the answer when both
+  // occur.
   const code = faults.some((fault) => fault.code === 'FAILED_PRECONDITION')
     ? 'FAILED_PRECONDITION'
     : first.code

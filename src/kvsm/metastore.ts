@@ -1,7 +1,7 @@
 /**
- * KVSM: datasets, their owners and versions. The commands of `Metastore` with their rules; how a change is made
- * durable, ordered and announced is ledger.ts, what a version may become is versions.ts, what a dataset may be is
- * drafts.ts.
+ * KVSM: datasets, their owners and versions. The commands of `Metastore` with their rules; how a change is
+ * made durable, ordered and announced is ledger.ts, what a version may become is versions.ts, what a dataset
+ * may be is drafts.ts.
  */
 import { randomBytes } from 'node:crypto'
 import { assert } from '../base/assert.js'
@@ -9,7 +9,13 @@ import type { Clock } from '../base/clock.js'
 import { KVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { AuditLine, ChangeContext, DatasetRecord, VersionRecord } from '../model/dataset.js'
-import type { DatasetDraft, Metastore, MetastoreListener, VersionFigures } from '../model/metastore.js'
+import type {
+  DatasetDraft,
+  Metastore,
+  MetastoreListener,
+  PublishCheck,
+  VersionFigures,
+} from '../model/metastore.js'
 import { checkChange, checkFigures, checkSource, draftToRecord } from './drafts.js'
 import { Ledger } from './ledger.js'
 import type { ChangeRequest, Decision } from './ledger.js'
@@ -34,11 +40,12 @@ const OWN_CHANGE: ChangeContext = {
 }
 
 /**
- * Reads the store into memory and marks loads that a dead process left behind as FAILED. The metastore owns the
- * backend from here on: `close` closes it, and so does a failure to open.
+ * Reads the store into memory and marks loads that a dead process left behind as FAILED. The metastore owns
+ * the backend from here on: `close` closes it, and so does a failure to open.
  *
  * One metastore to a store, as long as only one process loads: a second one would fail the first one's loads.
- * @throws {KVError} CORRUPT naming the damaged records, FAILED_PRECONDITION for records of a newer format, UNAVAILABLE
+ * @throws {KVError} CORRUPT naming the damaged records, FAILED_PRECONDITION for records of a newer format,
+ * UNAVAILABLE
  */
 export async function openMetastore(
   backend: MetaStoreBackend,
@@ -70,6 +77,7 @@ async function failAbandonedLoads(ledger: Ledger): Promise<void> {
 class Kvsm implements Metastore {
   readonly #ledger: Ledger
   readonly #clock: Clock
+  #checkPublish: PublishCheck = () => undefined
 
   constructor(ledger: Ledger, clock: Clock) {
     this.#ledger = ledger
@@ -184,6 +192,10 @@ class Kvsm implements Metastore {
     this.#ledger.subscribe(listener)
   }
 
+  guardPublish(check: PublishCheck): void {
+    this.#checkPublish = check
+  }
+
   close(): Promise<void> {
     return this.#ledger.close()
   }
@@ -196,7 +208,10 @@ class Kvsm implements Metastore {
   ): Promise<DatasetRecord> {
     return this.#change(action, name, change, (now) => {
       const stored = requireBatch(existing(name, now))
-      return withVersions(stored, move(stored.record))
+      const moved = move(stored.record)
+      const current = currentOf(moved.versions)
+      if (current !== null && current !== currentOf(stored.record.versions)) this.#checkPublish(name, current)
+      return withVersions(stored, moved)
     })
   }
 
@@ -212,6 +227,10 @@ class Kvsm implements Metastore {
     assert(record !== null, `${action} left no record of dataset ${name}`)
     return record
   }
+}
+
+function currentOf(versions: readonly VersionRecord[]): number | null {
+  return versions.find(({ state }) => state === 'CURRENT')?.id ?? null
 }
 
 function withVersions(stored: StoredDataset, change: VersionChange): Decision {

@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs'
 
 export interface ProcessIdentity {
   readonly pid: number
-  /** Clock ticks between the machine's start and the process's; with the boot id and the pid never used twice. */
+  /**
+   * Clock ticks between the machine's start and the process's; with the boot id and the pid never used twice.
+   */
   readonly startTicks: string
   readonly bootId: string
 }
@@ -13,7 +15,8 @@ export function identityOf(pid: number): ProcessIdentity | null {
   try {
     const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field is the command in parentheses and may hold spaces; proc(5): state is field 3, starttime 22.
+    // The second field is the command in parentheses and may hold spaces; proc(5): state is field 3,
+    // starttime 22.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const isDead = fields[0] === 'Z' || fields[0] === 'X'
     const startTicks = fields[19]

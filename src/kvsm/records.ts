@@ -1,9 +1,9 @@
 /**
  * Dataset records and audit lines as text in the store, and back.
  *
- * Each is one JSON object that begins with its format number. A newer format is refused by name before anything else
- * of it is looked at; in a known format every field is checked, so that what passes is what the types say. The revision
- * is not in the text: it is the store's.
+ * Each is one JSON object that begins with its format number. A newer format is refused by name before
+ * anything else of it is looked at; in a known format every field is checked, so that what passes is what the
+ * types say. The revision is not in the text: it is the store's.
  */
 import { KVError } from '../base/errors.js'
 import type { AuditLine, DatasetRecord, VersionRecord } from '../model/dataset.js'
@@ -138,7 +138,8 @@ function parseRecord(text: string, subject: string): Readonly<Record<string, unk
   if (format > RECORD_FORMAT) {
     throw new KVError(
       'FAILED_PRECONDITION',
-      `${subject} is of format ${format} and this godwit reads up to ${RECORD_FORMAT}: start the newer godwit again`,
+      `${subject} is of format ${format} and this godwit reads up to ${RECORD_FORMAT}: ` +
+        'start the newer godwit again',
     )
   }
   return parsed

@@ -1,14 +1,15 @@
 /**
- * The directory of an LMDB store, before LMDB itself may touch it: whether it is ours, whether it is whole, and how a
- * new one comes into being.
+ * The directory of an LMDB store, before LMDB itself may touch it: whether it is ours, whether it is whole,
+ * and how a new one comes into being.
  *
- * LMDB has no checksums and trusts what it maps: a damaged page ends the process, at once or at a later change. After
- * a clean close a mark holds the data file's size and CRC, so any damage since then is found before LMDB sees the file.
- * After a kill there is no mark; then another process reads everything first and rewrites it in a transaction that it
- * takes back. What that one can miss is damage in a page's own head that LMDB acts on only at a later transaction.
+ * LMDB has no checksums and trusts what it maps: a damaged page ends the process, at once or at a later
+ * change. After a clean close a mark holds the data file's size and CRC, so any damage since then is found
+ * before LMDB sees the file. After a kill there is no mark; then another process reads everything first and
+ * rewrites it in a transaction that it takes back. What that one can miss is damage in a page's own head that
+ * LMDB acts on only at a later transaction.
  *
- * Taking the mark away is also how one process hands the store to the next: whoever removed it knows that nobody has
- * the store open.
+ * Taking the mark away is also how one process hands the store to the next: whoever removed it knows that
+ * nobody has the store open.
  */
 import { execFile } from 'node:child_process'
 import { closeSync, fsyncSync, mkdirSync, mkdtempSync, openSync, readFileSync, readSync } from 'node:fs'
@@ -37,7 +38,10 @@ export interface StoreFault {
   readonly message: string
 }
 
-/** Whether there is nothing in that place yet. @throws {KVError} FAILED_PRECONDITION when something else is */
+/**
+ * Whether there is nothing in that place yet.
+ * @throws {KVError} FAILED_PRECONDITION when something else is
+ */
 export function isVacant(directory: string): boolean {
   let names: string[]
   try {
@@ -52,7 +56,8 @@ export function isVacant(directory: string): boolean {
     const seen = names.slice(0, 5).join(', ')
     throw new KVError(
       'FAILED_PRECONDITION',
-      `this holds ${seen} and no ${DATA_FILE}, so it is no metastore or lost it: restore it or choose another directory`,
+      `this holds ${seen} and no ${DATA_FILE}, so it is no metastore or lost it: ` +
+        'restore it or choose another directory',
     )
   }
   return names.length === 0
@@ -110,7 +115,8 @@ function hasClosedMark(directory: string): boolean {
   if (mark === fileSummary(join(directory, DATA_FILE))) return true
   throw new KVError(
     'CORRUPT',
-    `${DATA_FILE} is not what it was when it was closed (${MARK_FILE}): restore the whole directory from a backup`,
+    `${DATA_FILE} is not what it was when it was closed (${MARK_FILE}): ` +
+      'restore the whole directory from a backup',
   )
 }
 

@@ -5,9 +5,9 @@
  *     keys    `header`, `owner`, `<table>/<key>`
  *     header  {"format":1,"revision":N,"tables":{"<table>":{"count":N,"digest":N}}}
  *
- * `digest` is the exclusive-or of the CRCs of all records of a table: LMDB has no checksums, and a damaged page can make
- * records disappear without an error. This envelope stays as it is in every later format, so that an older program can
- * read the number that tells it to stop.
+ * `digest` is the exclusive-or of the CRCs of all records of a table: LMDB has no checksums, and a damaged
+ * page can make records disappear without an error. This envelope stays as it is in every later format, so
+ * that an older program can read the number that tells it to stop.
  */
 import { crc32 } from 'node:zlib'
 import { KVError } from '../base/errors.js'
@@ -78,12 +78,14 @@ export function decodeHeader(bytes: Buffer | undefined): StoreHeader {
   if (bytes === undefined) {
     throw new KVError('FAILED_PRECONDITION', "its lmdb file is another program's: choose another directory")
   }
-  // The CRC was right, so this is what encodeHeader wrote; a newer format has at least its number in this place.
+  // The CRC was right, so this is what encodeHeader wrote; a newer format has at least its number in this
+  // place.
   const header = JSON.parse(decodeEntry(HEADER_KEY, bytes).text) as StoreHeader
   if (header.format <= STORE_FORMAT) return header
   throw new KVError(
     'FAILED_PRECONDITION',
-    `its format is ${header.format} and this godwit reads up to ${STORE_FORMAT}: start the newer godwit again`,
+    `its format is ${header.format} and this godwit reads up to ${STORE_FORMAT}: ` +
+      'start the newer godwit again',
   )
 }
 
@@ -103,7 +105,8 @@ export function checkTally(table: MetaTable, found: TableTally, header: StoreHea
   if (found.count === count && found.digest === digest) return
   throw new KVError(
     'CORRUPT',
-    `its table ${table} has ${found.count} records that do not match the ${count} written: restore it from a backup`,
+    `its table ${table} has ${found.count} records that do not match the ${count} written: ` +
+      'restore it from a backup',
   )
 }
 

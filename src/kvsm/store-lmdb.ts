@@ -1,21 +1,23 @@
 /**
  * KVSM's store on one machine: an LMDB environment in a directory of its own.
  *
- * Durability. Each commit is one synchronous LMDB transaction with overlappingSync off: pages are written, fdatasync
- * runs, and the meta page that makes them valid is written through an O_DSYNC descriptor, all before the call returns
- * (seen with strace, lmdb-js 3.5.6). It costs the main thread one or two disk syncs a change; changes are rare and no
- * request waits for that thread. lmdb-js' asynchronous transactions are not used: when the disk failed they left
- * unhandled rejections behind, which end the process, and after a failed meta page their promise never settled.
+ * Durability. Each commit is one synchronous LMDB transaction with overlappingSync off: pages are written,
+ * fdatasync runs, and the meta page that makes them valid is written through an O_DSYNC descriptor, all
+ * before the call returns (seen with strace, lmdb-js 3.5.6). It costs the main thread one or two disk syncs a
+ * change; changes are rare and no request waits for that thread. lmdb-js' asynchronous transactions are not
+ * used: when the disk failed they left unhandled rejections behind, which end the process, and after a failed
+ * meta page their promise never settled.
  *
- * Integrity. LMDB has no checksums. Each record carries a CRC-32 over its key, revision and text, and the header record
- * counts every table's records and holds the exclusive-or of their CRCs, kept by each commit (store-lmdb-format.ts); the
- * file as a whole is checked before it is opened (store-lmdb-directory.ts).
+ * Integrity. LMDB has no checksums. Each record carries a CRC-32 over its key, revision and text, and the
+ * header record counts every table's records and holds the exclusive-or of their CRCs, kept by each commit
+ * (store-lmdb-format.ts); the file as a whole is checked before it is opened (store-lmdb-directory.ts).
  *
- * One process at a time: the record `owner` names the process that has the store open; it is taken inside a write
- * transaction, which LMDB serialises between processes, and is void when the store was closed or that process is gone.
- * Processes that do not see each other (containers that share a volume) are not told apart.
+ * One process at a time: the record `owner` names the process that has the store open; it is taken inside a
+ * write transaction, which LMDB serialises between processes, and is void when the store was closed or that
+ * process is gone. Processes that do not see each other (containers that share a volume) are not told apart.
  *
- * After a failed commit the environment is opened again, because LMDB refuses to work on after a failed meta page.
+ * After a failed commit the environment is opened again, because LMDB refuses to work on after a failed meta
+ * page.
  */
 import { open } from 'lmdb'
 import type { RootDatabase } from 'lmdb'
@@ -46,8 +48,8 @@ type Environment = RootDatabase<Buffer, string>
 
 /**
  * Opens the store in `directory`, which is made when it does not exist or is empty.
- * @throws {KVError} FAILED_PRECONDITION when the directory is something else or of a newer format, CORRUPT when it is
- * damaged, UNAVAILABLE when another process has it open or the disk fails
+ * @throws {KVError} FAILED_PRECONDITION when the directory is something else or of a newer format, CORRUPT
+ * when it is damaged, UNAVAILABLE when another process has it open or the disk fails
  */
 export async function openLmdbStore(directory: string): Promise<MetaStoreBackend> {
   const name = storeName(directory)
@@ -116,7 +118,8 @@ class LmdbStore implements MetaStoreBackend {
       if (error instanceof KVError) throw named(this.name, error)
       await this.#drop(environment)
       const reason = toKVError(error, 'a commit failed').message
-      const message = `${this.name}: ${reason}; it may have been applied: free disk space, check the disk, then repeat`
+      const advice = 'free disk space or check the disk, then repeat it'
+      const message = `${this.name}: ${reason}; the change may have been applied: ${advice}`
       throw new KVError('UNAVAILABLE', message, { outcome: 'UNKNOWN', cause: error })
     }
   }
@@ -172,7 +175,7 @@ export async function examineLmdbStore(directory: string): Promise<StoreFault | 
   }
 }
 
-/** Rewrites every record, so that LMDB uses each page and its lists of free ones: damage there shows now, not at a change. */
+/** Rewrites every record: each page is used, and as many are taken from the lists of free ones. */
 function tryWrites(environment: Environment): void {
   const takenBack = new Error('taken back')
   try {
@@ -180,7 +183,6 @@ function tryWrites(environment: Environment): void {
       for (const { key, value } of [...environment.getRange({ start: ' ' })]) {
         environment.removeSync(key)
         environment.putSync(key, value)
-        environment.putSync(`trial/${key}`, value)
       }
       throw takenBack
     })
@@ -299,7 +301,10 @@ function readOwner(environment: Environment): ProcessIdentity | null {
   return entry === null ? null : (JSON.parse(entry.text) as ProcessIdentity)
 }
 
-/** Beside its place and then renamed, so that a store that exists is whole and an empty data file is always damage. */
+/**
+ * Beside its place and then renamed, so that a store that exists is whole and an empty data file is always
+ * damage.
+ */
 async function createStore(directory: string): Promise<void> {
   const beside = makeBeside(directory)
   const environment = openEnvironment(beside)

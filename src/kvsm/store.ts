@@ -1,10 +1,12 @@
 /**
- * Where KVSM's records lie: small ordered tables of text with compare-and-set over several records at once. The
- * contract is what LMDB and etcd can both give: no sharing of memory, no synchronous reads, no callbacks inside a
- * transaction, and revisions that are the store's own.
+ * Where KVSM's records lie: small ordered tables of text with compare-and-set over several records at once.
+ * The contract is what LMDB and etcd can both give: no sharing of memory, no synchronous reads, no callbacks
+ * inside a transaction, and revisions that are the store's own.
  */
 
-/** `dataset`: one record a dataset, by name. `audit`: one record a change, by its zero-padded sequence number. */
+/**
+ * `dataset`: one record a dataset, by name. `audit`: one record a change, by its zero-padded sequence number.
+ */
 export type MetaTable = 'dataset' | 'audit'
 
 export const META_TABLES: readonly MetaTable[] = ['dataset', 'audit']
@@ -28,8 +30,8 @@ export interface RecordWrite {
 }
 
 /**
- * Every call may fail with UNAVAILABLE (the store cannot be reached or the disk fails; the next call tries again) and
- * every read with CORRUPT, naming what is damaged.
+ * Every call may fail with UNAVAILABLE (the store cannot be reached or the disk fails; the next call tries
+ * again) and every read with CORRUPT, naming what is damaged.
  */
 export interface MetaStoreBackend {
   /** For messages: what it is and where. */
@@ -40,9 +42,10 @@ export interface MetaStoreBackend {
   /** The last `count` records of a table, the greatest key first. */
   last(table: MetaTable, count: number): Promise<readonly StoredRecord[]>
   /**
-   * Applies all the writes or none. Answers the revision that every record written now has; it is on stable storage.
-   * @throws {KVError} CONFLICT when a record is not at its expected revision: nothing was applied. UNAVAILABLE with its
-   * outcome: UNKNOWN means that it may have been applied, so read before going on.
+   * Applies all the writes or none. Answers the revision that every record written now has; it is on stable
+   * storage.
+   * @throws {KVError} CONFLICT when a record is not at its expected revision: nothing was applied.
+   * UNAVAILABLE with its outcome: UNKNOWN means that it may have been applied, so read before going on.
    */
   commit(writes: readonly RecordWrite[]): Promise<number>
   close(): Promise<void>

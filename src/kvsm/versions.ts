@@ -1,24 +1,28 @@
 /**
- * Which version of a BATCH dataset is served, which one a rollback returns to, and what is deleted. Pure: records in,
- * records out; nothing here writes or knows the time except as an argument.
+ * Which version of a BATCH dataset is served, which one a rollback returns to, and what is deleted. Pure:
+ * records in, records out; nothing here writes or knows the time except as an argument.
  *
  *     LOADING -> READY <-> CURRENT        at most one version is CURRENT
  *        |         |
  *        v         v
  *      FAILED -> DELETED                  the files and then the record of a DELETED version go away
  *
- * Ids rise within a dataset for ever: not when the clock goes back, and not when the newest version was deleted.
+ * Ids rise within a dataset for ever: not when the clock goes back, and not when the newest version was
+ * deleted.
  *
- * Retention. The versions that count are READY and CURRENT. After each publish the oldest READY ones are DELETED until
- * `retainedVersions` are left; the CURRENT one is never among them. So versions newer than the current one, hidden by a
- * rollback, are kept and can be published again; they go only when they are the oldest that is left to delete. A
- * rollback and a finished load delete nothing: the one must be undoable, and with one retained version the other
- * would have to delete either what is served or what was just loaded.
+ * Retention. The versions that count are READY and CURRENT. After each publish the oldest READY ones are
+ * DELETED until `retainedVersions` are left; the CURRENT one is never among them. So versions newer than the
+ * current one, hidden by a rollback, are kept and can be published again; they go only when they are the
+ * oldest that is left to delete. A rollback and a finished load delete nothing: the one must be undoable, and
+ * with one retained version the other would have to delete either what is served or what was just loaded.
  */
 import { KVError } from '../base/errors.js'
 import type { DatasetRecord, VersionRecord, VersionState } from '../model/dataset.js'
 
-/** Failed loads that stay listed; the older ones are deleted when a load begins, so that the record stays small. */
+/**
+ * Failed loads that stay listed; the older ones are deleted when a load begins, so that the record stays
+ * small.
+ */
 const FAILED_VERSIONS_KEPT = 10
 
 /** Versions of one dataset in all states. Beyond it something is not collected or not published. */
@@ -67,8 +71,10 @@ export function addVersion(dataset: DatasetRecord, added: VersionRecord): Versio
   return { versions: [added, ...versions], detail: `version ${added.id} from ${added.source}` }
 }
 
-/** Moves one version from one of `from` to `to` with what else changes about it. @throws {KVError} as `findVersion`,
- * FAILED_PRECONDITION when it is in another state */
+/**
+ * Moves one version from one of `from` to `to`, with what else changes about it.
+ * @throws {KVError} VERSION_NOT_FOUND, FAILED_PRECONDITION when it is in another state
+ */
 export function moveVersion(
   dataset: DatasetRecord,
   id: number,
@@ -170,7 +176,8 @@ function requireState(
   if (allowed.includes(version.state)) return
   throw new KVError(
     'FAILED_PRECONDITION',
-    `version ${version.id} of dataset ${dataset.name} is ${version.state}; this needs ${allowed.join(' or ')}`,
+    `version ${version.id} of dataset ${dataset.name} is ${version.state}; ` +
+      `this needs ${allowed.join(' or ')}`,
     { dataset: dataset.name },
   )
 }

@@ -87,22 +87,6 @@ export class LoadJobs implements Loads {
     return this.#jobs.get(id)?.status ?? null
   }
 
-  /** Before anything is served: versions that an earlier process was loading become FAILED, their files go. */
-  async recover(): Promise<void> {
-    const { metastore, files, logger } = this.#options
-    for (const { id, name, versions } of metastore.list()) {
-      for (const version of versions.filter(({ state }) => state === 'LOADING')) {
-        await files.trash(files.versionPath(id, version.id))
-        await metastore.failVersion(
-          name,
-          version.id,
-          ownChange('godwit', 'the gateway ended during the load'),
-        )
-        logger.warn({ dataset: name, version: version.id }, 'a load was interrupted; its version has failed')
-      }
-    }
-  }
-
   /** Ends every load process and waits until their versions are FAILED. Nothing starts afterwards. */
   async close(): Promise<void> {
     this.#isClosed = true

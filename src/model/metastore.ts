@@ -22,6 +22,9 @@ export interface DatasetDraft {
 /** Called after a change is durable and before the change's promise resolves; null: the dataset is gone. */
 export type MetastoreListener = (name: string, record: DatasetRecord | null) => Promise<void>
 
+/** @throws {KVError} when the version cannot be served now */
+export type PublishCheck = (dataset: string, versionId: number) => void
+
 /**
  * Every change is compare-and-set on the record's revision, is durable when its promise resolves, writes one audit
  * line in the same transaction, and is refused whole when anything about it is wrong.
@@ -57,6 +60,8 @@ export interface Metastore {
   forgetVersions(name: string, ids: readonly number[]): Promise<void>
 
   subscribe(listener: MetastoreListener): void
+  /** Asked before a version becomes CURRENT; what it throws refuses the change whole. */
+  guardPublish(check: PublishCheck): void
   close(): Promise<void>
 }
 

@@ -1,4 +1,7 @@
-/** What the store on disk must stand: kill -9, damage, strangers, a failing disk, another process, a thousand datasets. */
+/**
+ * What the store on disk must stand: kill -9, damage, strangers, a failing disk, another process, a thousand
+ * datasets.
+ */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -106,7 +109,7 @@ test('every change acknowledged before kill -9 is there afterwards', async (t) =
   t.diagnostic(`${acknowledged.size} changes`)
 })
 
-test('a store that another process has open is refused with that process, and free when it was killed', async (t) => {
+test('a store that another process has open is refused by its number, and free after a kill', async (t) => {
   const directory = join(temporaryDirectory(t), 'kvsm')
   const writer = startWriter(t, directory)
   assert.equal(await writer.nextLine(), 'opened')

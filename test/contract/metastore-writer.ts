@@ -1,6 +1,7 @@
 /**
- * A process that changes a metastore until it is killed: begin, complete, publish, roll back, delete, forget, and datasets that come
- * and go. Prints one line a change after it was acknowledged: its audit line as JSON, or `! CODE OUTCOME` for a refusal.
+ * A process that changes a metastore until it is killed: begin, complete, publish, roll back, delete, forget,
+ * and datasets that come and go. Prints one line a change after it was acknowledged: its audit line as JSON,
+ * or `! CODE OUTCOME` for a refusal.
  *
  *     node metastore-writer.js DIRECTORY COUNT
  */

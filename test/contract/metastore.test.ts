@@ -1,4 +1,7 @@
-/** What every metastore store promises, and that KVSM on each of them does what a simple model does, reopened or not. */
+/**
+ * What every metastore store promises, and that KVSM on each of them does what a simple model does, reopened
+ * or not.
+ */
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -336,7 +339,9 @@ function audited(model: Model, action: string): string {
   return 'ok'
 }
 
-/** Mostly a version that the action can be done to, so that histories get long; 5 when there is none at all. */
+/**
+ * Mostly a version that the action can be done to, so that histories get long; 5 when there is none at all.
+ */
 function pickVersion(model: Model, step: Step): number {
   const versions = [...(model.datasets.get(step.name)?.versions ?? [])]
   const fitting = versions.filter(([, state]) => fittingStates[step.action]?.includes(state))

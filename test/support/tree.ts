@@ -2,7 +2,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import ts from 'typescript'
 
 /** Tests run as <output folder>/test/<suite>/x.test.js, so that the root is three folders up from here too. */
 export const root = join(fileURLToPath(import.meta.url), '..', '..', '..', '..')
@@ -39,19 +38,6 @@ export function sources(...folders: string[]): string[] {
   return folders
     .flatMap((folder) => filesBelow(folder))
     .filter((path) => path.endsWith('.ts') && !isGenerated(path))
-}
-
-export function parse(path: string): ts.SourceFile {
-  return ts.createSourceFile(path, textOf(path), ts.ScriptTarget.ES2023, true)
-}
-
-export function visit(node: ts.Node, visitor: (node: ts.Node) => void): void {
-  visitor(node)
-  ts.forEachChild(node, (child) => visit(child, visitor))
-}
-
-export function lineOf(file: ts.SourceFile, node: ts.Node): number {
-  return file.getLineAndCharacterOfPosition(node.getStart(file)).line + 1
 }
 
 /** Text without line breaks and repeated blanks, so that wrapped prose can be searched. */

@@ -3,7 +3,8 @@ import { builtinModules } from 'node:module'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import ts from 'typescript'
-import { lineOf, parse, sources } from '../support/tree.js'
+import { lineOf, parse } from '../support/syntax.js'
+import { sources } from '../support/tree.js'
 
 /** Who may import whom: docs/STYLE.md section 4. The first row whose pattern fits a file holds for it. */
 interface Row {

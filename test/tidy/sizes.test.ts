@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import ts from 'typescript'
-import { filesBelow, isGenerated, lineOf, parse, sources, textOf, visit } from '../support/tree.js'
+import { lineOf, parse, visit } from '../support/syntax.js'
+import { filesBelow, isGenerated, sources, textOf } from '../support/tree.js'
 
 /** docs/STYLE.md section 10. There is no list of exemptions: split by noun instead. */
 const MAX_SOURCE_LINES = 600

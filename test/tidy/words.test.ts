@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import ts from 'typescript'
-import { filesBelow, isGenerated, lineOf, parse, sources, textOf, visit } from '../support/tree.js'
+import { lineOf, parse, visit } from '../support/syntax.js'
+import { filesBelow, isGenerated, sources, textOf } from '../support/tree.js'
 
 const FOLDERS = ['src', 'shims', 'test', 'bench', 'scripts', 'bin', 'docs', 'idl', '.ci']
 const TEXT = /(\.(ts|mjs|js|json|yaml|yml|md|thrift|py|html|txt)|\/run)$/

@@ -24,11 +24,18 @@ import { readSelectedCells, readWholeRow } from './mutable-row.js'
 /** Hot gatherings up to this size are read on the spot: 256 keys take about a millisecond. */
 const MAX_SYNC_KEYS = 256
 
-/** Above it the data is taken to be cold: a hot key takes 4 to 10 us, a miss 30 and more. */
+/**
+ * Above it the data is taken to be cold: a hot key takes 4 to 10 us, and about 1 us for each KB of its value; a miss
+ * takes 30 and more.
+ */
 const COLD_US_PER_KEY = 20
+const HOT_US_PER_KB = 1
 
-/** While cold, every so many gatherings a small one is read on the spot, to notice that the data has become hot. */
-const PROBE_EVERY = 32
+/** One sample counts at most so much: a thread that lost its core for milliseconds has seen nothing of the disk. */
+const MAX_SAMPLE_US_PER_KEY = 2 * COLD_US_PER_KEY
+
+/** While cold, every so many small gatherings one is read on the spot, to notice that the data has become hot. */
+const PROBE_EVERY = 8
 const MAX_PROBE_KEYS = 8
 
 const MAX_PARTS = 4
@@ -174,7 +181,7 @@ export class ShardReader {
   #fetchSync({ keys, tasks }: Gathering, nowSeconds: number): void {
     const start = this.#clock.monotonicMs()
     const values = this.#getMany(keys)
-    this.#learn(start, keys.length)
+    this.#learn(start, keys.length, sizeOf(values))
     this.#finish(tasks, { keys, values, offset: 0 }, nowSeconds)
   }
 
@@ -182,6 +189,7 @@ export class ShardReader {
     const start = this.#clock.monotonicMs()
     const partSize = Math.ceil(keys.length / MAX_PARTS)
     let running = 0
+    let sizeBytes = 0
     for (let first = 0; first < tasks.length;) {
       const last = endOfPart(tasks, first, partSize)
       const part = tasks.slice(first, last)
@@ -190,7 +198,9 @@ export class ShardReader {
       running++
       this.#getManyAsync(partKeys, (values) => {
         running--
-        if (running === 0) this.#learn(start, keys.length)
+        sizeBytes += sizeOf(values)
+        // Of few keys the way to the pool and back is most of the time, however hot they are.
+        if (running === 0 && keys.length > MAX_PROBE_KEYS) this.#learn(start, keys.length, sizeBytes)
         this.#finish(part, { keys: partKeys, values, offset }, nowSeconds)
       })
       first = last
@@ -213,9 +223,10 @@ export class ShardReader {
     }
   }
 
-  /** A moving average over about eight gatherings. */
-  #learn(startMs: number, keyCount: number): void {
-    const usPerKey = ((this.#clock.monotonicMs() - startMs) * 1_000) / keyCount
+  /** A moving average over about eight gatherings, without what the values' size explains. */
+  #learn(startMs: number, keyCount: number, sizeBytes: number): void {
+    const us = (this.#clock.monotonicMs() - startMs) * 1_000 - (sizeBytes / 1_024) * HOT_US_PER_KB
+    const usPerKey = Math.min(MAX_SAMPLE_US_PER_KEY, Math.max(0, us / keyCount))
     this.#usPerKey += (usPerKey - this.#usPerKey) / 8
   }
 
@@ -283,6 +294,13 @@ function endOfPart(tasks: readonly RowTask[], first: number, partSize: number): 
     last++
   }
   return last
+}
+
+function sizeOf(values: Values | KVError): number {
+  if (values instanceof KVError) return 0
+  let size = 0
+  for (const value of values) size += value?.byteLength ?? 0
+  return size
 }
 
 function settle(

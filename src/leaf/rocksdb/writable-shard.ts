@@ -17,8 +17,8 @@ import type { WireWrite } from './write-wire.js'
 /** Key of the greatest stamp; see the head of this file. Never renumber. */
 export const STAMP_KEY: Buffer = Buffer.from([0x00])
 
-/** Rows whose last stamp is remembered; older ones share a floor. */
-const MAX_STAMPED_ROWS = 16_384
+/** Rows of a generation whose last stamps are remembered; those before share a floor. */
+const MAX_STAMPED_ROWS = 8_192
 
 /** After an unclean stop, stamps start so far above the last recorded one: a watermark may be that old. */
 const UNCLEAN_STOP_MARGIN_MS = 2_000
@@ -150,18 +150,24 @@ export class WritableShard {
   }
 }
 
-/** Rising stamps a row. Rows that were evicted, or never seen, rise from the floor. */
+/**
+ * Rising stamps a row. Rows that were forgotten, or never seen, rise from the floor. Two generations of rows instead of an
+ * eviction one by one: finding the oldest entry of a Map gets slower with every one that was deleted before it.
+ */
 export class RowStamps {
   readonly #now: () => number
   readonly #maxRows: number
-  readonly #lastByRow = new Map<string, number>()
+  #young = new Map<string, number>()
+  #old = new Map<string, number>()
+  #greatestOfOld: number
   #floor: number
   #greatest: number
 
-  /** @param now in the dataset's unit; @param floor no stamp will be at or below it */
+  /** @param now in the dataset's unit; @param floor no stamp will be at or below it; @param maxRows of a generation */
   constructor(now: () => number, floor: number, maxRows = MAX_STAMPED_ROWS) {
     this.#now = now
     this.#floor = floor
+    this.#greatestOfOld = floor
     this.#greatest = floor
     this.#maxRows = maxRows
   }
@@ -172,21 +178,18 @@ export class RowStamps {
   }
 
   next(rowId: string): number {
-    const last = this.#lastByRow.get(rowId)
-    const stamp = Math.max(this.#now(), (last ?? this.#floor) + 1)
-    if (last !== undefined) this.#lastByRow.delete(rowId)
-    this.#lastByRow.set(rowId, stamp)
-    if (this.#lastByRow.size > this.#maxRows) this.#evictOldest()
+    const last = this.#young.get(rowId) ?? this.#old.get(rowId) ?? this.#floor
+    const stamp = Math.max(this.#now(), last + 1)
+    if (this.#young.size >= this.#maxRows) this.#forgetOld()
+    this.#young.set(rowId, stamp)
     if (stamp > this.#greatest) this.#greatest = stamp
     return stamp
   }
 
-  /** The map keeps insertion order and every stamp reinserts, so the first entry is the one longest unused. */
-  #evictOldest(): void {
-    for (const [rowId, stamp] of this.#lastByRow) {
-      this.#lastByRow.delete(rowId)
-      if (stamp > this.#floor) this.#floor = stamp
-      return
-    }
+  #forgetOld(): void {
+    this.#floor = this.#greatestOfOld
+    this.#greatestOfOld = this.#greatest
+    this.#old = this.#young
+    this.#young = new Map()
   }
 }

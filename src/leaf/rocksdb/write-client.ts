@@ -86,9 +86,6 @@ export class WriteClient {
   }
 }
 
-function refused(
-  code: ErrorCode,
-  message: string,
-): KVError {
+function refused(code: ErrorCode, message: string): KVError {
   return new KVError(code, message, { outcome: 'NOT_APPLIED' })
 }

@@ -18,6 +18,10 @@ test('values have their size and hold nothing that JSON would escape', () => {
   }
 })
 
+test('no value is cut short where its slice would pass the end of the pool', () => {
+  for (let row = 0; row < 20_000; row++) assert.equal(rowValue(row).length, VALUE_SIZE, `row ${row}`)
+})
+
 test('rows that are picked are the same every time and lie in the range', () => {
   const picked = pickRows(1_000, 50)
   assert.deepEqual(picked, pickRows(1_000, 50))

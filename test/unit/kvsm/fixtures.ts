@@ -1,4 +1,7 @@
-/** What tests of KVSM share: a clock that is set by hand, a usual draft, a usual change, a logger that keeps its lines. */
+/**
+ * What tests of KVSM share: a clock that is set by hand, a usual draft, a usual change, a logger that keeps
+ * its lines.
+ */
 import assert from 'node:assert/strict'
 import type { Clock } from '../../../src/base/clock.js'
 import { KVError } from '../../../src/base/errors.js'

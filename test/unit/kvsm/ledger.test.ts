@@ -22,7 +22,7 @@ function putLine(store: MemoryStore, sequence: number): void {
   store.tables.audit.set(key, { key, value: encodeAuditLine({ ...LINE, sequence }), revision: 1 })
 }
 
-test('a listener hears a change when it is stored and readable, and the caller waits for the listener', async () => {
+test('a listener hears a change that is stored and readable, and the caller waits for it', async () => {
   const store = new MemoryStore()
   const metastore = await openMetastore(store, manualClock(), silentLogger)
   const events: string[] = []
@@ -71,7 +71,7 @@ test('a listener that fails is logged, the others still hear, and the change sta
   )
 })
 
-test('changes that are asked for at once are made one after the other, each seen by all listeners in order', async () => {
+test('changes asked for at once are made one by one, and listeners hear them in order', async () => {
   const metastore = await openMetastore(new MemoryStore(), manualClock(), silentLogger)
   const heard: string[] = []
   metastore.subscribe((name) => Promise.resolve(void heard.push(name)))
@@ -85,7 +85,7 @@ test('changes that are asked for at once are made one after the other, each seen
   assert.equal(new Set(records.map((record) => record.id)).size, 50)
 })
 
-test('a commit that failed without effect leaves everything as it was, and the next change works', async () => {
+test('a commit that failed without effect changes nothing, and the next one works', async () => {
   const store = new MemoryStore()
   const metastore = await openMetastore(store, manualClock(), silentLogger)
   store.failure = 'before'
@@ -117,7 +117,7 @@ test('a commit that failed but took effect is found and announced before the nex
   )
 })
 
-test('while the store cannot be read after a failure, reads answer from memory and changes are refused', async () => {
+test('after a failure, while the store is unreadable, reads work and changes are refused', async () => {
   const store = new MemoryStore()
   const metastore = await openMetastore(store, manualClock(), silentLogger)
   await metastore.createDataset(batchDraft('cities'), CHANGE)
@@ -131,7 +131,7 @@ test('while the store cannot be read after a failure, reads answer from memory a
   assert.equal(metastore.get('cities'), null)
 })
 
-test('a record that somebody else changed in the store is a conflict, and the next change sees it', async () => {
+test('a record that somebody else changed is a conflict, and the next change sees it', async () => {
   const store = new MemoryStore()
   const one = await openMetastore(store, manualClock(), silentLogger)
   const other = await openMetastore(store, manualClock(), silentLogger)

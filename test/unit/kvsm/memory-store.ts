@@ -1,4 +1,7 @@
-/** A MetaStoreBackend in memory that fails on command: for tests of what lies above the store, and beside LMDB in the contract. */
+/**
+ * A MetaStoreBackend in memory that fails on command: for tests of what lies above the store, and beside LMDB
+ * in the contract.
+ */
 import { KVError } from '../../../src/base/errors.js'
 import type { MetaStoreBackend, MetaTable, RecordWrite, StoredRecord } from '../../../src/kvsm/store.js'
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { KVError } from '../../../src/base/errors.js'
 import { silentLogger } from '../../../src/base/logger.js'
 import { openMetastore } from '../../../src/kvsm/metastore.js'
-import type { ChangeContext } from '../../../src/model/dataset.js'
+import type { ChangeContext, DatasetRecord } from '../../../src/model/dataset.js'
 import type { Metastore } from '../../../src/model/metastore.js'
 import { CHANGE, FIGURES, START_MS, batchDraft, kvError, manualClock, statesOf } from './fixtures.js'
 import type { ManualClock } from './fixtures.js'
@@ -143,7 +144,7 @@ test('a dataset made again under its name has another id and a greater revision'
   assert.ok(made.revision > former.revision)
 })
 
-test('version ids rise though the clock goes back and the newest version is forgotten and the process restarted', async () => {
+test('version ids rise though the clock goes back, the newest is forgotten and kvsm restarts', async () => {
   const { store, clock, metastore } = await citiesBench()
   await metastore.failVersion('cities', START_MS + 2, CHANGE)
   await metastore.deleteVersion('cities', START_MS + 2, CHANGE)
@@ -218,4 +219,21 @@ test('the list is in order of names and a record in it cannot be changed', async
     ['Abc', 'b-10', 'b-2', 'cities', 'zoo'],
   )
   assert.ok(list.every((record) => Object.isFrozen(record) && Object.isFrozen(record.versions)))
+})
+
+test('a version that cannot be served is neither published nor rolled back to, and nothing changes', async () => {
+  const { metastore } = await citiesBench()
+  const asked: number[] = []
+  metastore.guardPublish((dataset, versionId) => {
+    asked.push(versionId)
+    throw new KVError('FAILED_PRECONDITION', `version ${versionId} of ${dataset} is not open`)
+  })
+  const before = metastore.get('cities')
+  await metastore.completeVersion('cities', START_MS + 2, FIGURES, CHANGE)
+  await assert.rejects(metastore.publish('cities', START_MS + 2, CHANGE), { code: 'FAILED_PRECONDITION' })
+  await assert.rejects(metastore.rollback('cities', CHANGE), { code: 'FAILED_PRECONDITION' })
+  assert.deepEqual(asked, [START_MS + 2, START_MS])
+  const current = (record: DatasetRecord | null) =>
+    record?.versions.find(({ state }) => state === 'CURRENT')?.id
+  assert.equal(current(metastore.get('cities')), current(before))
 })

@@ -8,7 +8,7 @@ test('a process knows itself and is alive', () => {
   assert.ok(isAlive(self))
 })
 
-test('a number that was given to another process, or another start of the machine, is not the same process', () => {
+test('the same number later, or after another start of the machine, is not the same process', () => {
   const self = identityOf(process.pid)!
   assert.ok(!isAlive({ ...self, startTicks: String(Number(self.startTicks) + 1) }))
   assert.ok(!isAlive({ ...self, bootId: 'another' }))

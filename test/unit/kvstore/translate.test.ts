@@ -61,13 +61,13 @@ const refused: [name: string, action: () => unknown, code: string][] = [
   ['ReadOptions.sessionToken', reading({ sessionToken: key }), 'UNSUPPORTED'],
   ['ReadOptions.pageSizeBytes', reading({ pageSizeBytes: 1 }), 'UNSUPPORTED'],
   ['Consistency SESSION', reading({ consistency: wire.Consistency.SESSION }), 'UNSUPPORTED'],
-  ['an unknown Consistency', reading({ consistency: 99 as wire.Consistency }), 'INVALID_ARGUMENT'],
+  ['an unknown Consistency', reading({ consistency: 99 }), 'INVALID_ARGUMENT'],
   ['an idempotency token', writing({ idempotencyToken: wire.makeIdempotencyToken() }), 'UNSUPPORTED'],
   ['withSessionToken', writing({ withSessionToken: true }), 'UNSUPPORTED'],
   ['Durability REPLICATED', writing({ durability: wire.Durability.REPLICATED }), 'UNSUPPORTED'],
-  ['an unknown Durability', writing({ durability: 99 as wire.Durability }), 'INVALID_ARGUMENT'],
+  ['an unknown Durability', writing({ durability: 99 }), 'INVALID_ARGUMENT'],
   ['DeleteScope EXACT_TIMESTAMP', () => remove({ scope: wire.DeleteScope.EXACT_TIMESTAMP }), 'UNSUPPORTED'],
-  ['an unknown DeleteScope', () => remove({ scope: 99 as wire.DeleteScope }), 'INVALID_ARGUMENT'],
+  ['an unknown DeleteScope', () => remove({ scope: 99 }), 'INVALID_ARGUMENT'],
   [
     'multiGet with two kinds of selector',
     () =>
@@ -155,10 +155,10 @@ suite('results to KVStore structs', () => {
     const rows = [null, { cells: [cell('', 'v')] }, new KVError('CORRUPT', 'flipped', { outcome: 'UNKNOWN' })]
     const response = resultToMultiGetResponse({ rows, datasetVersion: null }, null)
     assert.deepEqual(
-      response.rows?.map(({ value, error }) => value?.toString() ?? error?.code ?? null),
+      response.rows.map(({ value, error }) => value?.toString() ?? error?.code ?? null),
       [null, 'v', wire.ErrorCode.CORRUPT],
     )
-    assert.equal(response.rows?.[2]?.error?.outcome, null)
+    assert.equal(response.rows[2]?.error?.outcome, null)
   })
 
   test('a failed write always says what became of it, a failed read never does', () => {

@@ -119,6 +119,10 @@ export class FakeMetastore implements Metastore {
   forgetVersions(): Promise<void> {
     return Promise.resolve()
   }
+  guardPublish(): void {
+    // Nothing here asks for it.
+  }
+
   subscribe(): void {
     return
   }

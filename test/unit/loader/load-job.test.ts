@@ -216,14 +216,3 @@ test('closing kills the load process, fails its version and those that wait, and
   assert.equal(metastore.version('towns', second.version)?.state, 'FAILED')
   await assert.rejects(jobs.start(requestFor('cities', input), change), { code: 'UNAVAILABLE' })
 })
-
-test('versions that an earlier process was loading are FAILED at the start, others are left alone', async () => {
-  const { jobs, metastore, files } = setUp()
-  await metastore.beginVersion('cities', input, change)
-  await metastore.beginVersion('cities', input, change)
-  await metastore.completeVersion('cities', 1001)
-  await jobs.recover()
-  assert.equal(metastore.version('cities', 1000)?.state, 'FAILED')
-  assert.equal(metastore.version('cities', 1001)?.state, 'READY')
-  assert.deepEqual(files.trashed, ['/data/id-cities/1000'])
-})

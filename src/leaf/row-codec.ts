@@ -68,11 +68,6 @@ export function isSealedHeadKey(key: Uint8Array): boolean {
   return key[0] === SEALED_HEAD
 }
 
-/** The row key inside a sealed head key; a view. */
-export function rowKeyOfSealedHead(keyOrder: KeyOrder, key: Buffer): Buffer {
-  return key.subarray(keyOrder === 'HASHED' ? 1 + TOKEN_SIZE : 1)
-}
-
 /**
  * `token esc(rowKey)`, followed by `spare` bytes that the caller fills.
  * @throws {KVError} INVALID_ARGUMENT when the row key or the physical key would be too long

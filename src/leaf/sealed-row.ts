@@ -1,7 +1,8 @@
 /**
  * The stored form of a row of a sealed shard: one head value, and chunk values for what does not fit into it.
  *
- *     head   u8 format (1) | u8 flags | W count | count x W keyEnd | locations | timestamps | expiries | keys | inline values | u32 crc
+ *     head   u8 format (1) | u8 flags | W count | count x W keyEnd | locations | timestamps | expiries
+ *            | keys | inline values | u32 crc
  *     chunk  values | u32 crc
  *
  *     flags       1 WIDE: W is u32, else u16    2 TIMESTAMPS    4 EXPIRIES    8 CHUNKED
@@ -287,10 +288,6 @@ export class SealedHead {
     if (this.#count === 0 || this.#keysAt > this.#valuesEnd) throw damaged('head', 'directory ends behind it')
     this.#valuesAt = this.#keysAt + this.#uint(this.#locationsAt - width)
     if (this.#valuesAt > this.#valuesEnd) throw damaged('head', 'local keys end behind it')
-  }
-
-  get cellCount(): number {
-    return this.#count
   }
 
   /** Chunks that hold a selected cell, ascending; empty when the head is enough. */

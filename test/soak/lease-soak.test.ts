@@ -135,9 +135,9 @@ suite('lease soak', () => {
 })
 
 /** As after an I/O error: out of the map, closed when its users are done, opened again as a new incarnation. */
-async function reopenLiveShard({ versionSet, currentMap }: Gateway): Promise<void> {
-  const incarnation = currentMap().datasets.get('written')?.live[0] ?? null
-  if (incarnation !== null) await versionSet.shardFailed(incarnation.id)
+async function reopenLiveShard(gateway: Gateway): Promise<void> {
+  const incarnation = gateway.currentMap().datasets.get('written')?.live[0] ?? null
+  if (incarnation !== null) await gateway.versionSet.shardFailed(incarnation.id)
 }
 
 /** Kept versions plus the live shard are open; everything else is closed as soon as its last reader is done. */

@@ -28,7 +28,9 @@ function refuseForeignMachine() {
     fail(`Node.js 20.18 or newer is needed, this is ${process.versions.node}`)
   }
   if (process.platform !== 'linux' || process.arch !== 'x64') {
-    fail(`linux on x64 is needed, this is ${process.platform} on ${process.arch}: the RocksDB binding has no other build`)
+    fail(
+      `linux on x64 is needed, this is ${process.platform} on ${process.arch}: the RocksDB binding has no other build`,
+    )
   }
   if (!process.report.getReport().header.glibcVersionRuntime) {
     fail('glibc 2.34 or newer is needed: the RocksDB binding has no build for musl')
@@ -36,7 +38,9 @@ function refuseForeignMachine() {
 }
 
 function installWhenLockChanged() {
-  const lock = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   if (existsSync(INSTALL_STAMP) && readFileSync(INSTALL_STAMP, 'utf8') === lock) return
   process.stderr.write('godwit: installing dependencies (npm ci)\n')
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'installing dependencies')
@@ -45,7 +49,9 @@ function installWhenLockChanged() {
 
 function* filesBelow(folder) {
   if (!existsSync(folder)) return
-  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  )) {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) yield* filesBelow(path)
     else yield path

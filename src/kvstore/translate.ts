@@ -92,7 +92,7 @@ export function removeToMutate(request: wire.DeleteRequest, context: RequestCont
   }
   return toMutate(request.dataset, request.key, request.options, context, {
     cells: [],
-    deletes: cells === null ? 'ROW' : (toSelector(cells)?.localKeys ?? 'ROW'),
+    deletes: cells === null ? 'ROW' : namedColumns(cells),
     timestamp: request.timestamp,
   })
 }
@@ -160,6 +160,16 @@ function toSelector(cells: wire.CellSelector): CellSelector | null {
   const { localKeys } = cells
   if (localKeys === null || localKeys.length === 0) return null
   return { localKeys: sortedDistinct(localKeys) }
+}
+
+/** An absent selector removes the row; one that selects nothing is more likely a mistake than a wish for that. */
+function namedColumns(cells: wire.CellSelector): readonly Buffer[] {
+  const selector = toSelector(cells)
+  if (selector !== null) return selector.localKeys
+  throw new KVError(
+    'INVALID_ARGUMENT',
+    'remove with a selector that names no column: leave it out to remove the row',
+  )
 }
 
 function toVersion(version: bigint | null): number | null {

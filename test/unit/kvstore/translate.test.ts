@@ -68,6 +68,8 @@ const refused: [name: string, action: () => unknown, code: string][] = [
   ['an unknown Durability', writing({ durability: 99 }), 'INVALID_ARGUMENT'],
   ['DeleteScope EXACT_TIMESTAMP', () => remove({ scope: wire.DeleteScope.EXACT_TIMESTAMP }), 'UNSUPPORTED'],
   ['an unknown DeleteScope', () => remove({ scope: 99 }), 'INVALID_ARGUMENT'],
+  // It removed the whole row: a caller whose list of columns happened to be empty lost everything.
+  ['remove with an empty selector', () => remove({ cells: wire.makeCellSelector() }), 'INVALID_ARGUMENT'],
   [
     'multiGet with two kinds of selector',
     () =>

@@ -84,7 +84,12 @@ export class KVError extends Error {
   readonly backend: string | undefined
 
   constructor(code: ErrorCode, message: string, options: KVErrorOptions = {}) {
+    // A stack trace costs ten times the rest of a refused request, and callers can ask to be refused as often as they
+    // like. Code and message say what happened; only a fault of ours, INTERNAL, needs to say where.
+    const { stackTraceLimit } = Error
+    if (code !== 'INTERNAL') Error.stackTraceLimit = 0
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    Error.stackTraceLimit = stackTraceLimit
     this.name = 'KVError'
     this.code = code
     this.outcome = options.outcome

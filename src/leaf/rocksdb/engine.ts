@@ -12,6 +12,7 @@ import type { ShardMutate, ShardRead } from '../../model/plan.js'
 import type { MutateResult } from '../../model/request.js'
 import type { RowOutcome } from '../../model/row.js'
 import { AttachedDatabase } from './binding.js'
+import { threadFetchedBytes } from './cold-detector.js'
 import { optionsOf } from './shard-files.js'
 import { ShardReader } from './shard-reader.js'
 import { ROCKSDB_ENGINE } from './store.js'
@@ -27,6 +28,7 @@ export interface RocksEngineOptions {
 export class RocksEngine implements LeafEngine {
   readonly name = ROCKSDB_ENGINE
   readonly #clock: Clock
+  readonly #fetchedBytes = threadFetchedBytes()
   readonly #writes: WriteClient
   readonly #readers = new Map<number, ShardReader>()
   #waiting = new Set<ShardReader>()
@@ -68,11 +70,8 @@ export class RocksEngine implements LeafEngine {
 
   #attach(incarnation: Incarnation): ShardReader {
     const { id, handle, directory, format } = incarnation
-    const reader = new ShardReader(
-      new AttachedDatabase(handle, directory, optionsOf(format)),
-      format,
-      this.#clock,
-    )
+    const database = new AttachedDatabase(handle, directory, optionsOf(format))
+    const reader = new ShardReader(database, format, { clock: this.#clock, fetchedBytes: this.#fetchedBytes })
     this.#readers.set(id, reader)
     return reader
   }

@@ -19,6 +19,7 @@ import type { CellSelector, RowOutcome } from '../../model/row.js'
 import { sealedChunkKey, sealedHeadKey, mutableCellKey, mutableMetaKey } from '../row-codec.js'
 import { checkCrc, SealedHead } from '../sealed-row.js'
 import { type AttachedDatabase, MAX_READ_BYTES, type Values } from './binding.js'
+import { ColdDetector, type FetchedBytes } from './cold-detector.js'
 import { readSelectedCells, readWholeRow } from './mutable-row.js'
 
 /**
@@ -27,17 +28,7 @@ import { readSelectedCells, readWholeRow } from './mutable-row.js'
  */
 const MAX_SYNC_KEYS = 512
 
-/**
- * Above it the data is taken to be cold: a hot key takes 4 to 10 us, and about 1 us for each KB of its value; a miss
- * takes 30 and more.
- */
-const COLD_US_PER_KEY = 25
-const HOT_US_PER_KB = 1
-
-/** One sample counts at most so much: a thread that lost its core for milliseconds has seen nothing of the disk. */
-const MAX_SAMPLE_US_PER_KEY = 2 * COLD_US_PER_KEY
-
-/** While cold, every so many small gatherings one is read on the spot, to notice that the data has become hot. */
+/** While cold, every so many gatherings a few keys are read on the spot, to notice that the data has become hot. */
 const PROBE_EVERY = 8
 const MAX_PROBE_KEYS = 8
 
@@ -81,6 +72,12 @@ class Gathering {
   }
 }
 
+/** Some of a gathering's tasks, and just their keys. */
+interface KeyRun {
+  readonly keys: readonly Buffer[]
+  readonly tasks: readonly RowTask[]
+}
+
 /** What one MultiGet answered; `offset` is the gathering's index of its first key. */
 interface Part {
   readonly keys: readonly Buffer[]
@@ -95,13 +92,18 @@ export class ShardReader {
   readonly #format: ShardFormat
   readonly #clock: Clock
   #jobs: ReadJob[] = []
-  #usPerKey = 0
+  readonly #detector: ColdDetector
   #gatherings = 0
 
-  constructor(database: AttachedDatabase, format: ShardFormat, clock: Clock) {
+  constructor(
+    database: AttachedDatabase,
+    format: ShardFormat,
+    options: { readonly clock: Clock; readonly fetchedBytes: FetchedBytes },
+  ) {
     this.database = database
     this.#format = format
-    this.#clock = clock
+    this.#clock = options.clock
+    this.#detector = new ColdDetector(options.clock, options.fetchedBytes)
   }
 
   add(read: ShardRead, done: Done<readonly RowOutcome[]>): void {
@@ -172,41 +174,33 @@ export class ShardReader {
     const count = gathering.keys.length
     if (count === 0) return
     this.#gatherings++
-    if (this.#isSync(count)) this.#fetchSync(gathering, nowSeconds)
+    if (!this.#detector.isCold && count <= MAX_SYNC_KEYS) this.#fetchSync(gathering, nowSeconds)
     else this.#fetchAsync(gathering, nowSeconds)
   }
 
-  #isSync(keyCount: number): boolean {
-    if (this.#usPerKey < COLD_US_PER_KEY) return keyCount <= MAX_SYNC_KEYS
-    return keyCount <= MAX_PROBE_KEYS && this.#gatherings % PROBE_EVERY === 0
-  }
-
-  #fetchSync({ keys, tasks }: Gathering, nowSeconds: number): void {
-    const start = this.#clock.monotonicMs()
+  #fetchSync({ keys, tasks }: KeyRun, nowSeconds: number): void {
+    const offset = tasks[0]?.from ?? 0
+    this.#detector.begin()
     const values = this.#getMany(keys)
-    this.#learn(start, keys.length, sizeOf(values))
-    this.#finish(tasks, { keys, values, offset: 0 }, nowSeconds)
+    this.#detector.end(keys.length)
+    this.#finish(tasks, { keys, values, offset }, nowSeconds)
   }
 
   #fetchAsync({ keys, tasks }: Gathering, nowSeconds: number): void {
-    const start = this.#clock.monotonicMs()
     const partSize = Math.ceil(keys.length / MAX_PARTS)
-    let running = 0
-    let sizeBytes = 0
+    const isProbing = this.#detector.isCold && this.#gatherings % PROBE_EVERY === 0
     for (let first = 0; first < tasks.length;) {
-      const last = endOfPart(tasks, first, partSize)
+      const isProbe = isProbing && first === 0
+      const last = endOfPart(tasks, first, isProbe ? MAX_PROBE_KEYS : partSize)
       const part = tasks.slice(first, last)
       const offset = part[0]?.from ?? 0
       const partKeys = keys.slice(offset, part.at(-1)?.to)
-      running++
-      this.#getManyAsync(partKeys, (values) => {
-        running--
-        sizeBytes += sizeOf(values)
-        // Of few keys the way to the pool and back is most of the time, however hot they are.
-        if (running === 0 && keys.length > MAX_PROBE_KEYS) this.#learn(start, keys.length, sizeBytes)
-        this.#finish(part, { keys: partKeys, values, offset }, nowSeconds)
-      })
       first = last
+      if (isProbe) this.#fetchSync({ keys: partKeys, tasks: part }, nowSeconds)
+      else
+        this.#getManyAsync(partKeys, (values) =>
+          this.#finish(part, { keys: partKeys, values, offset }, nowSeconds),
+        )
     }
   }
 
@@ -224,13 +218,6 @@ export class ShardReader {
     } catch (error) {
       done(toKVError(error, 'reading'))
     }
-  }
-
-  /** A moving average over about eight gatherings, without what the values' size explains. */
-  #learn(startMs: number, keyCount: number, sizeBytes: number): void {
-    const us = (this.#clock.monotonicMs() - startMs) * 1_000 - (sizeBytes / 1_024) * HOT_US_PER_KB
-    const usPerKey = Math.min(MAX_SAMPLE_US_PER_KEY, Math.max(0, us / keyCount))
-    this.#usPerKey += (usPerKey - this.#usPerKey) / 8
   }
 
   #finish(tasks: readonly RowTask[], part: Part, nowSeconds: number): void {
@@ -297,13 +284,6 @@ function endOfPart(tasks: readonly RowTask[], first: number, partSize: number): 
     last++
   }
   return last
-}
-
-function sizeOf(values: Values | KVError): number {
-  if (values instanceof KVError) return 0
-  let size = 0
-  for (const value of values) size += value?.byteLength ?? 0
-  return size
 }
 
 function settle(

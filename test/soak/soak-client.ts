@@ -1,4 +1,5 @@
 /** The load of the lease soak, in a process of its own: reads of the changing dataset, pinned and not, and writes. */
+import { setTimeout as pause } from 'node:timers/promises'
 import { KVError } from '../../src/base/errors.js'
 import { ThriftClient } from '../../src/thrift/client.js'
 import * as wire from '../../src/thrift/generated/kvstore.js'
@@ -7,8 +8,8 @@ import type { ThriftMethod } from '../../src/thrift/protocol.js'
 export interface SoakReport {
   readonly reads: number
   readonly writes: number
-  /** Writes refused, not applied, while the live shard was being reopened; they were sent again. */
-  readonly reopened: number
+  /** Writes refused, not applied, while their DB was closed; they were sent again. */
+  readonly refused: number
   /** What must not happen; the first ones. */
   readonly faults: readonly string[]
 }
@@ -20,7 +21,7 @@ const faults: string[] = []
 const acknowledged = new Map<string, string>()
 let reads = 0
 let writes = 0
-let reopened = 0
+let refused = 0
 let isStopping = false
 const seenVersions: bigint[] = []
 
@@ -67,32 +68,36 @@ function checkRows(response: wire.MultiGetResponse): void {
   }
 }
 
-async function writeLoop(name: string): Promise<void> {
+async function writeLoop(dataset: string, name: string): Promise<void> {
   for (let count = 0; !isStopping; count++) {
     const value = `${name}-${count}`
-    const request = wire.makePutRequest({
-      dataset: 'written',
-      key: Buffer.from(name),
-      value: Buffer.from(value),
-    })
+    const request = wire.makePutRequest({ dataset, key: Buffer.from(name), value: Buffer.from(value) })
     const answer = await call(wire.KVStoreMethods.put, { request })
     if ('value' in answer) {
       writes += 1
-      acknowledged.set(name, value)
-    } else if (isReopening(answer.code)) reopened += 1
-    else fault(`write: ${answer.message}`)
+      if (dataset === 'written') acknowledged.set(name, value)
+    } else if (isBetween(dataset, answer.code)) {
+      refused += 1
+      await pause(5)
+    } else fault(`write to ${dataset}: ${answer.message}`)
   }
 }
 
-/** A reopened shard refuses writes for a moment; nothing of them is applied. */
-function isReopening(code: number): boolean {
-  return code === wire.ErrorCode.SHARD_NOT_SERVING || code === wire.ErrorCode.UNAVAILABLE
+/** A shard that is being reopened refuses for a moment; so does a dataset between its removal and its return. */
+function isBetween(dataset: string, code: number): boolean {
+  if (code === wire.ErrorCode.SHARD_NOT_SERVING || code === wire.ErrorCode.UNAVAILABLE) return true
+  return dataset === 'churned' && code === wire.ErrorCode.DATASET_NOT_FOUND
 }
 
 async function checkAcknowledged(): Promise<void> {
+  const until = performance.now() + 60_000
   for (const [name, expected] of acknowledged) {
     const request = wire.makeGetRequest({ dataset: 'written', key: Buffer.from(name) })
-    const answer = await call(wire.KVStoreMethods.get, { request })
+    let answer = await call(wire.KVStoreMethods.get, { request })
+    while ('code' in answer && isBetween('written', answer.code) && performance.now() < until) {
+      await pause(50)
+      answer = await call(wire.KVStoreMethods.get, { request })
+    }
     const found = 'value' in answer ? answer.value.value?.toString() : answer.message
     if (found !== expected) fault(`row ${name} holds ${found ?? 'nothing'}, acknowledged was ${expected}`)
   }
@@ -104,8 +109,9 @@ process.once('message', () => {
 const loops = [
   ...Array.from({ length: 8 }, () => readLoop(false)),
   ...Array.from({ length: 4 }, () => readLoop(true)),
-  ...Array.from({ length: 8 }, (_, index) => writeLoop(`writer-${index}`)),
+  ...Array.from({ length: 8 }, (_, index) => writeLoop('written', `writer-${index}`)),
+  ...Array.from({ length: 4 }, (_, index) => writeLoop('churned', `churner-${index}`)),
 ]
 void Promise.all(loops)
   .then(checkAcknowledged)
-  .then(() => process.send?.({ reads, writes, reopened, faults } satisfies SoakReport, () => process.exit(0)))
+  .then(() => process.send?.({ reads, writes, refused, faults } satisfies SoakReport, () => process.exit(0)))

@@ -30,7 +30,7 @@ import type { Metastore } from './model/metastore.js'
 import type { GatewayStatus, ListenerStatus, Readiness } from './model/operations.js'
 import type { Cell } from './model/row.js'
 import { killProcess } from './threads/kill-process.js'
-import { LeaseKeeper } from './threads/leases.js'
+import { type LeaseFigures, LeaseKeeper } from './threads/leases.js'
 import { ThreadPool } from './threads/pool.js'
 
 export interface GatewayOptions {
@@ -47,6 +47,7 @@ export interface Gateway {
   readonly loads: LoadJobs
   readonly versionSet: VersionSet
   currentMap(): ClusterMap
+  leases(): LeaseFigures
   /** Answers what is in flight, closes everything, in at most the drain time-out plus the lease time-out. */
   stop(): Promise<void>
 }
@@ -81,7 +82,9 @@ export async function startGateway(config: Config, options: GatewayOptions): Pro
     clock: systemClock,
     logger,
   })
-  const store = await openLmdbStore(directory.metastorePath)
+  const mayCreate = await directory.mayMakeMetastore()
+  const store = await openLmdbStore(directory.metastorePath, { mayCreate })
+  await directory.markMetastoreMade()
   const metastore = await openMetastore(store, systemClock, logger)
   const parts = await startParts(config, options, directory, metastore)
   const admin = createAdmin(parts)
@@ -95,6 +98,7 @@ export async function startGateway(config: Config, options: GatewayOptions): Pro
     loads: parts.loads,
     versionSet: parts.versionSet,
     currentMap: () => parts.keeper.map,
+    leases: () => parts.keeper.figures(),
     stop: () => (stopping ??= stopParts(parts, admin)),
   }
 }

@@ -46,15 +46,25 @@ import type { StoreEntry, StoreHeader } from './store-lmdb-format.js'
 
 type Environment = RootDatabase<Buffer, string>
 
+export interface LmdbStoreOptions {
+  /** False: a store was made here before, so an empty directory has lost it (a volume that is not mounted). */
+  readonly mayCreate: boolean
+}
+
 /**
  * Opens the store in `directory`, which is made when it does not exist or is empty.
  * @throws {KVError} FAILED_PRECONDITION when the directory is something else or of a newer format, CORRUPT
- * when it is damaged, UNAVAILABLE when another process has it open or the disk fails
+ * when it is damaged or lost, UNAVAILABLE when another process has it open or the disk fails
  */
-export async function openLmdbStore(directory: string): Promise<MetaStoreBackend> {
+export async function openLmdbStore(
+  directory: string,
+  { mayCreate }: LmdbStoreOptions = { mayCreate: true },
+): Promise<MetaStoreBackend> {
   const name = storeName(directory)
   try {
     const isVoid = isVacant(directory)
+    if (isVoid && !mayCreate)
+      throw new KVError('CORRUPT', 'it is empty and was not: mount its volume, or restore it from a backup')
     if (isVoid) await createStore(directory)
     const wasClosed = isVoid ? false : await enterDirectory(directory)
     const environment = openEnvironment(directory)

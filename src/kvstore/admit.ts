@@ -118,7 +118,7 @@ function checkMutation(mutation: RowMutation, entry: DatasetEntry): RowMutation 
   if (cells.length > limits.maxCellsPerRow) {
     throw refuse(entry, 'TOO_LARGE', `${cells.length} cells in one write, at most ${limits.maxCellsPerRow}`)
   }
-  if (typeof deletes !== 'string') for (const localKey of deletes) checkLocalKey(localKey, entry)
+  if (typeof deletes !== 'string') checkDeletes(deletes, entry)
   const seen = cells.length > 1 ? new Set<string>() : null
   for (const cell of cells) {
     checkCell(cell, entry)
@@ -128,6 +128,17 @@ function checkMutation(mutation: RowMutation, entry: DatasetEntry): RowMutation 
     seen.add(name)
   }
   return withDefaultTtl(mutation, entry.record.defaultTtlSeconds)
+}
+
+function checkDeletes(localKeys: readonly Buffer[], entry: DatasetEntry): void {
+  if (localKeys.length > limits.maxCellsPerRow) {
+    throw refuse(
+      entry,
+      'TOO_LARGE',
+      `${localKeys.length} local keys in one removal, at most ${limits.maxCellsPerRow}`,
+    )
+  }
+  for (const localKey of localKeys) checkLocalKey(localKey, entry)
 }
 
 function checkCell(cell: Cell, entry: DatasetEntry): void {

@@ -6,6 +6,7 @@
  *     lock/                                        held by the process that uses the directory
  *     kvsm/                                        the metastore
  *     created/<datasetId>-live-<generation>        empty file: that live data was made; missing data is a loss then
+ *     created/kvsm                                 empty file: the metastore was made; an empty kvsm/ is a loss then
  *     data/<datasetId>/<versionId>/<shard>/        one upload of a BATCH dataset
  *     data/<datasetId>/live-<generation>/<shard>/  READ_WRITE data
  *     data/.staging/<uuid>/, data/.trash/<uuid>/   built here and renamed in; renamed out and removed
@@ -36,6 +37,7 @@ import {
 import { exists, list, makeDirectories, makeDirectory, move, onDisk, writeFileDurably } from './disk.js'
 import { syncDirectory } from './rocksdb/files.js'
 
+const METASTORE_MARKER = 'kvsm'
 const DATASET_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/
 
 /** Held by the one process that uses the directory. */
@@ -101,6 +103,18 @@ export class DataDirectory {
 
   get metastorePath(): string {
     return join(this.path, 'kvsm')
+  }
+
+  /** Whether nothing was ever made here, so that an empty kvsm/ is a new metastore's place and not a loss. */
+  async mayMakeMetastore(): Promise<boolean> {
+    const markers = await list(this.#markersPath)
+    return markers.every((name) => name === MOUNT_POINT_FOLDER)
+  }
+
+  /** Called when the metastore is there: from now on an empty kvsm/ is a loss. */
+  async markMetastoreMade(): Promise<void> {
+    const marker = join(this.#markersPath, METASTORE_MARKER)
+    if (!(await exists(marker))) await writeFileDurably(marker, '')
   }
 
   versionPath(datasetId: string, versionId: number): string {
@@ -173,10 +187,9 @@ export class DataDirectory {
   async trashDataset(datasetId: string): Promise<void> {
     await this.#discard(this.#datasetPath(datasetId))
     // Markers last: a crash in between leaves markers of an id that never comes again, which hurt nobody.
-    const created = join(this.path, 'created')
-    for (const marker of await list(created)) {
+    for (const marker of await list(this.#markersPath)) {
       if (markerDatasetId(marker) === datasetId)
-        await onDisk('removing', join(created, marker), (path) => rm(path))
+        await onDisk('removing', join(this.#markersPath, marker), (path) => rm(path))
     }
   }
 
@@ -212,6 +225,10 @@ export class DataDirectory {
     return join(this.path, 'data')
   }
 
+  get #markersPath(): string {
+    return join(this.path, 'created')
+  }
+
   get #stagingPath(): string {
     return join(this.#dataPath, '.staging')
   }
@@ -226,7 +243,7 @@ export class DataDirectory {
   }
 
   #markerPath(datasetId: string, generation: number): string {
-    return join(this.path, 'created', `${datasetId}-${liveName(generation)}`)
+    return join(this.#markersPath, `${datasetId}-${liveName(generation)}`)
   }
 
   async #adopt(stagingDirectory: string, path: string): Promise<void> {
@@ -278,8 +295,9 @@ function liveName(generation: number): string {
   return `live-${generation}`
 }
 
-function markerDatasetId(marker: string): string {
-  return marker.replace(/-live-\d+$/, '')
+/** Undefined for the metastore's marker. */
+function markerDatasetId(marker: string): string | undefined {
+  return /^(.+)-live-\d+$/.exec(marker)?.[1]
 }
 
 /** Why no record asks for a directory of a dataset; null: one does. */

@@ -282,6 +282,13 @@ test('an empty directory becomes a store, and nothing is left beside it', async 
   assert.deepEqual(readdirSync(parent), ['with.dot'])
 })
 
+test('an empty directory that held a store is refused as a loss, and stays empty', async (t) => {
+  const directory = temporaryDirectory(t)
+  const refusal = kvError('CORRUPT', /godwit-kvsm-/, /empty.*mount its volume/)
+  await assert.rejects(openLmdbStore(directory, { mayCreate: false }), refusal)
+  assert.deepEqual(readdirSync(directory), [])
+})
+
 test('a thousand datasets of ten versions open in under 3 s and change in under 100 ms', async (t) => {
   const directory = join(temporaryDirectory(t), 'kvsm')
   const states = Object.fromEntries(

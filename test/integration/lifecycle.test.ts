@@ -1,6 +1,6 @@
 /** Starting, stopping and refusing to start, seen from outside the process. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, test } from 'node:test'
@@ -159,6 +159,16 @@ describe('a start that must fail', () => {
     await expectRefusal(new Gateway({ dataDirectory }), /thesis\.txt|not.*godwit|foreign/i)
     assert.deepEqual(readdirSync(dataDirectory), ['thesis.txt'])
     assert.equal(readFileSync(join(dataDirectory, 'thesis.txt'), 'utf8'), 'the only copy')
+  })
+
+  // It started as a new gateway without any dataset, and was ready.
+  test('a metastore that was there and is gone stops it, also where its mount point is left', async () => {
+    const gateway = await Gateway.start()
+    await gateway.stop()
+    const kvsm = join(gateway.dataDirectory, 'kvsm')
+    rmSync(kvsm, { recursive: true })
+    mkdirSync(kvsm)
+    await expectRefusal(gateway, /kvsm.*mount its volume/)
   })
 
   test('a data directory that is a file is refused by name', async () => {

@@ -25,18 +25,33 @@ let refused = 0
 let isStopping = false
 const seenVersions: bigint[] = []
 
-type Answer<R> = { readonly value: R } | { readonly code: number; readonly message: string }
+type Answer<R> = { readonly value: R } | Failure
+
+interface Failure {
+  readonly code: number
+  readonly message: string
+  /** A write that failed so may be sent again without a doubt. */
+  readonly isNotApplied: boolean
+}
 
 function call<A, R>(method: ThriftMethod<A, R, wire.KVStoreException>, args: A): Promise<Answer<R>> {
   return new Promise((resolve) => {
     client.call(method, args, performance.now() + 10_000, (outcome) => {
-      if (outcome instanceof KVError) resolve({ code: -1, message: `${outcome.code} ${outcome.message}` })
-      else if (outcome.exception !== null)
-        resolve({ code: outcome.exception.error?.code ?? -1, message: outcome.exception.message ?? '' })
-      else if (outcome.value === null) resolve({ code: -1, message: 'nothing' })
+      if (outcome instanceof KVError) resolve(failure(-1, `${outcome.code} ${outcome.message}`))
+      else if (outcome.exception !== null) resolve(toFailure(outcome.exception))
+      else if (outcome.value === null) resolve(failure(-1, 'nothing'))
       else resolve({ value: outcome.value })
     })
   })
+}
+
+function failure(code: number, message: string): Failure {
+  return { code, message, isNotApplied: false }
+}
+
+function toFailure({ error, message }: wire.KVStoreException): Failure {
+  const isNotApplied = error?.outcome === wire.WriteOutcome.NOT_APPLIED
+  return { code: error?.code ?? -1, message: message ?? '', isNotApplied }
 }
 
 function fault(text: string): void {
@@ -76,7 +91,7 @@ async function writeLoop(dataset: string, name: string): Promise<void> {
     if ('value' in answer) {
       writes += 1
       if (dataset === 'written') acknowledged.set(name, value)
-    } else if (isBetween(dataset, answer.code)) {
+    } else if (answer.isNotApplied && isBetween(dataset, answer.code)) {
       refused += 1
       await pause(5)
     } else fault(`write to ${dataset}: ${answer.message}`)

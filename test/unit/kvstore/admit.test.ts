@@ -81,6 +81,11 @@ const writeCases: { name: string; changes: Partial<MutateRequest>; code: string 
     code: 'INVALID_ARGUMENT',
   },
   {
+    name: 'more columns to remove than a row may have',
+    changes: mutation({ deletes: new Array<Buffer>(limits.maxCellsPerRow + 1).fill(Buffer.from('c')) }),
+    code: 'TOO_LARGE',
+  },
+  {
     name: 'a local key over the limit in a deletion',
     changes: mutation({ deletes: [Buffer.alloc(limits.maxLocalKeyBytes + 1)] }),
     code: 'TOO_LARGE',

@@ -175,6 +175,27 @@ suite('opening a data directory', () => {
     })
   }
 
+  test('a metastore may be made where nothing ever was, and after a first start that failed before it', async () => {
+    const directory = await open()
+    assert.ok(await directory.mayMakeMetastore())
+    const again = await reopen(directory)
+    assert.ok(await again.mayMakeMetastore())
+    await again.markMetastoreMade()
+    await again.markMetastoreMade()
+    assert.ok(!(await again.mayMakeMetastore()))
+    await again.trashDataset('kvsm')
+    const last = await reopen(again)
+    assert.ok(!(await last.mayMakeMetastore()), 'removing a dataset took the mark of the metastore')
+    await last.close()
+  })
+
+  test('a metastore may not be made where live data was', async () => {
+    const directory = await open()
+    await directory.ensureLive('d1', 1, buildShard)
+    assert.ok(!(await directory.mayMakeMetastore()))
+    await directory.close()
+  })
+
   // Node's recursive mkdir never returns there: the start hung with a core at full load instead of failing.
   test('a place where nothing can be made is refused, not tried for ever', async () => {
     const error = await refusal('/proc/godwit-data')

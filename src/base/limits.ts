@@ -19,6 +19,8 @@ export const limits = {
   maxBatchRows: 10_000,
   /** Columns of one row that one request may name or write. */
   maxCellsPerRow: 10_000,
+  /** Keys times columns that one multiGet may name; each is a look-up of its own. */
+  maxCellsPerRequest: 100_000,
   /** Requests of one connection that wait for answers; the socket is not read while it is at the limit. */
   maxPipelinedRequests: 1_024,
   /** Bytes of answers a slow reader may leave in our memory before its socket is not read any more. */
@@ -35,6 +37,8 @@ export const limits = {
   maxQueuedWriteBytes: 64 * 1024 * 1024,
   /** Operations of one group commit; bounds how long a group holds the writer. */
   maxGroupCommitOperations: 20_000,
+  /** Bytes of one group commit, for the same reason. */
+  maxGroupCommitBytes: 16 * 1024 * 1024,
   /** Main waits so long for every thread to give up a DB; then it stays open and a metric says so. */
   leaseTimeoutMs: 30_000,
   /** SIGTERM: in-flight requests get so long before connections are cut. */

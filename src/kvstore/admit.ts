@@ -40,10 +40,7 @@ export function admitRead(request: ReadRequest, map: ClusterMap, clock: Clock): 
   if (selectorsByKey !== null && selectorsByKey.length !== rowKeys.length) {
     throw refuse(entry, 'INVALID_ARGUMENT', `${selectorsByKey.length} selectors for ${rowKeys.length} keys`)
   }
-  if (request.selector !== null) checkSelector(request.selector, entry)
-  if (selectorsByKey !== null) {
-    for (const selector of selectorsByKey) if (selector !== null) checkSelector(selector, entry)
-  }
+  checkSelectors(request, entry)
   if (request.datasetVersion !== null && entry.record.mode !== 'BATCH') {
     throw refuse(entry, 'INVALID_ARGUMENT', 'only BATCH datasets have versions to pin')
   }
@@ -87,6 +84,25 @@ function checkRowKey(rowKey: Buffer, entry: DatasetEntry): void {
   if (rowKey.length > limits.maxRowKeyBytes) {
     throw refuse(entry, 'TOO_LARGE', `a key of ${rowKey.length} bytes, at most ${limits.maxRowKeyBytes}`)
   }
+}
+
+function checkSelectors({ rowKeys, selector, selectorsByKey }: ReadRequest, entry: DatasetEntry): void {
+  let named = 0
+  if (selector !== null) {
+    checkSelector(selector, entry)
+    named += rowKeys.length * selector.localKeys.length
+  }
+  for (const one of selectorsByKey ?? []) {
+    if (one === null) continue
+    checkSelector(one, entry)
+    named += one.localKeys.length
+  }
+  if (named <= limits.maxCellsPerRequest) return
+  throw refuse(
+    entry,
+    'TOO_LARGE',
+    `${named} cells named in one request, at most ${limits.maxCellsPerRequest}: split it`,
+  )
 }
 
 function checkSelector(selector: CellSelector, entry: DatasetEntry): void {

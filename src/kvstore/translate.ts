@@ -4,6 +4,7 @@
  */
 import { EMPTY_BYTES, sortedDistinct } from '../base/bytes.js'
 import { KVError } from '../base/errors.js'
+import { limits } from '../base/limits.js'
 import type { CellSelector, Cell, Row } from '../model/row.js'
 import type {
   MutateRequest,
@@ -159,6 +160,13 @@ function toSelector(cells: wire.CellSelector): CellSelector | null {
   refuseIf(cells.keysOnly === true, 'CellSelector.keysOnly')
   const { localKeys } = cells
   if (localKeys === null || localKeys.length === 0) return null
+  // Before they are sorted, which of a million takes seconds.
+  if (localKeys.length > limits.maxCellsPerRow) {
+    throw new KVError(
+      'TOO_LARGE',
+      `${localKeys.length} local keys, at most ${limits.maxCellsPerRow}: split the request`,
+    )
+  }
   return { localKeys: sortedDistinct(localKeys) }
 }
 

@@ -116,8 +116,7 @@ export class WritableShard {
   async #record(): Promise<void> {
     if (this.#isDetached || this.hasFailed) return
     if (this.#hasUnsynced) {
-      // An empty batch, synced: the log up to here is on stable storage when it returns.
-      this.#database.write(this.#batch, true)
+      this.#syncLog()
       this.#hasUnsynced = false
       this.#syncedSequence = this.#database.sequence
     }
@@ -125,6 +124,16 @@ export class WritableShard {
     if (sequence === this.#recordedSequence) return
     await writeWatermark(this.#incarnation.directory, { sequence, stamp: this.#stamps.greatest })
     this.#recordedSequence = sequence
+  }
+
+  /** An empty batch, synced: the log up to here is on stable storage when it returns. */
+  #syncLog(): void {
+    try {
+      this.#database.write(this.#batch, true)
+    } catch (error) {
+      this.#hasBroken = true
+      throw error
+    }
   }
 
   /** After the last writeWatermark has resolved. */

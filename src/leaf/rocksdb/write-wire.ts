@@ -12,6 +12,7 @@
  * with room for the timestamps that only the writer can give. The first `rowPrefixSize` bytes of every key are the row.
  */
 import { ERROR_CODES, type ErrorCode, isErrorCode, KVError, type WriteOutcome } from '../../base/errors.js'
+import { murmur3Token } from '../../base/hash.js'
 import type { ShardMutate } from '../../model/plan.js'
 import type { CellTimestamp } from '../../model/row.js'
 import {
@@ -36,6 +37,8 @@ const OP_HEADER_SIZE = 25
 const ENTRY_HEADER_SIZE = 9
 const ACK_HEADER_SIZE = 16
 const INITIAL_SIZE = 16 * 1024
+/** Longer rows' ids are this much of the row and a hash of all of it. */
+const MAX_PLAIN_ROW_ID = 64
 const MAX_TIMESTAMP = 0x7fff_ffff_ffff_ffffn
 const MIN_TIMESTAMP = -0x8000_0000_0000_0000n
 
@@ -223,10 +226,16 @@ export class WireWrite {
     this.sizeBytes = end - at
   }
 
-  /** The row as a map key: equal for equal rows of one shard. */
+  /**
+   * The row as a map key of bounded size: equal for equal rows of one shard. Long rows are told apart by a hash; two that
+   * share it share their stamps, which then only rise faster.
+   */
   rowId(): string {
     const key = this.#start + OP_HEADER_SIZE + ENTRY_HEADER_SIZE
-    return this.#bytes.toString('latin1', key, key + this.#bytes.readUInt32BE(this.#start + 9))
+    const end = key + this.#bytes.readUInt32BE(this.#start + 9)
+    if (end - key <= MAX_PLAIN_ROW_ID) return this.#bytes.toString('latin1', key, end)
+    const { high, low } = murmur3Token(this.#bytes, key, end)
+    return `${this.#bytes.toString('latin1', key, key + MAX_PLAIN_ROW_ID)}#${high}.${low}`
   }
 
   /** The timestamp that the caller gave, the newest of the cells' own failing that. */
@@ -299,7 +308,8 @@ export class AckEncoder {
 
   failed(opId: number, error: KVError): void {
     const message = Buffer.from(error.message.slice(0, 1_000))
-    const unknown = error.outcome === 'UNKNOWN' ? OUTCOME_UNKNOWN : 0
+    // A failure that does not say what became of the write must not claim that nothing did.
+    const unknown = error.outcome === 'NOT_APPLIED' ? 0 : OUTCOME_UNKNOWN
     const at = this.#header(opId, ERROR_CODES[error.code] | unknown, message.byteLength)
     this.#output.bytes.writeBigInt64BE(0n, at + 6)
     this.#output.bytes.set(message, at + ACK_HEADER_SIZE)

@@ -47,6 +47,8 @@ interface Acks {
 export class GroupWriter {
   readonly #options: GroupWriterOptions
   readonly #shards = new Map<number, WritableShard>()
+  /** Incarnations whose failure was reported. */
+  readonly #reported = new Set<number>()
   #queue: QueuedWrite[] = []
   #isScheduled = false
   #timer: NodeJS.Timeout | null = null
@@ -71,6 +73,7 @@ export class GroupWriter {
     if (shard === undefined) return
     this.#commitAll()
     this.#shards.delete(incarnationId)
+    this.#reported.delete(incarnationId)
     await this.#writeWatermark(incarnationId, shard)
     shard.detach()
   }
@@ -115,7 +118,7 @@ export class GroupWriter {
   }
 
   #commitGroup(): void {
-    const group = this.#queue.splice(0, limits.maxGroupCommitOperations)
+    const group = this.#queue.splice(0, groupSize(this.#queue))
     const byShard = new Map<number, QueuedWrite[]>()
     const channels = new Set<Acks>()
     for (const queued of group) {
@@ -137,26 +140,47 @@ export class GroupWriter {
       for (const { write, acks } of group) acks.encoder.failed(write.opId, error)
       return
     }
-    const hadFailed = shard.hasFailed
+    let stamps: readonly (number | null)[]
     try {
-      const stamps = shard.commit(group.map(({ write }) => write))
-      for (let i = 0; i < group.length; i++) {
-        const queued = group[i]
-        if (queued !== undefined)
-          queued.acks.encoder.done(queued.write.opId, stamps[i] ?? queued.write.ownTimestamp())
-      }
+      stamps = shard.commit(group.map(({ write }) => write))
     } catch (thrown) {
       const error = toKVError(thrown, `writing incarnation ${id}`)
       for (const { write, acks } of group) acks.encoder.failed(write.opId, error)
-      if (!hadFailed) this.#options.onShardFailed(id, error)
+      this.#reportFailure(id, shard, error)
+      return
     }
+    for (const [index, { write, acks }] of group.entries()) {
+      acks.encoder.done(write.opId, stamps[index] ?? write.ownTimestamp())
+    }
+  }
+
+  /** A shard that has failed takes no writes until it is opened anew, so somebody must hear of it: once. */
+  #reportFailure(id: number, shard: WritableShard, error: KVError): void {
+    if (!shard.hasFailed || this.#reported.has(id)) return
+    this.#reported.add(id)
+    this.#options.onShardFailed(id, error)
   }
 
   async #writeWatermark(id: number, shard: WritableShard): Promise<void> {
     try {
       await shard.writeWatermark()
     } catch (thrown) {
-      this.#options.onWatermarkFailed(id, toKVError(thrown, `recording the watermark of incarnation ${id}`))
+      const error = toKVError(thrown, `recording the watermark of incarnation ${id}`)
+      this.#options.onWatermarkFailed(id, error)
+      this.#reportFailure(id, shard, error)
     }
   }
+}
+
+/** How many of the queued writes, from the first, are committed together: at least one. */
+function groupSize(queue: readonly QueuedWrite[]): number {
+  let sizeBytes = 0
+  let count = 0
+  for (const { write } of queue) {
+    sizeBytes += write.sizeBytes
+    if (count > 0 && sizeBytes > limits.maxGroupCommitBytes) break
+    count += 1
+    if (count === limits.maxGroupCommitOperations) break
+  }
+  return count
 }

@@ -51,6 +51,13 @@ const readCases: { name: string; request: ReadRequest; code: string }[] = [
     code: 'TOO_LARGE',
   },
   {
+    name: 'more keys times columns than one request may name',
+    request: readRequest(new Array<string>(1_001).fill('k'), {
+      selector: { localKeys: Array.from({ length: 100 }, (_, i) => Buffer.from(`c${i}`)) },
+    }),
+    code: 'TOO_LARGE',
+  },
+  {
     name: 'a pinned version of a dataset without versions',
     request: readRequest(['a'], { dataset: 'profiles', datasetVersion: 5 }),
     code: 'INVALID_ARGUMENT',

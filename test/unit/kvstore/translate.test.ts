@@ -50,6 +50,12 @@ const refused: [name: string, action: () => unknown, code: string][] = [
   ['GetRequest with an empty key', () => get({ key: Buffer.alloc(0) }), 'INVALID_ARGUMENT'],
   ['GetRequest without a dataset', () => get({ dataset: null }), 'INVALID_ARGUMENT'],
   ['GetRequest.pageToken', () => get({ pageToken: key }), 'UNSUPPORTED'],
+  // Sorting came before the limit: one request held its thread for seconds.
+  [
+    'more local keys than a row may have',
+    selecting({ localKeys: new Array<Buffer>(10_001).fill(key) }),
+    'TOO_LARGE',
+  ],
   ['CellSelector.ranges', selecting({ ranges: [wire.makeByteRange()] }), 'UNSUPPORTED'],
   ['CellSelector.prefixes', selecting({ prefixes: [key] }), 'UNSUPPORTED'],
   ['CellSelector.limit', selecting({ limit: 1 }), 'UNSUPPORTED'],

@@ -1,7 +1,7 @@
 /** Every limit of the system: unit in the name, reason beside it. OPERATING.md prints them. */
 
 export const limits = {
-  /** IDL and DESIGN: a row key is 1 to 65,535 bytes; its size travels as u16 in formats. */
+  /** A row key is 1 to 65,535 bytes; its size travels as u16 in formats. */
   maxRowKeyBytes: 65_535,
   /** Local keys share the row key's reason; empty is the unnamed value. */
   maxLocalKeyBytes: 65_535,
@@ -25,14 +25,22 @@ export const limits = {
   maxPipelinedRequests: 1_024,
   /** Bytes of answers a slow reader may leave in our memory before its socket is not read any more. */
   maxUnsentBytesPerConnection: 8 * 1024 * 1024,
+  /** What an answer of a new connection is taken to need, until its own answers show: bounds a first burst of large ones. */
+  assumedAnswerBytes: 2 * 1024 * 1024,
   /** Bytes that incomplete requests and unread answers of one listener may hold on one data thread, all together. */
   maxBufferedBytesPerThread: 512 * 1024 * 1024,
   /** Connections of one listener on one data thread. */
   maxConnectionsPerThread: 10_000,
+  /** A request that has begun to arrive has arrived whole after so long, or its connection is closed. */
+  frameTimeoutMs: 30_000,
   /** A connection silent for so long, with nothing in flight, is closed. */
   idleConnectionMs: 600_000,
   /** Keys of one native MultiGet; the binding's own bound. */
   maxKeysPerMultiGet: 10_000,
+  /** Stored cells, deleted ones too, that one range read passes over, in one snapshot. It takes up to 0.2 s. */
+  maxCellsPerRangeRead: 40_000,
+  /** Living cells of a mutable row that is read whole, four writes of the largest size; name columns to read of more. */
+  maxCellsPerWholeRow: 40_000,
   /** Bytes of mutations that wait for the writer thread before more are refused as OVERLOADED. */
   maxQueuedWriteBytes: 64 * 1024 * 1024,
   /** Operations of one group commit; bounds how long a group holds the writer. */

@@ -39,7 +39,11 @@ export interface KVStoreListenerOptions {
 
 /** The service as the thrift server takes it. */
 export function createKVStoreService(kvstore: KVStore, options: KVStoreListenerOptions): ThriftService {
-  return wire.bindKVStore(new KVStoreListener(kvstore, options))
+  const listener = new KVStoreListener(kvstore, options)
+  return {
+    ...wire.bindKVStore(listener),
+    tooLarge: (method, maxBytes) => listener.tooLarge(method, maxBytes),
+  }
 }
 
 class KVStoreListener implements wire.KVStoreHandler {
@@ -116,6 +120,14 @@ class KVStoreListener implements wire.KVStoreHandler {
 
   getCounters(_args: wire.KVStoreGetCountersArgs, call: Call<wire.GetCountersResponse>): void {
     this.#failRead(call, notOffered('getCounters'))
+  }
+
+  /** The exception for an answer that does not fit a frame; null for the one method that declares none. */
+  tooLarge(method: string, maxBytes: number): wire.KVStoreException | null {
+    if (method === wire.KVStoreMethods.describeServer.name) return null
+    const message = `the answer of ${method} exceeds ${maxBytes} bytes: ask for fewer rows or columns at a time`
+    const error = new KVError('TOO_LARGE', message)
+    return readErrorToException(error, this.#logFailure(error))
   }
 
   #read<R, Q extends wire.GetRequest | wire.MultiGetRequest>(

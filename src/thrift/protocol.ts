@@ -150,6 +150,11 @@ export interface BoundMethod {
 export interface ThriftService {
   readonly name: string
   readonly methods: ReadonlyMap<string, BoundMethod>
+  /**
+   * The declared exception for a reply of more than `maxBytes` bytes; null, or no such function: the method declares
+   * none that fits, and the answer is a TApplicationException.
+   */
+  readonly tooLarge?: (method: string, maxBytes: number) => unknown
 }
 
 /** Ties a method to its handler; args and result types agree by construction. */

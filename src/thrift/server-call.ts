@@ -26,6 +26,8 @@ export class ServerCall implements ThriftCall<unknown, unknown> {
   readonly receivedAtMs: number
   /** The request behind this one. */
   next: ServerCall | null = null
+  /** What its answer is counted with while it waits for earlier ones. */
+  heldBytes = 0
   #state: State = 'PENDING'
   #payload: unknown = null
   #abortType = 0
@@ -39,6 +41,11 @@ export class ServerCall implements ThriftCall<unknown, unknown> {
 
   get isAnswered(): boolean {
     return this.#state !== 'PENDING'
+  }
+
+  /** Roughly what the answer takes in memory. */
+  get answerBytes(): number {
+    return sizeOf(this.#payload)
   }
 
   reply(result: unknown): void {
@@ -71,6 +78,13 @@ export class ServerCall implements ThriftCall<unknown, unknown> {
     output.endFrame()
   }
 
+  /** Writes a declared exception instead of an answer that was too large. */
+  encodeTooLarge(output: BinaryWriter, exception: unknown): void {
+    this.#state = 'FAIL'
+    this.#payload = exception
+    this.encode(output, Number.POSITIVE_INFINITY)
+  }
+
   /** Writes an INTERNAL_ERROR instead of an answer that could not be written. */
   encodeFailure(output: BinaryWriter, message: string): void {
     output.beginFrame(Number.POSITIVE_INFINITY)
@@ -87,6 +101,18 @@ export class ServerCall implements ThriftCall<unknown, unknown> {
     this.#payload = payload
     this.connection.onAnswered(this)
   }
+}
+
+/** Bytes and text of a value that a generated writer takes; the rest of it is small. */
+function sizeOf(value: unknown): number {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 8
+  if (value instanceof Uint8Array) return value.length
+  if (value instanceof Map) return sizeOf([...value.keys()]) + sizeOf([...value.values()])
+  const parts: Iterable<unknown> = value instanceof Set ? value : Object.values(value)
+  let size = 8
+  for (const part of parts) size += sizeOf(part)
+  return size
 }
 
 function encodeAbort(output: BinaryWriter, header: CallHeader, type: number, message: string): void {

@@ -4,13 +4,14 @@
  * Guarantees: every request that was handed to a handler is answered in the order of arrival, or the connection closes;
  * a request that breaks the protocol gets PROTOCOL_ERROR where its seqid is known, after the answers before it, and
  * then the connection closes; nothing that a peer sends or fails to read harms another connection. Reading stops while
- * too many requests wait for answers or too many answers wait for the peer, and goes on after.
+ * too many requests wait for answers or too many answers wait for the peer (answer-window.ts), and goes on after.
  *
  * Ending: FIN first, then what still arrives is discarded for a moment before the socket is destroyed, because a close
  * with unread bytes makes the kernel send RST, which may overtake the last answers.
  */
 import type { Socket } from 'node:net'
 import { traceHop } from '../base/trace.js'
+import { AnswerWindow, type AnswerWindowLimits } from './answer-window.js'
 import { ApplicationExceptionType } from './application-exception.js'
 import type { BinaryReader } from './binary-reader.js'
 import type { BinaryWriter } from './binary-writer.js'
@@ -22,12 +23,12 @@ import { detectTransport } from './transport.js'
 /** Answers of one turn leave in pieces of about this size, so that a burst does not need one huge buffer. */
 const WRITE_SIZE = 262_144
 
-export interface ThriftServerLimits {
+export interface ThriftServerLimits extends AnswerWindowLimits {
   readonly maxFrameBytes: number
-  readonly maxPipelinedRequests: number
-  readonly maxUnsentBytesPerConnection: number
   readonly maxBufferedBytesPerThread: number
   readonly maxConnections: number
+  /** From the first byte of a request to its last. */
+  readonly frameTimeoutMs: number
   readonly idleConnectionMs: number
   /** How long a peer may take to close after our FIN. */
   readonly lingerMs: number
@@ -39,17 +40,17 @@ export interface ConnectionHost {
   readonly reader: BinaryReader
   monotonicMs(): number
   findMethod(name: string): BoundMethod | null
+  /** The declared exception for an answer that is too large, or null. */
+  tooLarge(method: string): unknown
   takeWriter(): BinaryWriter
   giveWriter(writer: BinaryWriter): void
   /** Flushes are held back until the turn ends. */
   beginTurn(): void
   endTurn(): void
   markDirty(connection: ServerConnection): void
-  /** False: the thread holds too much; the connection has to go. */
-  adjustHeldBytes(delta: number): boolean
-  onRequest(method: string): void
+  /** May destroy connections, this one included, when the thread holds too much. */
+  adjustHeldBytes(delta: number): void
   onMalformed(connection: ServerConnection, reason: MalformedReason, message: string): void
-  onOverload(connection: ServerConnection): void
   onFault(connection: ServerConnection, what: string, error: unknown): void
   onClosed(connection: ServerConnection): void
 }
@@ -60,15 +61,23 @@ export class ServerConnection implements CallOwner {
   readonly #host: ConnectionHost
   readonly #socket: Socket
   readonly #frames: FrameReader
-  readonly #maxUnsentBytes: number
+  readonly #window: AnswerWindow
   /** First bytes, until the transport is known; null afterwards. */
   #firstBytes: Buffer | null = Buffer.alloc(0)
   #head: ServerCall | null = null
   #tail: ServerCall | null = null
   #inFlight = 0
   #writer: BinaryWriter | null = null
-  #unsentBytes = 0
+  /** Answers that wait for an earlier one, unencoded. */
+  #waitingBytes = 0
+  /** What the socket was given, and what the kernel had taken of it when that was last looked at. */
+  #writtenBytes = 0
+  #takenBytes = 0
+  /** Since when the peer has taken nothing of what waits for it. */
+  #unsentSinceMs = Number.POSITIVE_INFINITY
   #heldBytes = 0
+  /** When the frame began that the peer still owes the rest of. */
+  #frameBegunAtMs = Number.POSITIVE_INFINITY
   #isPaused = false
   #hasPeerEnded = false
   /** No further request is read; the connection ends when the last answer is out. */
@@ -88,8 +97,10 @@ export class ServerConnection implements CallOwner {
     this.#host = host
     this.#socket = socket
     this.#frames = new FrameReader(host.limits.maxFrameBytes)
-    // Below the high-water mark the socket tells nobody that it has drained.
-    this.#maxUnsentBytes = Math.max(host.limits.maxUnsentBytesPerConnection, socket.writableHighWaterMark)
+    // Below the high-water mark the socket tells nobody that it has drained; reading goes on at half the limit.
+    const leastBytes = 2 * socket.writableHighWaterMark
+    const maxUnsentBytesPerConnection = Math.max(host.limits.maxUnsentBytesPerConnection, leastBytes)
+    this.#window = new AnswerWindow({ ...host.limits, maxUnsentBytesPerConnection })
     this.#arrivedAtMs = host.monotonicMs()
     this.#lastRequestAtMs = this.#arrivedAtMs
     socket.setNoDelay(true)
@@ -114,8 +125,25 @@ export class ServerConnection implements CallOwner {
     this.#endWhenDone()
   }
 
+  /** What it holds counts no longer, although the socket takes a moment to close. */
   destroy(): void {
+    this.#release()
     this.#socket.destroy()
+  }
+
+  /** Bytes of memory held for incomplete requests and unread answers. */
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
+
+  /** Since when the peer has owed us the rest of a request or the reading of answers; infinite when it owes nothing. */
+  get owesSinceMs(): number {
+    return Math.min(this.#frameBegunAtMs, this.#unsentSinceMs)
+  }
+
+  /** A request began to arrive before that and has not ended. */
+  hasFrameOpenSince(instantMs: number): boolean {
+    return this.#frameBegunAtMs < instantMs
   }
 
   /** Nothing in flight and no whole request for so long: a silent peer, a trickling one, or one that reads nothing. */
@@ -133,11 +161,17 @@ export class ServerConnection implements CallOwner {
   }
 
   onAnswered(call: ServerCall): void {
-    if (this.#isClosed || call !== this.#head) return
+    if (this.#isClosed) return
+    if (call !== this.#head) {
+      this.#holdBack(call)
+      return
+    }
     let head: ServerCall | null = call
     while (head?.isAnswered === true) {
       this.#inFlight--
+      this.#waitingBytes -= head.heldBytes
       if (head.header.expectsAnswer) this.#encode(head)
+      else this.#window.note(0)
       head = head.next
     }
     this.#head = head
@@ -148,6 +182,14 @@ export class ServerConnection implements CallOwner {
   onAnsweredTwice(call: ServerCall): void {
     if (this.#isClosed) return
     this.#fault(`${call.header.name} was answered twice`, null)
+  }
+
+  #holdBack(call: ServerCall): void {
+    call.heldBytes = call.answerBytes
+    this.#waitingBytes += call.heldBytes
+    this.#window.note(call.heldBytes)
+    this.#account()
+    this.#pauseIfNeeded()
   }
 
   /** Our own faults end this connection and nothing else. */
@@ -180,7 +222,10 @@ export class ServerConnection implements CallOwner {
     const bytes = Buffer.concat([this.#firstBytes ?? chunk.subarray(0, 0), chunk])
     const transport = detectTransport(bytes)
     this.#firstBytes = transport === null ? bytes : null
-    if (transport === null) return null
+    if (transport === null) {
+      this.#noteOpenFrame(true, false)
+      return null
+    }
     if (transport === 'framed-binary') return bytes
     this.#malformed('unknown-transport', `this port speaks framed binary thrift, not ${transport}`)
     return null
@@ -188,8 +233,10 @@ export class ServerConnection implements CallOwner {
 
   #readFrames(): void {
     const frames = this.#frames
+    let hasEndedFrame = false
     try {
       while (!this.#isFinishing && !this.#isPaused && frames.next()) {
+        hasEndedFrame = true
         this.#lastRequestAtMs = this.#arrivedAtMs
         this.#dispatch()
         this.#pauseIfNeeded()
@@ -198,8 +245,16 @@ export class ServerConnection implements CallOwner {
       if (!(error instanceof ThriftProtocolError)) throw error
       this.#malformed(error.reason, error.message)
     }
+    // While we do not read, the peer cannot go on.
+    this.#noteOpenFrame(frames.isInsideFrame && !this.#isPaused, hasEndedFrame)
     this.#account()
     if (this.#hasPeerEnded && !this.#isPaused) this.#onInputEnd()
+  }
+
+  #noteOpenFrame(isOpen: boolean, isAnother: boolean): void {
+    if (!isOpen) this.#frameBegunAtMs = Number.POSITIVE_INFINITY
+    else if (isAnother || this.#frameBegunAtMs === Number.POSITIVE_INFINITY)
+      this.#frameBegunAtMs = this.#host.monotonicMs()
   }
 
   #dispatch(): void {
@@ -217,7 +272,6 @@ export class ServerConnection implements CallOwner {
       this.#malformed(error.reason, error.message)
       return
     }
-    this.#host.onRequest(call.bound === null ? '' : call.header.name)
     if (call.bound === null) {
       call.abort(ApplicationExceptionType.UNKNOWN_METHOD, `there is no method ${preview(call.header.name)}`)
       return
@@ -247,21 +301,29 @@ export class ServerConnection implements CallOwner {
   #encode(call: ServerCall): void {
     const writer = (this.#writer ??= this.#host.takeWriter())
     const { maxFrameBytes } = this.#host.limits
+    const sizeBefore = writer.size
+    try {
+      this.#encodeWithin(call, writer, maxFrameBytes)
+    } catch (error) {
+      writer.rollbackFrame()
+      this.#fault(`the answer of ${call.header.name} cannot be written`, error)
+      call.encodeFailure(writer, 'internal error, see the server log')
+    }
+    this.#window.note(writer.size - sizeBefore)
+    if (writer.size >= WRITE_SIZE) this.#write()
+  }
+
+  #encodeWithin(call: ServerCall, writer: BinaryWriter, maxFrameBytes: number): void {
     try {
       call.encode(writer, maxFrameBytes)
     } catch (error) {
+      if (!(error instanceof ThriftProtocolError)) throw error
       writer.rollbackFrame()
-      if (error instanceof ThriftProtocolError) {
-        call.encodeFailure(
-          writer,
-          `the answer of ${call.header.name} exceeds ${maxFrameBytes} bytes: ask for less`,
-        )
-      } else {
-        this.#fault(`the answer of ${call.header.name} cannot be written`, error)
-        call.encodeFailure(writer, 'internal error, see the server log')
-      }
+      const { name } = call.header
+      const exception = this.#host.tooLarge(name)
+      if (exception !== null) call.encodeTooLarge(writer, exception)
+      else call.encodeFailure(writer, `the answer of ${name} exceeds ${maxFrameBytes} bytes: ask for less`)
     }
-    if (writer.size >= WRITE_SIZE) this.#write()
   }
 
   #write(): void {
@@ -269,31 +331,29 @@ export class ServerConnection implements CallOwner {
     if (writer === null) return
     this.#writer = null
     if (writer.size > 0 && this.#socket.writable) {
+      this.#writtenBytes += writer.size
       this.#socket.write(writer.view())
       // Empty again: the kernel has it all. Otherwise the socket still reads from the buffer, which is then its own.
       if (this.#socket.writableLength === 0) writer.clear()
       else writer.take()
-      this.#account()
     } else {
       writer.clear()
     }
     this.#host.giveWriter(writer)
+    this.#account()
     this.#pauseIfNeeded()
   }
 
   #pauseIfNeeded(): void {
     if (this.#isPaused || this.#isFinishing) return
-    if (this.#inFlight < this.#host.limits.maxPipelinedRequests && this.#unsentBytes <= this.#maxUnsentBytes)
-      return
+    if (!this.#window.isFull(this.#inFlight, this.#countUnsent())) return
     this.#isPaused = true
     this.#socket.pause()
   }
 
-  /** Half the limit lies between stopping and going on, so that the socket is not toggled with every answer. */
   #resumeIfPossible(): void {
     if (!this.#isPaused || this.#isFinishing || this.#isClosed) return
-    if (this.#inFlight > this.#host.limits.maxPipelinedRequests / 2) return
-    if (this.#unsentBytes > this.#maxUnsentBytes / 2) return
+    if (!this.#window.hasRoomAgain(this.#inFlight, this.#countUnsent())) return
     this.#isPaused = false
     this.#host.beginTurn()
     try {
@@ -343,6 +403,7 @@ export class ServerConnection implements CallOwner {
     this.#isFinishing = true
     this.#frames.clear()
     this.#firstBytes = null
+    this.#noteOpenFrame(false, false)
     this.#account()
     this.#socket.pause()
   }
@@ -361,23 +422,36 @@ export class ServerConnection implements CallOwner {
 
   /** Brings the thread's sum of held bytes up to date. */
   #account(): void {
-    if (this.#isClosed) return
-    this.#unsentBytes = this.#socket.writableLength
-    const held = this.#unsentBytes + this.#frames.heldBytes
-    const delta = held - this.#heldBytes
+    if (this.#isClosed || this.#socket.destroyed) return
+    const unsent = this.#countUnsent()
+    const taken = this.#writtenBytes - this.#socket.writableLength
+    if (unsent === 0) this.#unsentSinceMs = Number.POSITIVE_INFINITY
+    else if (taken > this.#takenBytes || this.#unsentSinceMs === Number.POSITIVE_INFINITY)
+      this.#unsentSinceMs = this.#host.monotonicMs()
+    this.#takenBytes = taken
+    this.#hold(unsent + this.#frames.heldBytes)
+  }
+
+  #countUnsent(): number {
+    return this.#socket.writableLength + (this.#writer?.size ?? 0) + this.#waitingBytes
+  }
+
+  #hold(bytes: number): void {
+    const delta = bytes - this.#heldBytes
     if (delta === 0) return
-    this.#heldBytes = held
-    if (this.#host.adjustHeldBytes(delta)) return
-    this.#host.onOverload(this)
-    this.#socket.destroy()
+    this.#heldBytes = bytes
+    this.#host.adjustHeldBytes(delta)
+  }
+
+  #release(): void {
+    this.#frames.clear()
+    this.#hold(0)
   }
 
   #onClose(): void {
     this.#isClosed = true
     if (this.#linger !== null) clearTimeout(this.#linger)
-    this.#host.adjustHeldBytes(-this.#heldBytes)
-    this.#heldBytes = 0
-    this.#frames.clear()
+    this.#release()
     if (this.#writer !== null) {
       this.#writer.clear()
       this.#host.giveWriter(this.#writer)

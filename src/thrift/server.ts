@@ -18,7 +18,7 @@ import { ServerConnection, type ConnectionHost, type ThriftServerLimits } from '
 export type { ThriftServerLimits } from './server-connection.js'
 
 /** Why a connection was closed without a fault of its bytes. */
-export type RefusalReason = 'connections' | 'draining' | 'memory'
+export type RefusalReason = 'connections' | 'draining' | 'memory' | 'slow-request'
 
 /** Counting is somebody else's; these run on the request path and must be cheap. */
 export interface ThriftServerEvents {
@@ -26,8 +26,6 @@ export interface ThriftServerEvents {
   onDisconnect(): void
   /** A connection closed at once or cut off, by a limit. */
   onRefused(reason: RefusalReason): void
-  /** `method` is empty for one that the service does not have. */
-  onRequest(method: string): void
   onMalformed(reason: MalformedReason): void
   /** A fault in Godwit itself. */
   onFault(): void
@@ -47,8 +45,10 @@ const DEFAULT_LIMITS: ThriftServerLimits = {
   maxFrameBytes: limits.maxFrameBytes,
   maxPipelinedRequests: limits.maxPipelinedRequests,
   maxUnsentBytesPerConnection: limits.maxUnsentBytesPerConnection,
+  assumedAnswerBytes: limits.assumedAnswerBytes,
   maxBufferedBytesPerThread: limits.maxBufferedBytesPerThread,
   maxConnections: limits.maxConnectionsPerThread,
+  frameTimeoutMs: limits.frameTimeoutMs,
   idleConnectionMs: limits.idleConnectionMs,
   lingerMs: 1_000,
 }
@@ -57,7 +57,6 @@ const NO_EVENTS: ThriftServerEvents = {
   onConnection: () => undefined,
   onDisconnect: () => undefined,
   onRefused: () => undefined,
-  onRequest: () => undefined,
   onMalformed: () => undefined,
   onFault: () => undefined,
 }
@@ -93,7 +92,8 @@ export class ThriftServer {
     this.#events = { ...NO_EVENTS, ...options.events }
     this.#clock = options.clock ?? systemClock
     this.#host = this.#makeHost()
-    const sweepMs = Math.min(30_000, Math.max(100, this.#limits.idleConnectionMs / 10))
+    const shortestMs = Math.min(this.#limits.idleConnectionMs, this.#limits.frameTimeoutMs)
+    const sweepMs = Math.min(30_000, Math.max(100, shortestMs / 10))
     this.#sweep = setInterval(() => this.closeIdle(), sweepMs).unref()
   }
 
@@ -146,10 +146,52 @@ export class ThriftServer {
     await this.#whenEmpty()
   }
 
-  /** Closes connections that were silent for too long; the server's own timer calls it too. */
+  /**
+   * Closes connections that were silent for too long, or too slow with a request that they began; the server's own
+   * timer calls it too.
+   */
   closeIdle(): void {
-    const silentSince = this.#clock.monotonicMs() - this.#limits.idleConnectionMs
-    for (const connection of this.#connections) if (connection.isIdleSince(silentSince)) connection.destroy()
+    const nowMs = this.#clock.monotonicMs()
+    const silentSince = nowMs - this.#limits.idleConnectionMs
+    const begunBefore = nowMs - this.#limits.frameTimeoutMs
+    for (const connection of this.#connections) {
+      if (connection.isIdleSince(silentSince)) connection.destroy()
+      else if (connection.hasFrameOpenSince(begunBefore)) {
+        this.#refuse(connection, 'slow-request', 'connection closed: a request did not arrive whole in time')
+        // What was asked before is still answered.
+        connection.finish()
+      }
+    }
+  }
+
+  #refuse(connection: ServerConnection, reason: RefusalReason, message: string): void {
+    this.#events.onRefused(reason)
+    const { id, remoteAddress, heldBytes } = connection
+    this.#warn({ connection: id, remoteAddress, heldBytes }, message)
+  }
+
+  /** The thread holds too much: whoever has caused it for longest goes, never whoever came last. */
+  #shed(): void {
+    while (this.#heldBytes > this.#limits.maxBufferedBytesPerThread) {
+      const culprit = this.#findCulprit()
+      if (culprit === null) return
+      this.#refuse(culprit, 'memory', 'connection cut: the thread holds too many bytes, and this one has for longest')
+      culprit.destroy()
+    }
+  }
+
+  /**
+   * Of the connections that hold more than half an equal share, the one whose peer has owed us something for longest.
+   * While the budget is exceeded, the others hold less than half of it, so that a small request is never the culprit.
+   */
+  #findCulprit(): ServerConnection | null {
+    const large = this.#limits.maxBufferedBytesPerThread / this.#connections.size / 2
+    let culprit: ServerConnection | null = null
+    for (const connection of this.#connections) {
+      if (connection.heldBytes <= large) continue
+      if (culprit === null || connection.owesSinceMs < culprit.owesSinceMs) culprit = connection
+    }
+    return culprit
   }
 
   #destroyAll(): void {
@@ -168,12 +210,13 @@ export class ThriftServer {
   }
 
   #makeHost(): ConnectionHost {
-    const { methods } = this.#options.service
+    const { methods, tooLarge } = this.#options.service
     return {
       limits: this.#limits,
       reader: new BinaryReader(),
       monotonicMs: () => this.#clock.monotonicMs(),
       findMethod: (name): BoundMethod | null => methods.get(name) ?? null,
+      tooLarge: (method) => tooLarge?.(method, this.#limits.maxFrameBytes) ?? null,
       takeWriter: () => this.#writers.pop() ?? new BinaryWriter(),
       giveWriter: (writer) => {
         if (this.#writers.length < POOLED_WRITERS && writer.capacity <= POOLED_CAPACITY)
@@ -184,17 +227,9 @@ export class ThriftServer {
       markDirty: (connection) => this.#markDirty(connection),
       adjustHeldBytes: (delta) => {
         this.#heldBytes += delta
-        return delta <= 0 || this.#heldBytes <= this.#limits.maxBufferedBytesPerThread
+        if (delta > 0) this.#shed()
       },
-      onRequest: (method) => this.#events.onRequest(method),
       onMalformed: (connection, reason, message) => this.#onMalformed(connection, reason, message),
-      onOverload: (connection) => {
-        this.#events.onRefused('memory')
-        this.#warn(
-          { connection: connection.id, heldBytes: this.#heldBytes },
-          'connection cut: too many bytes held',
-        )
-      },
       onFault: (connection, what, error) => this.#onFault(connection, what, error),
       onClosed: (connection) => this.#onClosed(connection),
     }

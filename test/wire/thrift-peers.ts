@@ -4,7 +4,13 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import type { Logger } from '../../src/base/logger.js'
 import { BinaryReader } from '../../src/thrift/binary-reader.js'
 import * as kv from '../../src/thrift/generated/kvstore.js'
-import { bindMethod, ThriftType, type ThriftCall, type ThriftMethod } from '../../src/thrift/protocol.js'
+import {
+  bindMethod,
+  ThriftType,
+  type ThriftCall,
+  type ThriftMethod,
+  type ThriftService,
+} from '../../src/thrift/protocol.js'
 import { ThriftServer, type ThriftServerOptions } from '../../src/thrift/server.js'
 import { rawSocket } from '../support/frames.js'
 
@@ -26,6 +32,29 @@ export const tell: ThriftMethod<null, null, never> = {
   writeException: () => undefined,
 }
 
+/** Keeps calls until the test answers them. */
+export class Held {
+  readonly calls: { key: string; call: GetCall }[] = []
+  #waiting: (() => void) | null = null
+  readonly handler: GetHandler = (key, call) => {
+    this.calls.push({ key, call })
+    this.#waiting?.()
+  }
+
+  async until(count: number): Promise<void> {
+    while (this.calls.length < count) {
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve
+      })
+    }
+  }
+
+  answer(index: number): void {
+    const held = this.calls[index]
+    held?.call.reply(valueOf(held.key))
+  }
+}
+
 export function valueOf(text: string | Buffer): kv.GetResponse {
   return kv.makeGetResponse({ value: Buffer.from(text) })
 }
@@ -43,6 +72,7 @@ export class RecordingLogger implements Logger {
 export interface PeerOptions {
   readonly limits?: NonNullable<ThriftServerOptions['limits']>
   readonly clock?: NonNullable<ThriftServerOptions['clock']>
+  readonly tooLarge?: NonNullable<ThriftService['tooLarge']>
 }
 
 /** Serves get (by key as text) and tell; counts what the server reports. */
@@ -68,6 +98,7 @@ export class Peer {
         ['get', get],
         ['tell', bindMethod(tell, (_args, call) => this.onTell(call))],
       ]),
+      ...(options.tooLarge === undefined ? {} : { tooLarge: options.tooLarge }),
     }
     const note = (what: string) => (detail?: string) => {
       this.events.push(detail === undefined ? what : `${what} ${detail}`)
@@ -168,7 +199,7 @@ export class Answers {
       if (chunk !== null) this.#received = Buffer.concat([this.#received, chunk])
       else if (this.#socket.readableEnded || this.#socket.destroyed)
         throw new Error('the connection is closed')
-      else await Promise.race(['readable', 'end', 'close'].map((event) => once(this.#socket, event)))
+      else await this.#untilMore()
     }
     const end = 4 + this.#received.readInt32BE(0)
     const input = new BinaryReader()
@@ -177,6 +208,16 @@ export class Answers {
     const body = this.#received.subarray(end - input.remaining, end)
     this.#received = this.#received.subarray(end)
     return { type: input.messageType, seqid: input.seqid, body }
+  }
+
+  async #untilMore(): Promise<void> {
+    const over = new AbortController()
+    const { signal } = over
+    try {
+      await Promise.race(['readable', 'end', 'close'].map((event) => once(this.#socket, event, { signal })))
+    } finally {
+      over.abort()
+    }
   }
 
   async take(count: number): Promise<Answer[]> {

@@ -8,7 +8,7 @@ import { BinaryReader } from '../../src/thrift/binary-reader.js'
 import { readApplicationException } from '../../src/thrift/application-exception.js'
 import * as kv from '../../src/thrift/generated/kvstore.js'
 import { field, frame, getFrame, i32, message, struct, T, untilClosed } from '../support/frames.js'
-import { Answers, Peer, textOf, valueOf, type Answer, type GetCall, type GetHandler, type PeerOptions } from './thrift-peers.js' // prettier-ignore
+import { Answers, Held, Peer, textOf, valueOf, type Answer, type GetHandler, type PeerOptions } from './thrift-peers.js' // prettier-ignore
 
 const REPLY = 2
 const EXCEPTION = 3
@@ -25,29 +25,6 @@ async function start(handler: GetHandler, options?: PeerOptions): Promise<void> 
 afterEach(() => peer.stop())
 
 const echo: GetHandler = (key, call) => call.reply(valueOf(key))
-
-/** Keeps calls until the test answers them. */
-class Held {
-  readonly calls: { key: string; call: GetCall }[] = []
-  #waiting: (() => void) | null = null
-  readonly handler: GetHandler = (key, call) => {
-    this.calls.push({ key, call })
-    this.#waiting?.()
-  }
-
-  async until(count: number): Promise<void> {
-    while (this.calls.length < count) {
-      await new Promise<void>((resolve) => {
-        this.#waiting = resolve
-      })
-    }
-  }
-
-  answer(index: number): void {
-    const held = this.calls[index]
-    held?.call.reply(valueOf(held.key))
-  }
-}
 
 function exceptionOf({ type, body }: Answer): number {
   assert.equal(type, EXCEPTION)
@@ -67,7 +44,7 @@ describe('requests and answers', () => {
 
   test('pipelined requests that are answered in any order leave in the order in which they came', async () => {
     const held = new Held()
-    await start(held.handler)
+    await start(held.handler, { limits: { assumedAnswerBytes: 100 } })
     const socket = await peer.connect()
     const keys = Array.from({ length: 50 }, (_, index) => `k${index}`)
     socket.write(Buffer.concat(keys.map((key, index) => getFrame('d', key, 1_000 - index))))
@@ -159,6 +136,44 @@ describe('requests and answers', () => {
     assert.equal(exceptionOf(await answers.next()), INTERNAL_ERROR)
     assert.equal(textOf(await answers.next()), 'small')
   })
+
+  test('an answer over the frame limit becomes the exception that the service has for it', async () => {
+    const handler: GetHandler = (key, call) =>
+      call.reply(valueOf(key === 'large' ? Buffer.alloc(5_000) : key))
+    await start(handler, {
+      limits: { maxFrameBytes: 4_096 },
+      tooLarge: (method, maxBytes) => kv.makeKVStoreException({ message: `${method} over ${maxBytes}` }),
+    })
+    const socket = await peer.connect()
+    socket.write(Buffer.concat([getFrame('d', 'large', 1), getFrame('d', 'small', 2)]))
+    const answers = new Answers(socket)
+    const refusal = await answers.next()
+    assert.deepEqual([refusal.type, refusal.seqid], [REPLY, 1])
+    const input = new BinaryReader()
+    input.reset(refusal.body, 0, refusal.body.length)
+    const { exception } = kv.KVStoreMethods.get.readResult(input)
+    assert.equal(exception?.message, 'get over 4096')
+    assert.equal(textOf(await answers.next()), 'small')
+    assert.ok(!peer.events.includes('fault'))
+  })
+
+  const NO_EXCEPTION: Readonly<Record<string, () => unknown>> = {
+    'has none for that method': () => null,
+    'throws instead': () => {
+      throw new Error('broken service')
+    },
+  }
+  for (const [what, tooLarge] of Object.entries(NO_EXCEPTION)) {
+    test(`an answer over the frame limit is an INTERNAL_ERROR when the service ${what}`, async () => {
+      await start((_key, call) => call.reply(valueOf(Buffer.alloc(5_000))), {
+        limits: { maxFrameBytes: 4_096 },
+        tooLarge,
+      })
+      const socket = await peer.connect()
+      socket.write(getFrame('d', 'large'))
+      assert.equal(exceptionOf(await new Answers(socket).next()), INTERNAL_ERROR)
+    })
+  }
 })
 
 describe('limits', () => {
@@ -229,17 +244,6 @@ describe('limits', () => {
     assert.equal(textOf(await new Answers(first).next()), 'k')
   })
 
-  test('incomplete requests that fill the memory of a thread cost the connection that comes last', async () => {
-    await start(echo, { limits: { maxBufferedBytesPerThread: 100_000 } })
-    const [first, second] = [await peer.connect(), await peer.connect()]
-    first.write(Buffer.concat([i32(1 << 20), message('get', Buffer.alloc(40_000))]))
-    second.write(Buffer.concat([i32(1 << 20), message('get', Buffer.alloc(90_000))]))
-    await peer.until('refused memory')
-    await peer.until('disconnect')
-    assert.equal(peer.server.connectionCount, 1)
-    assert.ok(peer.server.heldBytes <= 100_000)
-  })
-
   test('a silent connection is closed after the idle limit, one with a request in flight is not', async () => {
     let nowMs = 0
     const clock: Clock = { ...systemClock, monotonicMs: () => nowMs }
@@ -247,7 +251,6 @@ describe('limits', () => {
     await start(held.handler, { clock, limits: { idleConnectionMs: 60_000 } })
     const [silent, busy] = [await peer.connect(), await peer.connect()]
     busy.write(getFrame('d', 'k'))
-    silent.write(Buffer.of(0, 0))
     await held.until(1)
     nowMs = 59_999
     peer.server.closeIdle()

@@ -18,6 +18,9 @@ const NEW_DESCRIPTION = 'GODWIT.json.new'
 /** Every finished data directory has them. */
 const PARTS: readonly string[] = ['kvsm', 'created', 'data']
 
+/** Files of an empty RocksDB database, finished or not: all that lock/ ever holds. */
+const LOCK_FILE = /^(CURRENT|IDENTITY|LOCK|(MANIFEST|OPTIONS)-\d+(\.dbtmp)?|\d+\.(log|dbtmp))$/
+
 /** Made by the file system itself where a directory is a mount point. */
 export const MOUNT_POINT_FOLDER = 'lost+found'
 
@@ -42,10 +45,11 @@ export async function checkIsOurs(root: string): Promise<void> {
 /** Empty, or what a crash within createLayout leaves: nothing in it was ever used. */
 async function isHalfMade(root: string, names: readonly string[]): Promise<boolean> {
   for (const name of names) {
-    if ([MOUNT_POINT_FOLDER, NEW_DESCRIPTION, 'lock'].includes(name)) continue
-    if (!PARTS.includes(name)) return false
+    if ([MOUNT_POINT_FOLDER, NEW_DESCRIPTION].includes(name)) continue
+    if (name !== 'lock' && !PARTS.includes(name)) return false
     const inside = await listOrNull(join(root, name))
-    if (inside?.every((inner) => inner === MOUNT_POINT_FOLDER) !== true) return false
+    const isOurs = (inner: string) => (name === 'lock' ? LOCK_FILE.test(inner) : inner === MOUNT_POINT_FOLDER)
+    if (inside?.every(isOurs) !== true) return false
   }
   return true
 }

@@ -208,6 +208,18 @@ function mutableExamples(shardOf: () => LeafHarness): void {
     assert.deepEqual(await get('stamp', { withTimestamps: true }), [['', '2', `@${second.timestamp}`]])
   })
 
+  test('stamps of a row rise over closing and opening again though the clock was set back', async () => {
+    const first = await put('stamp again', [cell('', '1')])
+    shardOf().clock.ms -= 3_600_000
+    await shardOf().reopen()
+    const second = await put('stamp again', [cell('', '2')])
+    shardOf().clock.ms += 3_600_000
+    assert.ok(
+      !(first instanceof KVError) && !(second instanceof KVError) && second.timestamp > first.timestamp,
+    )
+    assert.deepEqual(await get('stamp again'), [['', '2']])
+  })
+
   test('everything acknowledged is there after closing and opening again', async () => {
     await put('kept', [cell('a', 'x'.repeat(100_000)), cell('b', '')])
     const before = await get('kept')

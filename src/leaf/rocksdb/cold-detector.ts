@@ -9,7 +9,7 @@
 import { openSync, readSync } from 'node:fs'
 import type { Clock } from '../../base/clock.js'
 
-/** Misses a key above which data is cold: at 5 % parallel misses gain what the pool costs (95 % hot: 66 k against 60 k/s). */
+/** Misses a key above which data is cold: at 5 % reads in parallel gain what the pool costs (66 k against 60 k/s). */
 const COLD_MISS_SHARE = 0.05
 
 /** A miss fetches a block of 4 KB, and with the kernel's read-ahead often several. */

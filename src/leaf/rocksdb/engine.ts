@@ -13,6 +13,7 @@ import type { MutateResult } from '../../model/request.js'
 import type { RowOutcome } from '../../model/row.js'
 import { AttachedDatabase } from './binding.js'
 import { threadFetchedBytes } from './cold-detector.js'
+import { ReadPace } from './read-pace.js'
 import { optionsOf } from './shard-files.js'
 import { ShardReader } from './shard-reader.js'
 import { ROCKSDB_ENGINE } from './store.js'
@@ -29,6 +30,7 @@ export class RocksEngine implements LeafEngine {
   readonly name = ROCKSDB_ENGINE
   readonly #clock: Clock
   readonly #fetchedBytes = threadFetchedBytes()
+  readonly #pace: ReadPace
   readonly #writes: WriteClient
   readonly #readers = new Map<number, ShardReader>()
   #waiting = new Set<ShardReader>()
@@ -36,6 +38,7 @@ export class RocksEngine implements LeafEngine {
 
   constructor({ clock, channel }: RocksEngineOptions) {
     this.#clock = clock
+    this.#pace = new ReadPace(clock)
     this.#writes = new WriteClient(channel, clock)
   }
 
@@ -71,7 +74,11 @@ export class RocksEngine implements LeafEngine {
   #attach(incarnation: Incarnation): ShardReader {
     const { id, handle, directory, format } = incarnation
     const database = new AttachedDatabase(handle, directory, optionsOf(format))
-    const reader = new ShardReader(database, format, { clock: this.#clock, fetchedBytes: this.#fetchedBytes })
+    const reader = new ShardReader(database, format, {
+      clock: this.#clock,
+      fetchedBytes: this.#fetchedBytes,
+      pace: this.#pace,
+    })
     this.#readers.set(id, reader)
     return reader
   }
@@ -89,5 +96,6 @@ export class RocksEngine implements LeafEngine {
     this.#waiting = new Set()
     this.#writes.flush()
     for (const reader of waiting) reader.flush()
+    this.#pace.run()
   }
 }

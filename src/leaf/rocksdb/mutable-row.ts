@@ -1,14 +1,22 @@
-/** Stored cells of a mutable shard to a row: what a row tombstone covers, what is deleted and what has expired falls out. */
+/**
+ * Stored cells of a mutable shard to a row: what a row tombstone covers, what is deleted and what has expired falls out.
+ *
+ * A row that is read whole is read as a range. One of at most limits.maxCellsPerRangeRead stored cells is one range read,
+ * hence one snapshot. Deleted cells stay stored, so a row can have any number of them: a longer one is read in several
+ * steps, and a write that is made between two of them may show in the later part only.
+ */
 import { KVError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { ShardRead } from '../../model/plan.js'
 import type { Cell, CellSelector, Row } from '../../model/row.js'
 import { isNewer, payloadStart, readTimestamp, ttlLeft } from '../cell-codec.js'
 import { localKeyOfMutable, mutableMetaKey, mutableRowEnd } from '../row-codec.js'
-import { type AttachedDatabase, MAX_READ_BYTES, type Values } from './binding.js'
+import type { AttachedDatabase, Values } from './binding.js'
+import type { ReadJob } from './read-job.js'
+import type { Slice } from './read-pace.js'
 
-/** Cells, dead ones included, that reading a whole row may pass over: it is done in one step on the data thread. */
-const MAX_CELLS_PASSED = 4 * limits.maxCellsPerRow
+/** A step reads as much as the request may hold, but no less than this, because deleted cells may fill it. */
+const MIN_STEP_BYTES = 1024 * 1024
 
 export interface CellRead {
   readonly read: ShardRead
@@ -31,42 +39,87 @@ export function readSelectedCells(cellRead: CellRead, values: Values, at: number
   return cells.length === 0 ? null : { cells }
 }
 
-/**
- * Reads the row as one range, in one snapshot.
- * @throws {KVError} TOO_LARGE when the row has more cells or bytes than one answer can hold
- */
-export function readWholeRow(database: AttachedDatabase, cellRead: CellRead, index: number): Row | null {
-  const { keyOrder, rowKeys, tokens } = cellRead.read
-  const rowKey = rowKeys[index]
-  const token = tokens[index]
-  if (rowKey === undefined || token === undefined)
-    throw new KVError('INTERNAL', 'read with fewer tokens than keys')
-  const metaKey = mutableMetaKey(keyOrder, token, rowKey)
-  const { rows, isCut } = database.range({
-    from: metaKey,
-    to: mutableRowEnd(metaKey),
-    maxRows: MAX_CELLS_PASSED,
-    maxBytes: MAX_READ_BYTES,
-  })
-  if (isCut)
-    throw new KVError('TOO_LARGE', 'the row holds more than one answer can: select some of its columns')
-  const wanted = cellRead.selector === null ? null : new SortedKeys(cellRead.selector.localKeys)
-  let tombstone: Buffer | null = null
-  const cells: Cell[] = []
-  for (let i = 0; i + 1 < rows.length; i += 2) {
-    const key = rows[i]
-    const stored = rows[i + 1]
-    if (key === undefined || stored === undefined) break
-    const localKey = localKeyOfMutable(metaKey.byteLength, key)
-    // The tombstone has the row's lowest key, so it comes first.
-    if (localKey === null) tombstone = stored
-    else if (wanted === null || wanted.has(localKey)) {
-      const cell = livingCell(cellRead, localKey, stored, tombstone)
-      if (cell !== null) cells.push(cell)
-    }
+/** One row that is read whole, step by step. */
+export class WholeRow {
+  readonly #database: AttachedDatabase
+  readonly #job: ReadJob
+  readonly #cellRead: CellRead
+  readonly #wanted: SortedKeys | null
+  readonly #metaKeySize: number
+  readonly #end: Buffer
+  #from: Buffer
+  #tombstone: Buffer | null = null
+  readonly #cells: Cell[] = []
+
+  constructor(database: AttachedDatabase, job: ReadJob, { index, nowSeconds }: WholeRowOptions) {
+    const { keyOrder, rowKeys, tokens } = job.read
+    const rowKey = rowKeys[index]
+    const token = tokens[index]
+    if (rowKey === undefined || token === undefined)
+      throw new KVError('INTERNAL', 'read with fewer tokens than keys')
+    const selector = job.selectorOf(index)
+    this.#database = database
+    this.#job = job
+    this.#cellRead = { read: job.read, selector, nowSeconds }
+    this.#wanted = selector === null ? null : new SortedKeys(selector.localKeys)
+    this.#from = mutableMetaKey(keyOrder, token, rowKey)
+    this.#metaKeySize = this.#from.byteLength
+    this.#end = mutableRowEnd(this.#from)
   }
-  return cells.length === 0 ? null : { cells }
+
+  /**
+   * Reads the next part: the row, null when there is none; undefined while there is more to read.
+   * @throws {KVError} TOO_LARGE when it has more living cells or bytes than one answer can hold
+   */
+  next(slice: Slice): Row | null | undefined {
+    const { rows, isCut } = this.#database.range({
+      from: this.#from,
+      to: this.#end,
+      maxRows: limits.maxCellsPerRangeRead,
+      maxBytes: Math.max(this.#job.leftBytes, MIN_STEP_BYTES),
+    })
+    for (let i = 0; i + 1 < rows.length; i += 2) {
+      const key = rows[i]
+      const stored = rows[i + 1]
+      if (key === undefined || stored === undefined) break
+      slice.bytes += key.byteLength + stored.byteLength
+      this.#take(key, stored)
+    }
+    const last = rows.at(-2)
+    if (isCut && last !== undefined) {
+      this.#from = Buffer.concat([last, AFTER])
+      return undefined
+    }
+    return this.#cells.length === 0 ? null : { cells: this.#cells }
+  }
+
+  #take(key: Buffer, stored: Buffer): void {
+    const localKey = localKeyOfMutable(this.#metaKeySize, key)
+    if (localKey === null) {
+      // The tombstone has the row's lowest key, so it comes first.
+      this.#tombstone = stored
+      return
+    }
+    if (this.#wanted?.has(localKey) === false) return
+    const cell = livingCell(this.#cellRead, localKey, stored, this.#tombstone)
+    if (cell === null) return
+    this.#job.charge(key.byteLength + stored.byteLength, 1)
+    if (this.#cells.length === limits.maxCellsPerWholeRow) {
+      const message = `the row has more than ${limits.maxCellsPerWholeRow} columns: select some of them`
+      throw new KVError('TOO_LARGE', message)
+    }
+    this.#cells.push(cell)
+  }
 }
+
+export interface WholeRowOptions {
+  /** Of the row in its request. */
+  readonly index: number
+  readonly nowSeconds: number
+}
+
+/** What makes the lowest key behind another one. No stored key is so long that it could not take it. */
+const AFTER: Buffer = Buffer.from([0x00])
 
 function livingCell(
   cellRead: CellRead,
@@ -74,8 +127,9 @@ function livingCell(
   stored: Buffer,
   tombstone: Buffer | null,
 ): Cell | null {
+  if (tombstone !== null && !isNewer(stored, tombstone)) return null
   const start = payloadStart(stored, cellRead.nowSeconds)
-  if (start === -1 || (tombstone !== null && !isNewer(stored, tombstone))) return null
+  if (start === -1) return null
   return {
     localKey,
     value: stored.subarray(start),

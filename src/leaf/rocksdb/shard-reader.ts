@@ -2,25 +2,31 @@
  * Hop 6, the reading half: all reads of one incarnation in one data thread. The reads of a loop turn are gathered into as
  * few MultiGets as possible (1.5 times the throughput of one call a read). Guarantees:
  *
- * - every row is read in one snapshot: a MultiGet is never cut inside a row;
+ * - every row is read in one snapshot: a MultiGet is never cut inside a row. Rows of very many cells, deleted ones
+ *   included, are the exception when they are read whole (mutable-row.ts);
+ * - the rows of one request hold at most MAX_READ_BYTES (read-job.ts), and what is read at a time is bounded over all
+ *   requests of the thread (read-pace.ts);
  * - a damaged block fails the rows that lie in it and no others: when a MultiGet fails, its rows are read one by one;
  * - a request that has passed its deadline is answered without reading;
  * - values are copies made by the binding, rows hold views of them.
  *
- * Small gatherings are read on this thread while the data is hot; large or cold ones in at most four parts on libuv's
- * pool, where four misses wait side by side instead of one after the other (cold: 3.7 times the throughput).
+ * Small gatherings are read on this thread while the data is hot; large or cold ones in parts on libuv's pool, where
+ * four misses wait side by side instead of one after the other (cold: 3.7 times the throughput). Whole rows of mutable
+ * shards, and rows that a MultiGet left out, are read on this thread one by one, a slice of them a loop turn.
  */
 import type { Clock } from '../../base/clock.js'
 import { type Done, KVError, toKVError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { ShardFormat } from '../../model/cluster-map.js'
 import type { ShardRead } from '../../model/plan.js'
-import type { CellSelector, RowOutcome } from '../../model/row.js'
+import type { Row, RowOutcome } from '../../model/row.js'
 import { sealedChunkKey, sealedHeadKey, mutableCellKey, mutableMetaKey } from '../row-codec.js'
 import { checkCrc, SealedHead } from '../sealed-row.js'
-import { type AttachedDatabase, MAX_READ_BYTES, type Values } from './binding.js'
+import type { AttachedDatabase, Values } from './binding.js'
 import { ColdDetector, type FetchedBytes } from './cold-detector.js'
-import { readSelectedCells, readWholeRow } from './mutable-row.js'
+import { readSelectedCells, WholeRow } from './mutable-row.js'
+import { ReadJob, tooLarge } from './read-job.js'
+import type { ReadPace } from './read-pace.js'
 
 /**
  * Hot gatherings up to this size are read on the spot: 512 keys take 2 to 4 ms. The way over the pool costs a hot key a
@@ -32,19 +38,14 @@ const MAX_SYNC_KEYS = 512
 const PROBE_EVERY = 8
 const MAX_PROBE_KEYS = 8
 
-const MAX_PARTS = 4
+/** Parts that a gathering is cut into, unless they would be too large. */
+const PARTS = 4
+
+/** Keys of a part that reads chunks, which are up to 16 KB each and rarely more. */
+const MAX_CHUNKS_PER_PART = 1_024
 
 /** Selecting more columns than this reads the row whole and filters: a MultiGet may not outgrow its bound. */
 const MAX_POINT_COLUMNS = 1_000
-
-interface ReadJob {
-  readonly read: ShardRead
-  readonly done: Done<readonly RowOutcome[]>
-  readonly rows: RowOutcome[]
-  remaining: number
-  /** Bytes that were read row by row, against MAX_READ_BYTES. */
-  retriedBytes: number
-}
 
 /** One row to read by known keys: a run of the gathering's keys. */
 interface RowTask {
@@ -60,13 +61,22 @@ interface RowTask {
 class Gathering {
   readonly keys: Buffer[] = []
   readonly tasks: RowTask[] = []
+  /** Whether its rows were begun: it holds chunks of rows whose heads were read. */
+  readonly isContinued: boolean
 
+  constructor(isContinued: boolean) {
+    this.isContinued = isContinued
+  }
+
+  /** @throws {KVError} TOO_LARGE when the request's budget does not hold the keys; nothing is added then */
   pushChunks({ job, index }: RowTask, head: SealedHead, chunks: readonly number[]): void {
     const { keyOrder, rowKeys, tokens } = job.read
     const rowKey = rowKeys[index]
     const token = tokens[index]
     if (rowKey === undefined || token === undefined) return
     const from = this.keys.length
+    if (chunks.length > limits.maxKeysPerMultiGet) throw tooLarge()
+    job.chargeKeys(chunks.length * (rowKey.byteLength + CHUNK_KEY_BYTES))
     for (const chunk of chunks) this.keys.push(sealedChunkKey(keyOrder, token, rowKey, chunk))
     this.tasks.push({ job, index, from, to: this.keys.length, head, chunks })
   }
@@ -85,12 +95,23 @@ interface Part {
   readonly offset: number
 }
 
+/** A row's values in what a MultiGet answered. */
+interface FoundValues {
+  readonly values: Values
+  readonly at: number
+  readonly nowSeconds: number
+}
+
 const NO_CHUNKS: readonly number[] = []
+
+/** What a chunk's key has beside the row key. */
+const CHUNK_KEY_BYTES = 15
 
 export class ShardReader {
   readonly database: AttachedDatabase
   readonly #format: ShardFormat
   readonly #clock: Clock
+  readonly #pace: ReadPace
   #jobs: ReadJob[] = []
   readonly #detector: ColdDetector
   #gatherings = 0
@@ -98,62 +119,60 @@ export class ShardReader {
   constructor(
     database: AttachedDatabase,
     format: ShardFormat,
-    options: { readonly clock: Clock; readonly fetchedBytes: FetchedBytes },
+    options: { readonly clock: Clock; readonly fetchedBytes: FetchedBytes; readonly pace: ReadPace },
   ) {
     this.database = database
     this.#format = format
     this.#clock = options.clock
+    this.#pace = options.pace
     this.#detector = new ColdDetector(options.clock, options.fetchedBytes)
   }
 
   add(read: ShardRead, done: Done<readonly RowOutcome[]>): void {
-    const count = read.rowKeys.length
-    this.#jobs.push({
-      read,
-      done,
-      rows: new Array<RowOutcome>(count).fill(null),
-      remaining: count,
-      retriedBytes: 0,
-    })
+    this.#jobs.push(new ReadJob(read, done))
   }
 
-  /** Reads everything that was added since the last time; called once a loop turn. */
+  /** Reads what was added since the last time, and gives the pace what takes steps; called once a loop turn. */
   flush(): void {
     const jobs = this.#jobs
     this.#jobs = []
     const nowMs = this.#clock.monotonicMs()
     const nowSeconds = Math.floor(this.#clock.nowMs() / 1_000)
-    const gathering = new Gathering()
-    const whole: RowTask[] = []
+    const gathering = new Gathering(false)
     for (const job of jobs) {
-      if (job.read.deadline <= nowMs)
-        answer(job, new KVError('DEADLINE_EXCEEDED', 'deadline passed before the read began'))
-      else if (job.remaining === 0) answer(job, job.rows)
-      else this.#gather(job, gathering, whole)
+      if (!job.mayRead(nowMs)) job.answer(job.refusal(nowMs))
+      else if (job.isEmpty) job.answer()
+      else this.#gather(job, gathering, nowSeconds)
     }
     this.#fetch(gathering, nowSeconds)
-    for (const task of whole) this.#readWhole(task, nowSeconds)
   }
 
-  #gather(job: ReadJob, gathering: Gathering, whole: RowTask[]): void {
+  #gather(job: ReadJob, gathering: Gathering, nowSeconds: number): void {
     const { rowKeys } = job.read
     for (let index = 0; index < rowKeys.length; index++) {
       const from = gathering.keys.length
       try {
-        const isWhole = this.#pushKeys(job.read, index, gathering.keys)
-        const task = { job, index, from, to: gathering.keys.length, head: null, chunks: NO_CHUNKS }
-        if (isWhole) whole.push(task)
-        else gathering.tasks.push(task)
+        const isWhole = this.#pushKeys(job, index, gathering.keys)
+        if (isWhole) this.#addWholeRow(job, index, nowSeconds)
+        else
+          gathering.tasks.push({
+            job,
+            index,
+            from,
+            to: gathering.keys.length,
+            head: null,
+            chunks: NO_CHUNKS,
+          })
       } catch (error) {
         gathering.keys.length = from
-        settle({ job, index }, toKVError(error, 'encoding a key'))
+        job.settle(index, toKVError(error, 'encoding a key'))
       }
     }
   }
 
   /** Adds the keys of a row; answers true, adding none, when it must be read as a range. */
-  #pushKeys(read: ShardRead, index: number, keys: Buffer[]): boolean {
-    const { keyOrder, rowKeys, tokens } = read
+  #pushKeys(job: ReadJob, index: number, keys: Buffer[]): boolean {
+    const { keyOrder, rowKeys, tokens } = job.read
     const rowKey = rowKeys[index]
     const token = tokens[index]
     if (rowKey === undefined || token === undefined)
@@ -162,11 +181,16 @@ export class ShardReader {
       keys.push(sealedHeadKey(keyOrder, token, rowKey))
       return false
     }
-    const selector = selectorOf(read, index)
+    const selector = job.selectorOf(index)
     if (selector === null || selector.localKeys.length > MAX_POINT_COLUMNS) return true
     const metaKey = mutableMetaKey(keyOrder, token, rowKey)
     keys.push(metaKey)
-    for (const localKey of selector.localKeys) keys.push(mutableCellKey(metaKey, localKey))
+    for (const localKey of selector.localKeys) {
+      const key = mutableCellKey(metaKey, localKey)
+      // A request that names each long row key and each long local key once has both many times here.
+      job.chargeKeys(key.byteLength)
+      keys.push(key)
+    }
     return false
   }
 
@@ -186,8 +210,9 @@ export class ShardReader {
     this.#finish(tasks, { keys, values, offset }, nowSeconds)
   }
 
-  #fetchAsync({ keys, tasks }: Gathering, nowSeconds: number): void {
-    const partSize = Math.ceil(keys.length / MAX_PARTS)
+  #fetchAsync({ keys, tasks, isContinued }: Gathering, nowSeconds: number): void {
+    const quarter = Math.ceil(keys.length / PARTS)
+    const partSize = isContinued ? Math.min(quarter, MAX_CHUNKS_PER_PART) : quarter
     const isProbing = this.#detector.isCold && this.#gatherings % PROBE_EVERY === 0
     for (let first = 0; first < tasks.length;) {
       const isProbe = isProbing && first === 0
@@ -197,11 +222,29 @@ export class ShardReader {
       const partKeys = keys.slice(offset, part.at(-1)?.to)
       first = last
       if (isProbe) this.#fetchSync({ keys: partKeys, tasks: part }, nowSeconds)
-      else
-        this.#getManyAsync(partKeys, (values) =>
-          this.#finish(part, { keys: partKeys, values, offset }, nowSeconds),
-        )
+      else this.#fetchPart({ keys: partKeys, tasks: part }, { isContinued, nowSeconds })
     }
+  }
+
+  /** On the pool, when its turn comes. By then the requests may have got all that they may hold. */
+  #fetchPart(
+    { keys, tasks }: KeyRun,
+    { isContinued, nowSeconds }: { readonly isContinued: boolean; readonly nowSeconds: number },
+  ): void {
+    const offset = tasks[0]?.from ?? 0
+    this.#pace.addPoolRead((release) => {
+      const nowMs = this.#clock.monotonicMs()
+      if (!tasks.some(({ job }) => job.mayRead(nowMs))) {
+        for (const { job, index } of tasks) job.settle(index, job.refusal(nowMs))
+        release()
+        return
+      }
+      this.#getManyAsync(keys, (values) => {
+        this.#finish(tasks, { keys, values, offset }, nowSeconds)
+        release()
+        this.#pace.run()
+      })
+    }, isContinued)
   }
 
   #getMany(keys: readonly Buffer[]): Values | KVError {
@@ -221,24 +264,37 @@ export class ShardReader {
   }
 
   #finish(tasks: readonly RowTask[], part: Part, nowSeconds: number): void {
-    const again = new Gathering()
+    const again = new Gathering(true)
     for (const task of tasks) {
       const outcome = attempt(() => this.#outcome(task, part, nowSeconds, again))
-      if (outcome !== undefined) settle(task, outcome)
+      if (outcome !== undefined) task.job.settle(task.index, outcome)
     }
     this.#fetch(again, nowSeconds)
   }
 
-  /** The row; undefined when its chunks have been added to `again`. */
+  /** The row; undefined when it takes another reading: of its chunks, added to `again`, or of this row alone. */
   #outcome(task: RowTask, part: Part, nowSeconds: number, again: Gathering): RowOutcome | undefined {
-    let at = task.from - part.offset
-    let { values } = part
-    if (values instanceof KVError || hasUnread(values, at, task.to - part.offset)) {
-      values = this.#readAlone(task.job, part.keys.slice(at, task.to - part.offset))
-      at = 0
+    const { job } = task
+    const { values } = part
+    const at = task.from - part.offset
+    const to = task.to - part.offset
+    if (job.isSpent) throw tooLarge()
+    if (values instanceof KVError || hasUnread(values, at, to)) {
+      // A MultiGet that failed, or stopped at its size, says nothing of one row, unless it was about no other.
+      if (at === 0 && to === part.keys.length) throw values instanceof KVError ? values : tooLarge()
+      this.#addAlone(task, part.keys.slice(at, to), nowSeconds)
+      return undefined
     }
-    const { read } = task.job
-    const selector = selectorOf(read, task.index)
+    job.charge(sizeOf(values, at, to))
+    const row = this.#row(task, { values, at, nowSeconds }, again)
+    if (row !== null && row !== undefined) job.charge(0, row.cells.length)
+    return row
+  }
+
+  #row(task: RowTask, { values, at, nowSeconds }: FoundValues, again: Gathering): Row | null | undefined {
+    const { job } = task
+    const { read } = job
+    const selector = job.selectorOf(task.index)
     if (this.#format === 'mutable') return readSelectedCells({ read, selector, nowSeconds }, values, at)
     const options = { withTimestamps: read.withTimestamps, withTtl: read.withTtl, nowSeconds }
     if (task.head !== null) return task.head.row(selector, options, chunksOf(task, values, at))
@@ -251,24 +307,37 @@ export class ShardReader {
     return undefined
   }
 
-  /** After a MultiGet failed, or stopped at its size: this row's keys by themselves, so that only it can fail. */
-  #readAlone(job: ReadJob, keys: readonly Buffer[]): Values {
-    if (job.retriedBytes > MAX_READ_BYTES) throw tooLarge()
-    const values = this.database.getMany(keys)
-    for (const value of values) {
-      if (value === null) throw tooLarge()
-      job.retriedBytes += value?.byteLength ?? 0
-    }
-    return values
+  /** This row's keys by themselves, so that only it can fail. */
+  #addAlone(task: RowTask, keys: readonly Buffer[], nowSeconds: number): void {
+    const { job } = task
+    this.#pace.addStep((slice) => {
+      const values = attempt(() => {
+        this.#checkMayRead(job)
+        return this.database.getMany(keys)
+      })
+      if (!(values instanceof KVError)) slice.bytes += sizeOf(values, 0, values.length)
+      this.#finish([task], { keys, values, offset: task.from }, nowSeconds)
+      return false
+    })
   }
 
-  #readWhole(task: RowTask, nowSeconds: number): void {
-    const { read } = task.job
-    const selector = selectorOf(read, task.index)
-    settle(
-      task,
-      attempt(() => readWholeRow(this.database, { read, selector, nowSeconds }, task.index)),
-    )
+  #addWholeRow(job: ReadJob, index: number, nowSeconds: number): void {
+    let row: WholeRow | null = null
+    this.#pace.addStep((slice) => {
+      const outcome = attempt(() => {
+        this.#checkMayRead(job)
+        row ??= new WholeRow(this.database, job, { index, nowSeconds })
+        return row.next(slice)
+      })
+      if (outcome === undefined) return true
+      job.settle(index, outcome)
+      return false
+    })
+  }
+
+  #checkMayRead(job: ReadJob): void {
+    const nowMs = this.#clock.monotonicMs()
+    if (!job.mayRead(nowMs)) throw job.refusal(nowMs)
   }
 }
 
@@ -286,36 +355,12 @@ function endOfPart(tasks: readonly RowTask[], first: number, partSize: number): 
   return last
 }
 
-function settle(
-  { job, index }: { readonly job: ReadJob; readonly index: number },
-  outcome: RowOutcome,
-): void {
-  job.rows[index] = outcome
-  job.remaining--
-  if (job.remaining === 0) answer(job, job.rows)
-}
-
-/** A callback that throws must not keep the others from being answered; its error surfaces by itself. */
-function answer(job: ReadJob, outcome: readonly RowOutcome[] | KVError): void {
-  try {
-    job.done(outcome)
-  } catch (error) {
-    setImmediate(() => {
-      throw error
-    })
-  }
-}
-
 function attempt<T>(read: () => T): T | KVError {
   try {
     return read()
   } catch (error) {
     return toKVError(error, 'reading a row')
   }
-}
-
-function selectorOf(read: ShardRead, index: number): CellSelector | null {
-  return read.selectorsByKey === null ? read.selector : (read.selectorsByKey[index] ?? null)
 }
 
 function hasUnread(values: Values, from: number, to: number): boolean {
@@ -334,9 +379,8 @@ function chunksOf(task: RowTask, values: Values, at: number): ReadonlyMap<number
   return found
 }
 
-function tooLarge(): KVError {
-  return new KVError(
-    'TOO_LARGE',
-    `the rows asked for hold more than ${MAX_READ_BYTES} bytes: ask for fewer, or for less of them`,
-  )
+function sizeOf(values: Values, from: number, to: number): number {
+  let bytes = 0
+  for (let i = from; i < to; i++) bytes += values[i]?.byteLength ?? 0
+  return bytes
 }

@@ -104,6 +104,15 @@ suite('opening a data directory', () => {
     for (const name of ['lock', 'kvsm', 'created', 'data/lost+found'])
       mkdirSync(join(root, name), { recursive: true })
     put(join(root, 'GODWIT.json.new'), '{"form')
+    for (const name of [
+      'LOCK',
+      'CURRENT',
+      'IDENTITY',
+      'MANIFEST-000005',
+      '000004.log',
+      'OPTIONS-000006.dbtmp',
+    ])
+      put(join(root, 'lock', name))
     const directory = await open()
     assert.match(directory.id, /^[0-9a-f-]{36}$/)
     assert.deepEqual(readdirSync(root).sort(), ['GODWIT.json', 'created', 'data', 'kvsm', 'lock'])
@@ -121,6 +130,8 @@ suite('opening a data directory', () => {
     ['with a file', () => put(join(root, 'notes.txt'))],
     ['with files where ours would be', () => put(join(root, 'data', 'pictures'))],
     ['with a file named as a part of ours', () => put(join(root, 'data'))],
+    ['with a file in a folder named as our lock', () => put(join(root, 'lock', 'mine.txt'))],
+    ['with a file named as our lock', () => put(join(root, 'lock'))],
     ['with a metastore but no description', () => put(join(root, 'kvsm', 'data.mdb'))],
   ]
   for (const [what, make] of foreign) {

@@ -17,7 +17,8 @@ import {
 } from '../../../src/model/cluster-map.js'
 import type { DatasetRecord, VersionRecord, VersionState } from '../../../src/model/dataset.js'
 import type { LeafStore, ShardLocation } from '../../../src/model/leaf-engine.js'
-import { LeaseHolder, LeaseKeeper, type LeaseMessage } from '../../../src/threads/leases.js'
+import { LeaseKeeper, type LeaseMessage } from '../../../src/threads/leases.js'
+import { CountedHolder } from '../../support/counted-holder.js'
 import { datasetRecord } from '../../support/datasets.js'
 import { FakeTimers } from '../../support/fake-timers.js'
 
@@ -95,7 +96,7 @@ class FakeStore implements LeafStore {
 
 interface Thread {
   readonly name: string
-  readonly holder: LeaseHolder
+  readonly holder: CountedHolder
   readonly inbox: ClusterMapDelta[]
   readonly outbox: LeaseMessage[]
 }
@@ -283,7 +284,7 @@ export class ServingWorld {
   #addThread(name: string): void {
     const inbox: ClusterMapDelta[] = []
     const outbox: LeaseMessage[] = []
-    const holder = new LeaseHolder({
+    const holder = new CountedHolder({
       send: (message) => void outbox.push(message),
       onRetire: () => undefined,
       onViolation: (error) => void this.faults.push(error),

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { test } from 'node:test'
+import { ReadPace, type ReadStep } from '../../../src/leaf/rocksdb/read-pace.js'
+
+const MEGABYTE = 1024 * 1024
+
+class StoppedClock {
+  ms = 0
+  nowUs = (): bigint => 0n
+  nowMs = (): number => 0
+  monotonicMs = (): number => this.ms
+}
+
+function makePace(): { pace: ReadPace; clock: StoppedClock; log: string[] } {
+  const clock = new StoppedClock()
+  return { pace: new ReadPace(clock), clock, log: [] }
+}
+
+test('what is short is read in one slice, at once', () => {
+  const { pace, log } = makePace()
+  for (const name of ['a', 'b', 'c']) pace.addStep(() => log.push(name) === 0)
+  pace.run()
+  assert.deepEqual(log, ['a', 'b', 'c'])
+})
+
+test('a slice ends at its bytes, and others get their turn before the next one', async () => {
+  const { pace, log } = makePace()
+  const step: ReadStep = (slice) => {
+    slice.bytes += MEGABYTE
+    return log.push('read') === 0
+  }
+  for (let i = 0; i < 10; i++) pace.addStep(step)
+  pace.run()
+  // A second call in the same turn does not read a second slice.
+  pace.run()
+  assert.equal(log.length, 4)
+  setImmediate(() => log.push('other'))
+  while (log.filter((what) => what === 'read').length < 10) await nextTurn()
+  assert.ok(log.indexOf('other') <= 8, log.join())
+})
+
+test('a slice ends when its time is over', async () => {
+  const { pace, clock, log } = makePace()
+  for (let i = 0; i < 6; i++) {
+    pace.addStep(() => {
+      clock.ms += 2
+      return log.push('read') === 0
+    })
+  }
+  pace.run()
+  assert.equal(log.length, 2)
+  await nextTurn()
+  assert.equal(log.length, 4)
+  await nextTurn()
+  assert.equal(log.length, 6)
+})
+
+test('a step that is not done comes again before those behind it, in whatever turn', async () => {
+  const { pace, log } = makePace()
+  let parts = 0
+  pace.addStep((slice) => {
+    slice.bytes += 3 * MEGABYTE
+    log.push(`long ${++parts}`)
+    return parts < 3
+  })
+  pace.addStep(() => log.push('short') === 0)
+  pace.run()
+  await nextTurn()
+  assert.deepEqual(log, ['long 1', 'long 2', 'long 3', 'short'])
+  pace.addStep(() => log.push('later') === 0)
+  pace.run()
+  assert.equal(log.at(-1), 'later')
+})
+
+test('only so many reads are on the pool, and those that continue a request go first', () => {
+  const { pace, log } = makePace()
+  const releases: (() => void)[] = []
+  const add = (name: string, isContinued: boolean) => {
+    pace.addPoolRead((release) => {
+      log.push(name)
+      releases.push(release)
+    }, isContinued)
+  }
+  for (let i = 0; i < 10; i++) add(`begun ${i}`, false)
+  assert.equal(log.length, 8)
+  add('continued', true)
+  assert.equal(log.length, 8)
+  for (let i = 0; i < 8; i++) releases[i]?.()
+  assert.deepEqual(log.slice(8), ['continued', 'begun 8', 'begun 9'])
+})
+
+test('reads that are answered while they begin make room for those that wait', () => {
+  const { pace } = makePace()
+  const releases: (() => void)[] = []
+  let begun = 0
+  for (let i = 0; i < 8; i++) pace.addPoolRead((release) => releases.push(release), false)
+  for (let i = 0; i < 20_000; i++) {
+    pace.addPoolRead((release) => {
+      begun++
+      release()
+    }, false)
+  }
+  assert.equal(begun, 0)
+  releases[0]?.()
+  assert.equal(begun, 20_000)
+})

@@ -34,7 +34,7 @@ export interface Series {
   readonly samples: readonly Sample[]
 }
 
-/** A line of DESIGN's table with what was measured for it. */
+/** A line of the report's table: a goal with what was measured for it. */
 export interface Verdict {
   readonly goal: Goal
   readonly value: Summary

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 
 const ensureScript = new URL('../scripts/ensure.mjs', import.meta.url)
 if (existsSync(ensureScript) && existsSync(new URL('../tsconfig.json', import.meta.url))) {
-  const { ensure } = await import(ensureScript.href)
-  ensure()
+  const { ensureProgram } = await import(ensureScript.href)
+  ensureProgram()
 }
 await import('../dist/src/main.js')

@@ -1,15 +1,22 @@
-// Makes a fresh clone ready to run: installs the locked dependencies and compiles, each only when its input changed.
+// Makes a fresh clone ready to run: installs the locked dependencies and compiles, each only when its input changed. What
+// runs needs only the sources, so that no test or bench that does not compile keeps a gateway from starting.
 // Plain Node without dependencies, because it runs before any are there.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const INSTALL_STAMP = join(root, 'node_modules', '.godwit-lock')
-const BUILD_STAMP = join(root, 'dist', '.godwit-sources')
-const SOURCE_FOLDERS = ['src', 'shims', 'test', 'bench']
+const DIST = join(root, 'dist')
+/** `npm start` and the command need the first, tests and benches the second; the second makes the first too. */
+const PROGRAM = { project: 'tsconfig.build.json', folders: ['src', 'shims'], stamp: '.godwit-program' }
+const EVERYTHING = {
+  project: 'tsconfig.json',
+  folders: [...PROGRAM.folders, 'test', 'bench'],
+  stamp: '.godwit-everything',
+}
 
 function fail(message) {
   process.stderr.write(`godwit: ${message}\n`)
@@ -58,10 +65,12 @@ function* filesBelow(folder) {
   }
 }
 
-function compileWhenSourcesChanged() {
+/** What compiles to the same as before has the same fingerprint. */
+function fingerprint({ folders }) {
   const hash = createHash('sha256')
-  for (const file of ['tsconfig.json', 'package-lock.json']) hash.update(readFileSync(join(root, file)))
-  for (const folder of SOURCE_FOLDERS) {
+  for (const file of ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'])
+    hash.update(readFileSync(join(root, file)))
+  for (const folder of folders) {
     for (const file of filesBelow(join(root, folder))) {
       // Results and notes that are written there change nothing that is compiled.
       if (!file.endsWith('.ts')) continue
@@ -69,20 +78,36 @@ function compileWhenSourcesChanged() {
       hash.update(`${file}\0${size}\0${mtimeMs}\n`)
     }
   }
-  const sources = hash.digest('hex')
-  if (existsSync(BUILD_STAMP) && readFileSync(BUILD_STAMP, 'utf8') === sources) return
+  return hash.digest('hex')
+}
+
+function compileWhenChanged(build) {
+  const stamp = join(DIST, build.stamp)
+  const sources = fingerprint(build)
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === sources) return
   process.stderr.write('godwit: compiling\n')
   // A file that was renamed or deleted must not live on as a compiled ghost that a test run would pick up.
-  rmSync(join(root, 'dist'), { recursive: true, force: true })
-  run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root], 'compiling')
-  mkdirSync(dirname(BUILD_STAMP), { recursive: true })
-  writeFileSync(BUILD_STAMP, sources)
+  rmSync(DIST, { recursive: true, force: true })
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  run(process.execPath, [compiler, '-p', join(root, build.project)], 'compiling')
+  writeFileSync(stamp, sources)
+  if (build === EVERYTHING) writeFileSync(join(DIST, PROGRAM.stamp), fingerprint(PROGRAM))
 }
 
-export function ensure() {
+function ensure(build) {
   refuseForeignMachine()
   installWhenLockChanged()
-  compileWhenSourcesChanged()
+  compileWhenChanged(build)
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) ensure()
+/** Enough to run the command. */
+export function ensureProgram() {
+  ensure(PROGRAM)
+}
+
+/** Enough to run tests and benches too. */
+export function ensureEverything() {
+  ensure(EVERYTHING)
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) ensureEverything()

@@ -2,13 +2,13 @@
 // `<!-- table: NAME -->` and `<!-- end of table -->`. With --check nothing is written and a difference fails.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ensure, root } from './ensure.mjs'
+import { ensureProgram, root } from './ensure.mjs'
 
 const DOCUMENTS = ['docs/OPERATING.md', 'docs/COMPATIBILITY.md']
 const MARKED = /(<!-- table: ([a-z]+) -->\n)[\s\S]*?(<!-- end of table -->)/g
 const isCheck = process.argv.includes('--check')
 
-ensure()
+ensureProgram()
 const compiled = async (path) => await import(join(root, 'dist', 'src', path))
 const { settings } = await compiled('config/schema.js')
 const { METRICS } = await compiled('base/metrics.js')

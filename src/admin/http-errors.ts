@@ -32,9 +32,17 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   DEADLINE_EXCEEDED: 504,
 }
 
-/** `status` is for what HTTP can say better than the code: an unknown route, a load that is not there. */
-export function errorAnswer(error: KVError, status = HTTP_STATUS[error.code]): HttpAnswer {
-  const { code, kind, message, isRetryable, outcome, retryAfterMs } = error
+/**
+ * `status` is for what HTTP can say better than the code: an unknown route, a load that is not there. Of a request that
+ * only reads there is no outcome, though parts that do not know who asks may name one.
+ */
+export function errorAnswer(
+  error: KVError,
+  status = HTTP_STATUS[error.code],
+  { isRead = false } = {},
+): HttpAnswer {
+  const { code, kind, message, isRetryable, retryAfterMs } = error
+  const outcome = isRead ? undefined : error.outcome
   return {
     status,
     headers: retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) },

@@ -16,6 +16,7 @@ import type { AdminDependencies } from './dependencies.js'
 import { errorAnswer } from './http-errors.js'
 import type { HttpAnswer, HttpMethod, Route } from './http.js'
 import { adminRoutes } from './routes.js'
+import { answerUnreadable } from './unreadable.js'
 
 export interface AdminAddress {
   readonly host: string
@@ -66,7 +67,8 @@ export function createAdminServer(dependencies: AdminDependencies, options: Admi
       maxParamLength: limits.maxAdminHeadBytes,
       querystringParser: (text) => ({ search: text }),
     },
-    frameworkErrors: (error, _request, reply) => void sendError(reply, error, logger),
+    frameworkErrors: (error, request, reply) => void sendError(request, reply, { error, logger }),
+    clientErrorHandler: answerUnreadable,
   })
   // JSON alone: a foreign page can send text/plain without asking first.
   app.removeContentTypeParser('text/plain')
@@ -76,7 +78,7 @@ export function createAdminServer(dependencies: AdminDependencies, options: Admi
     if (refusal === null) next()
     else void send(reply, errorAnswer(new KVError('PERMISSION_DENIED', refusal)))
   })
-  app.setErrorHandler((error, _request, reply) => sendError(reply, error, logger))
+  app.setErrorHandler((error, request, reply) => sendError(request, reply, { error, logger }))
   app.setNotFoundHandler((request, reply) => {
     const message = `there is no ${request.method} ${request.url.split('?', 1)[0] ?? ''} in the admin API`
     return send(reply, errorAnswer(new KVError('INVALID_ARGUMENT', message), 404))
@@ -152,7 +154,17 @@ function bigintToText(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value
 }
 
-function sendError(reply: FastifyReply, thrown: unknown, logger: Logger): FastifyReply {
+interface Failure {
+  /** Anything that was thrown. */
+  readonly error: unknown
+  readonly logger: Logger
+}
+
+function sendError(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { error: thrown, logger }: Failure,
+): FastifyReply {
   const status = statusOfLibrary(thrown)
   const error =
     status === null
@@ -161,7 +173,7 @@ function sendError(reply: FastifyReply, thrown: unknown, logger: Logger): Fastif
   if (error.kind === 'AVAILABILITY' || error.kind === 'DATA') {
     logger.warn({ code: error.code, err: error }, 'an admin request failed')
   }
-  return send(reply, errorAnswer(error, status ?? undefined))
+  return send(reply, errorAnswer(error, status ?? undefined, { isRead: request.method === 'GET' }))
 }
 
 /** The status of a refusal by the HTTP library itself; null for everything else. */

@@ -216,10 +216,22 @@ const HINTS: Readonly<Record<string, string>> = {
   CONFLICT: 'look at it again with "godwit dataset show DATASET", then repeat the command',
 }
 
+interface ErrorJson {
+  readonly code: string
+  readonly message: string
+  readonly retryable: boolean
+  readonly outcome?: string
+}
+
+/** By what tells it from the errors of other servers; the rest of its form is the API's promise. */
+function isErrorJson(value: unknown): value is ErrorJson {
+  if (typeof value !== 'object' || value === null || !('code' in value && 'message' in value)) return false
+  return typeof value.code === 'string' && typeof value.message === 'string'
+}
+
 function refusal(status: number, body: unknown, base: string): CliError {
-  if (typeof body !== 'object' || body === null || !('error' in body)) return notAGateway(base)
-  // The form of every error of the admin API.
-  const { error } = body as { error: { code: string; message: string; retryable: boolean; outcome?: string } }
+  const error: unknown = typeof body === 'object' && body !== null && 'error' in body ? body.error : null
+  if (!isErrorJson(error)) return notAGateway(base)
   const outcome = error.outcome === 'UNKNOWN' ? '; the write may have happened' : ''
   const hint = HINTS[error.code] ?? (error.retryable ? 'try again in a moment' : null)
   const exitCode = status === 404 ? EXIT.NOT_FOUND : EXIT.FAILED

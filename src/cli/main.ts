@@ -26,7 +26,7 @@ Examples:
 Every command but serve and check-config talks to a running gateway, by default the one at
 http://127.0.0.1:7380; --admin URL or GODWIT_ADMIN name another.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such row, dataset or version, 4 no gateway answers.`
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no such row, dataset or version, 4 no gateway answers.`
 
 /** Runs the command that `args` (without node and script) name. Never rejects. */
 export async function runCli(args: readonly string[], { io, local, version }: CliOptions): Promise<ExitCode> {
@@ -76,7 +76,8 @@ function report(error: unknown, io: CliIo): ExitCode {
   }
   if (error instanceof KVError) {
     io.stderr.write(`godwit: ${error.message}\n`)
-    return EXIT.FAILED
+    // Of serve and check-config: the configuration is wrong, and will be when it is started again.
+    return error.code === 'INVALID_ARGUMENT' ? EXIT.USAGE : EXIT.FAILED
   }
   io.stderr.write(
     `godwit: a fault of this command: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,

@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { DatasetRecord } from '../model/dataset.js'
 import type { DatasetDraft } from '../model/metastore.js'
 import type { AdminClient, Change } from './client.js'
 import { followLoad, loadFailure } from './load-commands.js'
@@ -43,8 +44,8 @@ export async function ensureSamples(client: AdminClient, options: SampleOptions)
   if (!datasets.some(({ name }) => name === PROFILES.name)) await client.createDataset(PROFILES, CHANGE)
   const found = datasets.find(({ name }) => name === CITIES.name)
   if (found !== undefined && found.owner.name !== OWNER.name) return
-  if (found?.versions.some(({ state }) => state === 'CURRENT' || state === 'READY') === true) return
   if (found === undefined) await client.createDataset(CITIES, CHANGE)
+  else if (await isPublished(client, found)) return
   options.report('loading the sample dataset "cities" (GeoNames, CC BY 4.0)')
   const folder = await mkdtemp(join(tmpdir(), 'godwit-samples-'))
   try {
@@ -52,6 +53,18 @@ export async function ensureSamples(client: AdminClient, options: SampleOptions)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** Publishes what an interrupted start loaded and did not publish. Versions come newest first. */
+async function isPublished(
+  client: AdminClient,
+  { name, revision, versions }: DatasetRecord,
+): Promise<boolean> {
+  if (versions.some(({ state }) => state === 'CURRENT')) return true
+  const ready = versions.find(({ state }) => state === 'READY')
+  if (ready === undefined) return false
+  await client.publish(name, String(ready.id), { ifRevision: revision, change: CHANGE })
+  return true
 }
 
 async function loadCities(client: AdminClient, path: string, options: SampleOptions): Promise<void> {

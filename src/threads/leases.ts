@@ -96,17 +96,6 @@ export class LeaseHolder {
     lease.uses += 1
   }
 
-  /**
-   * As acquire, for an incarnation that another thread took from its map (a write handed to the writer thread): false
-   * when this thread's map does not name it yet, or does not any more. Answer SHARD_NOT_SERVING then.
-   */
-  tryAcquire(incarnation: IncarnationId): boolean {
-    const lease = this.#leases.get(incarnation.id)
-    if (lease === undefined || !lease.isNamed) return false
-    lease.uses += 1
-    return true
-  }
-
   /** Ends one use, at the latest when the native call that it covers has answered, never before. */
   release(incarnation: IncarnationId): void {
     const lease = this.#leases.get(incarnation.id)
@@ -115,11 +104,6 @@ export class LeaseHolder {
     }
     lease.uses -= 1
     if (lease.uses === 0 && !lease.isNamed) this.#retire(incarnation.id)
-  }
-
-  /** Uses now; 0 for one that this thread does not know. */
-  usesOf(incarnation: IncarnationId): number {
-    return this.#leases.get(incarnation.id)?.uses ?? 0
   }
 
   #name(entry: DatasetEntry): void {

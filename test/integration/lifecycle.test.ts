@@ -131,11 +131,11 @@ describe('a start that must fail', () => {
   })
 
   /** Ends by itself, not with 0, saying what is wrong. */
-  async function expectRefusal(gateway: Gateway, said: RegExp): Promise<string> {
+  async function expectRefusal(gateway: Gateway, said: RegExp, exitCode = 1): Promise<string> {
     const { code, signal, output } = await gateway.launch()
     await gateway.dispose()
     assert.equal(signal, null, output)
-    assert.notEqual(code, 0, output)
+    assert.equal(code, exitCode, output)
     assert.match(output, said)
     return output
   }
@@ -144,13 +144,18 @@ describe('a start that must fail', () => {
     const output = await expectRefusal(
       new Gateway({ config: 'colour: green\nlog: { levle: info }\n' }),
       /colour/,
+      2,
     )
     assert.match(output, /levle/)
   })
 
+  test('a flag that is no value of its setting stops it as wrong usage', async () => {
+    await expectRefusal(new Gateway({ flags: ['--port-offset', 'abc'] }), /portOffset.*--port-offset/, 2)
+  })
+
   test('a listener beyond this machine needs --insecure', async () => {
     const gateway = new Gateway({ ports: 'listeners:\n  kvstore: { host: 0.0.0.0, port: 0 }\n' })
-    await expectRefusal(gateway, /insecure/)
+    await expectRefusal(gateway, /insecure/, 2)
   })
 
   test('a directory that holds something else is left as it is', async () => {

@@ -1,20 +1,37 @@
-/** What a newcomer does: start with samples, try the commands of README, stop, start again. */
+/** What a newcomer does: `npm start`, try the commands of README, stop, start again. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { Gateway, MAIN } from '../support/gateway.js'
 import { bigintOf } from '../support/stock-client.js'
-import { textOf } from '../support/tree.js'
+import { root, textOf } from '../support/tree.js'
 
 const run = promisify(execFile)
+const checkout = mkdtempSync(join(tmpdir(), 'godwit-checkout-'))
 let gateway: Gateway
 
 before(async () => {
-  gateway = await Gateway.start({ flags: ['--samples'] })
+  makeCheckout()
+  gateway = await Gateway.start({ command: ['npm', '--prefix', checkout, 'start', '--'] })
 })
 
-after(() => gateway.dispose())
+after(async () => {
+  await gateway.dispose()
+  rmSync(checkout, { recursive: true })
+})
+
+/** The command and script of `npm start` on the files of this run; only installing and compiling is left out. */
+function makeCheckout(): void {
+  mkdirSync(join(checkout, 'scripts'))
+  for (const file of ['package.json', 'scripts/start.mjs']) cpSync(join(root, file), join(checkout, file))
+  const stub = 'export const root = process.cwd()\nexport function ensureProgram() {}\n'
+  writeFileSync(join(checkout, 'scripts', 'ensure.mjs'), stub)
+  symlinkSync(dirname(dirname(MAIN)), join(checkout, 'dist'))
+}
 
 /** What the command prints for people who pipe it on. */
 async function godwit(...args: string[]): Promise<string> {
@@ -80,4 +97,13 @@ test('a second start keeps what was written and does not load the samples again'
   await gateway.restart()
   assert.match(await godwit('get', 'profiles', 'kept'), /Oslo/)
   assert.equal(await godwit('--json', 'dataset', 'show', 'cities'), versionBefore)
+})
+
+// npm and its shell died of the signal and left the gateway behind, which kept the directory and the ports.
+test('SIGTERM to npm start ends the gateway in order', async () => {
+  const { pid } = gateway
+  const { code, output } = await gateway.stop()
+  assert.equal(code, 0, output)
+  assert.match(output, /"msg":"stopped"/)
+  assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' })
 })

@@ -46,6 +46,8 @@ export interface GatewayOptions {
   readonly config?: string
   /** The ports' configuration; default: free ones on loopback. */
   readonly ports?: string
+  /** What is started in place of this folder's `godwit serve`; the flags of `serve` are appended. */
+  readonly command?: readonly [command: string, ...args: string[]]
   /** Flags for node itself. */
   readonly nodeFlags?: readonly string[]
   /** Further flags of `serve`. */
@@ -58,7 +60,7 @@ export class Gateway {
   readonly folder = mkdtempSync(join(tmpdir(), 'godwit-gateway-'))
   readonly dataDirectory: string
   readonly #config: string
-  readonly #nodeFlags: readonly string[]
+  readonly #command: readonly [command: string, ...args: string[]]
   readonly #flags: readonly string[]
   readonly #events = new EventEmitter()
   #process: ChildProcess | null = null
@@ -69,7 +71,8 @@ export class Gateway {
   constructor(options: GatewayOptions = {}) {
     this.dataDirectory = options.dataDirectory ?? join(this.folder, 'data')
     this.#config = (options.ports ?? FREE_PORTS) + (options.config ?? '')
-    this.#nodeFlags = options.nodeFlags ?? []
+    const nodeFlags = ['--enable-source-maps', ...(options.nodeFlags ?? [])]
+    this.#command = options.command ?? [process.execPath, ...nodeFlags, MAIN, 'serve']
     this.#flags = options.flags ?? []
   }
 
@@ -135,14 +138,8 @@ export class Gateway {
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !name.startsWith('GODWIT_')),
     )
-    const child = spawn(
-      process.execPath,
-      ['--enable-source-maps', ...this.#nodeFlags, MAIN, 'serve', ...flags],
-      {
-        env,
-        stdio: ['ignore', 'pipe', 'pipe'],
-      },
-    )
+    const [command, ...args] = this.#command
+    const child = spawn(command, [...args, ...flags], { env, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8')
       stream.on('data', (text: string) => {
@@ -166,6 +163,7 @@ export class Gateway {
 
   /** SIGKILL: nothing of it runs any more when this answers. */
   async kill9(): Promise<Exit> {
+    this.#killOutlasting()
     return await this.#signal('SIGKILL')
   }
 
@@ -222,11 +220,25 @@ export class Gateway {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
+  /** A gateway that another command started may outlive that one. */
+  #killOutlasting(): void {
+    const { pid } = this.#ready ?? {}
+    if (pid === undefined || pid === this.#process?.pid) return
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended.
+    }
+  }
+
   async #signal(signal: NodeJS.Signals): Promise<Exit> {
     const child = this.#process
     assert.ok(child !== null && this.#exit !== null, 'the gateway is not running')
     child.kill(signal)
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
+    const timer = setTimeout(() => {
+      this.#killOutlasting()
+      child.kill('SIGKILL')
+    }, STOP_TIMEOUT_MS)
     try {
       return await this.#exit
     } finally {

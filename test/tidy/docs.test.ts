@@ -53,6 +53,18 @@ test('every npm script that a document names exists', () => {
   )
 })
 
+test('every source file that the tree of STYLE names is there', () => {
+  const [tree = ''] =
+    textOf('docs/STYLE.md').split('## 2. The tree')[1]?.split('Planned, in these places') ?? []
+  const named = [...tree.matchAll(/[\w./-]+\.(?:ts|mjs)\b/g)].map(([name]) => name)
+  const files = ['src', 'test', 'bench', 'scripts', 'bin'].flatMap((folder) => filesBelow(folder))
+  assert.ok(named.length > 50)
+  assert.deepEqual(
+    named.filter((name) => !doesExist(name) && !files.some((file) => file.endsWith(`/${name}`))),
+    [],
+  )
+})
+
 test('every script of package.json that runs a file names one that exists', () => {
   const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> } // our own file
   const missing = Object.values(scripts).flatMap((command) => {

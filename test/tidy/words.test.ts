@@ -13,6 +13,7 @@ const ROOT_FILES = [
   'package.json',
   'package-lock.json',
   'tsconfig.json',
+  'tsconfig.build.json',
 ]
 
 /** Put together here so that this file does not hold what it looks for. */

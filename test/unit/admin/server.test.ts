@@ -1,8 +1,21 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { ERROR_CODES, KVError, isErrorCode } from '../../../src/base/errors.js'
 import { HTTP_STATUS } from '../../../src/admin/http-errors.js'
 import { startFakeAdmin } from './fakes.js'
+
+/** Everything that the server sends back until it closes the connection. */
+async function answerTo(port: number, text: string): Promise<string> {
+  const socket = connect({ port, host: '127.0.0.1' })
+  socket.on('error', () => undefined)
+  socket.write(text)
+  let answer = ''
+  socket.on('data', (bytes) => (answer += bytes.toString()))
+  await once(socket, 'close')
+  return answer
+}
 
 test('liveness says ok and nothing else', async () => {
   const { ask } = startFakeAdmin()
@@ -122,6 +135,23 @@ test('an unknown path, a wrong method and a broken URL are errors of the same fo
   }
 })
 
+// The HTTP library answered these itself, in a form of its own.
+test('a URL that is too long and bytes that are no HTTP are errors of the same form', async () => {
+  const { server } = startFakeAdmin()
+  const { port } = await server.listen()
+  for (const [head, status, code] of [
+    [`GET /${'x'.repeat(300_000)} HTTP/1.1`, 431, 'TOO_LARGE'],
+    ['hello', 400, 'INVALID_ARGUMENT'],
+  ] as const) {
+    const answer = await answerTo(port, `${head}\r\nhost: localhost\r\n\r\n`)
+    assert.match(answer, new RegExp(`^HTTP/1.1 ${status} .*\r\n`))
+    // Ours, as asserted.
+    const { error } = JSON.parse(answer.split('\r\n\r\n')[1] ?? '') as { error: Record<string, unknown> }
+    assert.deepEqual([error['code'], error['retryable'], typeof error['message']], [code, false, 'string'])
+  }
+  await server.close()
+})
+
 test('an unknown query parameter is refused, so that a misspelt dryRun changes nothing', async () => {
   const { ask, metastore } = startFakeAdmin()
   const answer = await ask('DELETE /v1/datasets/cities?dry_run=true', {
@@ -150,6 +180,13 @@ test('an error carries code, kind, whether to try again, its outcome and when', 
     outcome: 'NOT_APPLIED',
     retryAfterMs: 1200,
   })
+})
+
+test('an error of a read names no outcome, which only writes have', async () => {
+  const { ask, rows } = startFakeAdmin()
+  rows.failure = new KVError('SHARD_NOT_SERVING', 'shard 0 is not open', { outcome: 'NOT_APPLIED' })
+  assert.ok(!('outcome' in (await ask('GET /v1/datasets/profiles/rows/a')).error))
+  assert.equal((await ask('DELETE /v1/datasets/profiles/rows/a')).error['outcome'], 'NOT_APPLIED')
 })
 
 test('a failure that nobody foresaw is INTERNAL and the server goes on', async () => {

@@ -253,9 +253,11 @@ test('a gateway that does not answer exits with 4 and says how to start one', as
 test('a server that is no gateway is recognised', async () => {
   const other = await listeningServer((request, response) => {
     response.statusCode = request.url === '/v1/status' ? 200 : 404
-    response.end('<html>')
+    // JSON with an error of its own form was printed as "undefined (undefined)".
+    const isJson = request.url === '/v1/datasets/d'
+    response.end(isJson ? '{"error":"Not Found","message":"no such page","statusCode":404}' : '<html>')
   })
-  for (const args of [['status'], ['dataset', 'list']]) {
+  for (const args of [['status'], ['dataset', 'list'], ['dataset', 'show', 'd']]) {
     const { exitCode, stderr } = await godwit(args, { admin: other.url })
     assert.equal(exitCode, 1)
     assert.match(stderr, /answers, but not as a gateway/)
@@ -391,11 +393,16 @@ test('serve and check-config pass on the file and only the settings that were gi
   assert.deepEqual(check.localRequests, [{ configFile: null, flags: [] }])
 })
 
-test('a configuration that is wrong exits with 1 and is told as it is', async () => {
+test('a configuration that is wrong exits with 2 and is told as it is', async () => {
   const checkConfig = () =>
     Promise.reject(new KVError('INVALID_ARGUMENT', 'the configuration has 2 faults:\n  a\n  b'))
   const { exitCode, stderr } = await godwit(['check-config'], { local: { checkConfig } })
-  assert.deepEqual([exitCode, stderr], [1, 'godwit: the configuration has 2 faults:\n  a\n  b\n'])
+  assert.deepEqual([exitCode, stderr], [2, 'godwit: the configuration has 2 faults:\n  a\n  b\n'])
+})
+
+test('a gateway that cannot start exits with 1', async () => {
+  const serve = () => Promise.reject(new KVError('UNAVAILABLE', 'the port is taken'))
+  assert.equal((await godwit(['serve'], { local: { serve } })).exitCode, 1)
 })
 
 test('help goes to stdout with examples for every command, mistakes to stderr', async () => {
@@ -417,7 +424,10 @@ test('help goes to stdout with examples for every command, mistakes to stderr', 
     assert.equal(exitCode, 0)
     assert.match(stdout, /Examples?:\n {2}godwit /, command.join(' '))
   }
-  assert.match((await godwit(['--help'])).stdout, /Exit codes: 0 done, 1 failed, 2 wrong usage, 3 .*, 4 /)
+  assert.match(
+    (await godwit(['--help'])).stdout,
+    /Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 .*, 4 /,
+  )
   for (const args of [
     [],
     ['gte', 'cities', '1'],

@@ -66,6 +66,18 @@ test('a first start that was interrupted is made good', async () => {
   assert.equal(load?.request.publish, true)
 })
 
+// The version counted as there, and cities stayed offline for good.
+test('a first start that ended between loading and publishing is made good by publishing', async () => {
+  const ready = cities.versions.map((version) => ({ ...version, state: 'READY' as const }))
+  const older = ready.map((version) => ({ ...version, id: version.id - 1 }))
+  const { load, report } = await ensure([{ ...cities, versions: [...ready, ...older] }, profiles])
+  assert.deepEqual([load, report], [undefined, []])
+  const [publish, ...others] = admin.metastore.calls
+  assert.deepEqual(others, [])
+  assert.equal(publish?.what, 'publish')
+  assert.deepEqual(publish.args.slice(0, 2), [cities.name, ready[0]?.id])
+})
+
 test('a dataset of that name that is somebody else’s is left alone', async () => {
   const { created, load } = await ensure([
     { ...cities, owner: { name: 'maps', contact: 'm' }, versions: [] },

@@ -19,6 +19,11 @@ test('an entry has the bytes that its head comment gives', () => {
   assert.equal(decodeEntry('dataset/a', bytes).text, 'hé')
 })
 
+test('the bytes are those of the examples in FORMATS', () => {
+  assert.equal(encodeEntry('dataset/a', 7, '{}').toString('hex'), 'a93d246100000000000000077b7d')
+  assert.equal(encodeHeader(emptyHeader()).toString('hex', 0, 14), '8ea8374300000000000000007b22')
+})
+
 test('any one flipped bit, a cut or another key is found', () => {
   const bytes = encodeEntry('dataset/cities', 5, '{"format":1}')
   fc.assert(

@@ -1,7 +1,8 @@
 /**
  * Hop 6: the data side of the RocksDB engine, one a data thread. It gathers what a loop turn brings and hands it over
- * once: reads to one ShardReader an incarnation, writes to the writer thread. The caller holds a lease on every
- * incarnation that it names, from the call until `done`; `detach` comes from the lease protocol, before the DB is closed.
+ * once: reads to one ShardReader an incarnation, writes to the writer thread. A read may be answered many turns later
+ * (read-pace.ts). The caller holds a lease on every incarnation that it names, from the call until `done`; `detach` comes
+ * from the lease protocol, before the DB is closed.
  */
 import type { Clock } from '../../base/clock.js'
 import { type Done, toKVError } from '../../base/errors.js'
@@ -64,7 +65,8 @@ export class RocksEngine implements LeafEngine {
 
   /**
    * Lets go of an incarnation, so that its DB can be closed.
-   * @throws {KVError} FAILED_PRECONDITION while a read of it is under way
+   * @throws {KVError} FAILED_PRECONDITION while an asynchronous read of it is under way. Rows that wait for their slice
+   * touch the DB no more: they answer SHARD_NOT_SERVING
    */
   detach(incarnationId: number): void {
     this.#readers.get(incarnationId)?.database.detach()

@@ -175,7 +175,11 @@ export class ThriftServer {
     while (this.#heldBytes > this.#limits.maxBufferedBytesPerThread) {
       const culprit = this.#findCulprit()
       if (culprit === null) return
-      this.#refuse(culprit, 'memory', 'connection cut: the thread holds too many bytes, and this one has for longest')
+      this.#refuse(
+        culprit,
+        'memory',
+        'connection cut: the thread holds too many bytes, and this one has for longest',
+      )
       culprit.destroy()
     }
   }

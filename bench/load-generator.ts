@@ -126,6 +126,8 @@ export interface ServedOptions {
   readonly ignoresSeqid?: boolean
   /** Units of work a request. */
   readonly unitsEach?: number
+  /** What the units are: requests, or keys if there are several a request. */
+  readonly unit?: string
 }
 
 /** The variant that replays the frames against a server. */
@@ -136,7 +138,7 @@ export function served(name: string, server: Server, frames: string, options: Se
   const load = { connections, depth, ...options, port, pid, frames, warmUpMs, measureMs }
   return {
     name,
-    unit: unitsEach === 1 ? 'requests' : 'keys',
+    unit: options.unit ?? (unitsEach === 1 ? 'requests' : 'keys'),
     measure: async () => toSample(await generateLoad(load), unitsEach),
   }
 }

@@ -7,18 +7,31 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bulkLoad } from './bulk-load.js'
+import { chunkSweep } from './chunk-sweep.js'
 import { dataThreads } from './data-threads.js'
 import { durableWrites } from './durable-writes.js'
 import type { Bench, BenchContext } from './harness.js'
+import { hops } from './hops.js'
 import { machineFacts } from './machine.js'
 import { root } from './paths.js'
 import { stopChildren } from './processes.js'
 import { readPath } from './read-path.js'
 import { formatReport } from './report.js'
+import { scans } from './scans.js'
 import { selfCheck } from './self-check.js'
 import { wideColumn } from './wide-column.js'
 
-const benches: readonly Bench[] = [selfCheck, readPath, dataThreads, wideColumn, durableWrites, bulkLoad]
+const benches: readonly Bench[] = [
+  selfCheck,
+  readPath,
+  dataThreads,
+  wideColumn,
+  chunkSweep,
+  scans,
+  durableWrites,
+  bulkLoad,
+  hops,
+]
 
 const FULL = { rounds: 5, warmUpMs: 400, measureMs: 1500, rows: 1_000_000, hotRows: 100_000 }
 const QUICK = { rounds: 3, warmUpMs: 200, measureMs: 500, rows: 100_000, hotRows: 20_000 }

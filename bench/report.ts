@@ -79,6 +79,7 @@ export function formatReport(bench: Bench, report: Report): string {
       '[1] The load generator was busy for over nine tenths of the window: the figure per second is a lower bound.',
     )
   }
+  if (report.table !== undefined) parts.push(report.table)
   if (report.verdicts.length > 0) parts.push(formatVerdicts(report.verdicts))
   if (report.notes.length > 0) parts.push(report.notes.map((note) => `- ${note}`).join('\n'))
   return parts.join('\n\n')

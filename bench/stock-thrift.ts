@@ -16,6 +16,18 @@ export interface StockSelector {
   readonly localKeys: readonly Buffer[]
 }
 
+export interface StockScanRequest {
+  readonly dataset: string
+  readonly cells: StockSelector | null
+  readonly pageRows: number
+  readonly pageToken: Buffer | null
+}
+
+export interface StockPage {
+  readonly rows: readonly StockRow[]
+  readonly nextPageToken: Buffer | null
+}
+
 export interface StockGetRequest {
   readonly dataset: string
   readonly key: Buffer
@@ -45,6 +57,7 @@ interface StockTypes {
   readonly MultiGetRequest: Struct<StockMultiGetRequest>
   readonly MultiGetResponse: Struct<{ readonly rows: readonly object[] }>
   readonly PutRequest: Struct<{ readonly dataset: string; readonly key: Buffer; readonly value: Buffer }>
+  readonly ScanRequest: Struct<StockScanRequest>
   readonly RowResult: Struct<StockRow, StockRow>
   readonly Cell: Struct<StockCell, StockCell>
   readonly CellSelector: Struct<StockSelector, StockSelector>
@@ -73,11 +86,13 @@ interface Thrift {
 
 interface StockClient {
   _seqid: number
-  readonly _reqs: Record<number, (error: unknown, result: StockRow) => void>
+  readonly _reqs: Record<number, (error: unknown, result: StockRow & StockPage) => void>
   recv_get(protocol: object, messageType: number, seqid: number): void
+  recv_scan(protocol: object, messageType: number, seqid: number): void
   send_get(request: object): void
   send_multiGet(request: object): void
   send_put(request: object): void
+  send_scan(request: object): void
 }
 
 const require = createRequire(import.meta.url)
@@ -90,7 +105,7 @@ export const KVStore = require(join(generated, 'KVStore.js')) as {
   readonly Client: new (output: object, protocol: Thrift['TBinaryProtocol']) => StockClient
 }
 
-export type Call = 'get' | 'multiGet' | 'put'
+export type Call = 'get' | 'multiGet' | 'put' | 'scan'
 
 /** A struct's bytes in the binary protocol, without frame or message. */
 export function encodeStruct(struct: StockStruct): Buffer {
@@ -119,18 +134,20 @@ export function encodeCalls(call: Call, requests: Iterable<object>): Buffer {
   return Buffer.concat(frames)
 }
 
-/** The result in a framed answer to a get, as the stock client reads it. @throws what the server answered instead */
-export function decodeReply(frame: Buffer): StockRow {
+/** The result in a framed answer, as the stock client reads it. @throws what the server answered instead */
+export function decodeReply(frame: Buffer): StockRow
+export function decodeReply(frame: Buffer, call: 'scan'): StockPage
+export function decodeReply(frame: Buffer, call: 'get' | 'scan' = 'get'): StockRow | StockPage {
   const protocol = new thrift.TBinaryProtocol(new thrift.TFramedTransport(frame.subarray(4)))
   const { mtype, rseqid } = protocol.readMessageBegin()
   const client = new KVStore.Client(protocol, thrift.TBinaryProtocol)
-  const rows: StockRow[] = []
+  const results: (StockRow & StockPage)[] = []
   client._reqs[rseqid] = (error, result) => {
     if (error) throw error instanceof Error ? error : new Error(JSON.stringify(error))
-    rows.push(result)
+    results.push(result)
   }
-  client.recv_get(protocol, mtype, rseqid)
-  const [row] = rows
-  if (row === undefined) throw new Error('the stock client read no result')
-  return row
+  client[`recv_${call}`](protocol, mtype, rseqid)
+  const [result] = results
+  if (result === undefined) throw new Error('the stock client read no result')
+  return result
 }

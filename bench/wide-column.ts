@@ -1,28 +1,19 @@
 /**
  * What projection is worth: 2 columns of a row of 30, against the same row as one value that is fetched and
- * decoded, as the old stores have it. Both are decoded by stock thrift code.
+ * decoded, as the old stores have it. Both are decoded by stock thrift code, and the two values taken by name.
  */
 import { startGateway } from './gateway.js'
 import { goals } from './goals.js'
-import type { Bench, BenchContext, Sample, Variant } from './harness.js'
+import type { Bench, Variant } from './harness.js'
 import { alternate, judge, seriesNamed } from './harness.js'
-import { parseCpuSeconds, readStat } from './proc.js'
-import type { Server } from './processes.js'
-import { nextMessage, startChild, stopChild } from './processes.js'
-import type { WideAnswer, WideRequest } from './wide-caller.js'
-import { copyOfLoaded } from './workspace.js'
+import { summarise } from './statistics.js'
+import type { WideRequest } from './wide-caller.js'
+import type { WideSample } from './wide-peer.js'
+import { startWideReader } from './wide-peer.js'
+import { BLOB, WIDE, WIDE_ROWS, copyOfLoaded } from './workspace.js'
 
-const CALLER = 'wide-caller.js'
-
-interface Reader {
-  measure(what: WideRequest['what']): Promise<WideSample>
-  stop(): Promise<void>
-}
-
-/** With the bytes that the caller received for each row. */
-interface WideSample extends Sample {
-  readonly bytesEach: number
-}
+const COLUMNS = '2 of 30 columns'
+const WHOLE_BLOB = 'blob'
 
 export const wideColumn: Bench = {
   name: 'wide-column',
@@ -33,53 +24,48 @@ export const wideColumn: Bench = {
       dataThreads: 1,
       core: 0,
     })
-    const caller = await startCaller(context, gateway)
-    const bytes: Record<WideRequest['what'], number> = { columns: 0, blob: 0 }
-    const variant = (name: string, what: WideRequest['what']): Variant => ({
+    const reader = await startWideReader(context, gateway, WIDE_ROWS)
+    const samples: Record<string, WideSample[]> = { [COLUMNS]: [], [WHOLE_BLOB]: [] }
+    const variant = (name: string, what: Omit<WideRequest, 'measureMs'>): Variant => ({
       name,
       unit: 'rows',
       async measure() {
-        const sample = await caller.measure(what)
-        bytes[what] = sample.bytesEach
+        const sample = await reader.measure(what)
+        samples[name]?.push(sample)
         return sample
       },
     })
-    const series = await alternate(context, [variant('2 of 30 columns', 'columns'), variant('blob', 'blob')])
-    await Promise.all([gateway.stop(), caller.stop()])
-    const columns = seriesNamed(series, '2 of 30 columns')
-    const blob = seriesNamed(series, 'blob')
-    const ratio = bytes.blob / bytes.columns
+    const series = await alternate(context, [
+      variant(COLUMNS, { dataset: WIDE, columns: 2 }),
+      variant(WHOLE_BLOB, { dataset: BLOB, columns: 'blob' }),
+    ])
+    await Promise.all([gateway.stop(), reader.stop()])
+    const bytes = (name: string) => samples[name]?.at(-1)?.bytesEach ?? Number.NaN
+    const ratio = bytes(WHOLE_BLOB) / bytes(COLUMNS)
     return {
       series,
       verdicts: [
         { goal: goals.projectionBytes, value: { median: ratio, min: ratio, max: ratio } },
-        judge(goals.projectionTime, columns, blob),
+        judge(goals.projectionTime, seriesNamed(series, COLUMNS), seriesNamed(series, WHOLE_BLOB)),
       ],
       notes: [
-        `Bytes of an answer: ${bytes.columns} with 2 columns, ${bytes.blob} with the blob.`,
+        `Bytes of an answer: ${bytes(COLUMNS)} with 2 columns, ${bytes(WHOLE_BLOB)} with the blob.`,
         'The time is CPU time of server and callers together: 16 callers in one process, each with one request in flight.',
+        `Of it the server's, in us a row: ${serverUs(samples[COLUMNS])} with 2 columns, ${serverUs(samples[WHOLE_BLOB])} with the blob; the callers': ${callerUs(samples[COLUMNS])} and ${callerUs(samples[WHOLE_BLOB])}.`,
       ],
     }
   },
 }
 
-async function startCaller(context: BenchContext, gateway: Server): Promise<Reader> {
-  const child = startChild(CALLER, 1)
-  child.send({ port: gateway.port })
-  await nextMessage(child, CALLER)
-  const ask = async (what: WideRequest['what'], measureMs: number): Promise<WideAnswer> => {
-    child.send({ what, measureMs } satisfies WideRequest)
-    // What wide-caller.ts answers to a request.
-    return (await nextMessage(child, CALLER)) as WideAnswer
-  }
-  return {
-    async measure(what) {
-      await ask(what, context.warmUpMs)
-      const before = parseCpuSeconds(readStat(gateway.pid))
-      const answer = await ask(what, context.measureMs)
-      const serverCpu = parseCpuSeconds(readStat(gateway.pid)) - before
-      return { ...answer, cpuSeconds: answer.cpuSeconds + serverCpu }
-    },
-    stop: () => stopChild(child),
-  }
+function serverUs(samples: readonly WideSample[] = []): string {
+  return medianUs(samples, ({ cpuSeconds, callerCpuSeconds }) => cpuSeconds - callerCpuSeconds)
+}
+
+function callerUs(samples: readonly WideSample[] = []): string {
+  return medianUs(samples, ({ callerCpuSeconds }) => callerCpuSeconds)
+}
+
+/** The first is not of a counted round. */
+function medianUs(samples: readonly WideSample[], of: (sample: WideSample) => number): string {
+  return summarise(samples.slice(1).map((sample) => (of(sample) / sample.count) * 1e6)).median.toFixed(0)
 }

@@ -1,6 +1,6 @@
 /** Loaded data, shared by the benches of one run: built once, through the ordinary load path, when first asked for. */
 import { closeSync, cpSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { databaseDirectory } from '../src/leaf/rocksdb/shard-files.js'
 import { WIDE_COLUMNS, WIDE_COLUMN_SIZE, rowKey, rowValue, wideColumn } from './dataset.js'
 import { createDataset, loadDataset, startGateway } from './gateway.js'
@@ -34,13 +34,42 @@ export async function copyOfLoaded(context: BenchContext, name: string): Promise
 /** The DB of the loaded narrow rows, for peers to copy. Found by its row count, whatever the layout above it is. */
 export async function narrowDatabase(context: BenchContext): Promise<string> {
   const folder = await loadedFolder(context)
-  for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-    if (!name.endsWith('SEALED.json')) continue
-    // Written by src/leaf/rocksdb/shard-files.ts.
-    const { rows } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as { rows: number }
-    if (rows === context.rows) return databaseDirectory(join(folder, dirname(name)))
+  const found = sealedShards(folder).find((directory) => sealOf(directory).rows === context.rows)
+  if (found === undefined) throw new Error(`no shard of ${context.rows} rows below ${folder}`)
+  return databaseDirectory(found)
+}
+
+/** The DB of the loaded wide rows: of the two of as many rows the one with more entries, whose keys take bytes. */
+export async function wideDatabase(context: BenchContext): Promise<string> {
+  const [found] = sealedShards(await loadedFolder(context))
+    .filter((directory) => sealOf(directory).rows === WIDE_ROWS)
+    .sort((a, b) => sealOf(b).bytes - sealOf(a).bytes)
+  if (found === undefined) throw new Error(`no shard of ${WIDE_ROWS} rows was loaded`)
+  return databaseDirectory(found)
+}
+
+/** Directories of all sealed shards below a gateway's folder. */
+export function sealedShards(folder: string): string[] {
+  return shardsWith(folder, 'SEALED.json')
+}
+
+/** Directories of all shards below a gateway's folder that can be written. */
+export function writableShards(folder: string): string[] {
+  return shardsWith(folder, 'WATERMARK.json')
+}
+
+function shardsWith(folder: string, file: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => basename(name) === file)
+    .map((name) => join(folder, dirname(name)))
+}
+
+/** Written by src/leaf/rocksdb/shard-files.ts. */
+function sealOf(shardDirectory: string): { readonly rows: number; readonly bytes: number } {
+  return JSON.parse(readFileSync(join(shardDirectory, 'SEALED.json'), 'utf8')) as {
+    rows: number
+    bytes: number
   }
-  throw new Error(`no shard of ${context.rows} rows below ${folder}`)
 }
 
 async function load(context: BenchContext): Promise<string> {
@@ -71,14 +100,15 @@ export function narrowLine(row: number): string {
   return `{"key":"${rowKey(row).toString('latin1')}","":"${rowValue(row).toString('latin1')}"}`
 }
 
-function wideCells(row: number): [string, Buffer][] {
+/** Column and value, in the order of the columns. */
+export function wideCells(row: number): [string, Buffer][] {
   return Array.from({ length: WIDE_COLUMNS }, (_, column) => [
     wideColumn(column),
     rowValue(row * WIDE_COLUMNS + column, WIDE_COLUMN_SIZE),
   ])
 }
 
-function wideLine(row: number): string {
+export function wideLine(row: number): string {
   const cells = wideCells(row).map(([name, value]) => [name, value.toString('latin1')])
   return JSON.stringify({ key: rowKey(row).toString('latin1'), ...(Object.fromEntries(cells) as object) })
 }
@@ -92,7 +122,8 @@ function blobLine(row: number): string {
 
 const made = new Set<string>()
 
-function linesFile(
+/** An NDJSON file of the first rows; written once a run. */
+export function linesFile(
   context: BenchContext,
   name: string,
   rows: number,

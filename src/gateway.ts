@@ -27,8 +27,9 @@ import { LoadJobs } from './loader/load-job.js'
 import { forkedBuild } from './loader/load-process.js'
 import type { ClusterMap } from './model/cluster-map.js'
 import type { Metastore } from './model/metastore.js'
+import type { Mutation } from './model/mutation.js'
 import type { GatewayStatus, ListenerStatus, Readiness } from './model/operations.js'
-import type { Cell } from './model/row.js'
+import { type CellSelector, columnsNamed } from './model/row.js'
 import { killProcess } from './threads/kill-process.js'
 import { type LeaseFigures, LeaseKeeper } from './threads/leases.js'
 import { ThreadPool } from './threads/pool.js'
@@ -123,6 +124,7 @@ async function startParts(
   const pool = await ThreadPool.start({
     config,
     build,
+    tokenKey: metastore.tokenKey,
     logger,
     keeper,
     onShardFailed: (incarnationId) => {
@@ -230,34 +232,45 @@ function createAdmin(parts: Parts): AdminServer {
 /** Through a data thread, and so through the same admission and routing as every client's request. */
 function rowAccess(pool: ThreadPool): RowAccess {
   const timeoutMs = limits.defaultDeadlineMs
-  const write = (
-    dataset: string,
-    rowKey: Buffer,
-    cells: readonly Cell[],
-    deletes: 'NOTHING' | 'ROW' | readonly Buffer[],
-  ) =>
-    pool.mutate(
-      { dataset, rowKey, mutation: { cells, deletes, timestamp: null }, durability: null },
-      timeoutMs,
-    )
+  const write = (dataset: string, rowKey: Buffer, mutation: Mutation) =>
+    pool.mutate({ ...PLAIN_WRITE, dataset, rowKey, mutations: [mutation] }, timeoutMs)
   return {
     get: async (dataset, rowKey, localKeys) => {
       const request = {
         dataset,
         rowKeys: [rowKey],
-        selector: localKeys === null ? null : { localKeys: sortedDistinct(localKeys) },
+        selector: selectorOf(localKeys),
         selectorsByKey: null,
         datasetVersion: null,
         withTimestamps: true,
         withTtl: true,
+        pageBytes: null,
+        position: null,
       }
       const [row = null] = await pool.read(request, timeoutMs)
       if (row instanceof KVError) throw row
       return row
     },
-    put: (dataset, rowKey, cells) => write(dataset, rowKey, cells, 'NOTHING'),
-    remove: (dataset, rowKey, localKeys) => write(dataset, rowKey, [], localKeys ?? 'ROW'),
+    put: (dataset, rowKey, cells) =>
+      write(dataset, rowKey, { kind: 'PUT', cells, timestamp: null, replaceRow: false }),
+    remove: (dataset, rowKey, localKeys) => {
+      const selector = selectorOf(localKeys)
+      return write(dataset, rowKey, { kind: 'DELETE', selector, timestamp: null, scope: 'UP_TO_TIMESTAMP' })
+    },
   }
+}
+
+const PLAIN_WRITE = {
+  conditions: [],
+  otherwise: [],
+  returnOnConflict: undefined,
+  returnAfter: undefined,
+  idempotency: null,
+  durability: null,
+} as const
+
+function selectorOf(localKeys: readonly Buffer[] | null): CellSelector | null {
+  return localKeys === null ? null : columnsNamed(sortedDistinct(localKeys))
 }
 
 function readiness({ unreadyReasons }: Parts): Readiness {

@@ -18,6 +18,8 @@ const createBody = z.strictObject({
   shardCount: z.int().exactOptional(),
   retainedVersions: z.int().exactOptional(),
   maxValueBytes: z.int().exactOptional(),
+  maxCellVersions: z.int().exactOptional(),
+  graceSeconds: z.int().exactOptional(),
   defaultTtlSeconds: z.int().nullable().exactOptional(),
   defaultDurability: z.enum(['LOG', 'LOG_SYNCED']).exactOptional(),
   migrationState: z.enum(['ORIGIN_ONLY', 'TARGET_ONLY']).exactOptional(),

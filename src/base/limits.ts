@@ -19,8 +19,27 @@ export const limits = {
   maxBatchRows: 10_000,
   /** Columns of one row that one request may name or write. */
   maxCellsPerRow: 10_000,
+  /** Local keys, ranges and prefixes of one selector together. */
+  maxSelectorParts: 10_000,
+  /** Conditions of one scan or one write; each is a comparison for every row that is looked at. */
+  maxConditions: 1_000,
+  /** Mutations of one row in one request, those of `otherwise` counted apart. */
+  maxMutationsPerRow: 1_000,
   /** Keys times columns that one multiGet may name; each is a look-up of its own. */
   maxCellsPerRequest: 100_000,
+  /** Rows of a scan's page that names no number of its own, and the greatest number that it may name. */
+  defaultPageRows: 100,
+  maxPageRows: 10_000,
+  /** Bytes of a scan's page that names no number of its own. */
+  defaultPageBytes: 1024 * 1024,
+  /** Bytes of any page: a last cell of the largest size and what surrounds the cells must still fit the frame. */
+  maxPageBytes: 32 * 1024 * 1024,
+  /** Parts that a scan may be split into. */
+  maxScanSegments: 1_024,
+  /** A scan that goes on from shard to shard ends its page after so long, however little it found. */
+  scanPageTimeMs: 500,
+  /** Requests of one thread that wait for answers before those of priority BATCH are refused as OVERLOADED. */
+  maxWaitingBeforeBatchIsShed: 1_000,
   /** Requests of one connection that wait for answers; the socket is not read while it is at the limit. */
   maxPipelinedRequests: 1_024,
   /** Bytes of answers a slow reader may leave in our memory before its socket is not read any more. */
@@ -37,8 +56,6 @@ export const limits = {
   idleConnectionMs: 600_000,
   /** Keys of one native MultiGet; the binding's own bound. */
   maxKeysPerMultiGet: 10_000,
-  /** Stored cells, deleted ones too, that one range read passes over, in one snapshot. It takes up to 0.2 s. */
-  maxCellsPerRangeRead: 40_000,
   /** Living cells of a mutable row that is read whole, four writes of the largest size; name columns to read of more. */
   maxCellsPerWholeRow: 40_000,
   /** Bytes of mutations that wait for the writer thread before more are refused as OVERLOADED. */
@@ -51,6 +68,10 @@ export const limits = {
   leaseTimeoutMs: 30_000,
   /** SIGTERM: in-flight requests get so long before connections are cut. */
   drainTimeoutMs: 10_000,
+  /** A token is remembered so long: twice what its time may differ from our clock, and the longest wait of a repeat. */
+  idempotencyWindowSeconds: 420,
+  /** The generation time of an idempotency token may differ so much from the server's clock. */
+  maxIdempotencySkewMs: 60_000,
   /** Default deadline of a request that brings none. */
   defaultDeadlineMs: 10_000,
   /** A deadline longer than this is cut to it. */

@@ -58,6 +58,11 @@ export const METRICS = {
     labels: [],
   },
   godwit_degraded_datasets: { kind: 'gauge', help: 'Datasets with a shard that is not served', labels: [] },
+  godwit_purged_entries_total: {
+    kind: 'counter',
+    help: 'Stored entries that no read could see any more, removed: what they were',
+    labels: ['kind'],
+  },
   godwit_shard_failures_total: { kind: 'counter', help: 'Shards reopened after an I/O error', labels: [] },
 } as const satisfies Readonly<Record<string, MetricRow>>
 

@@ -17,6 +17,8 @@ interface CreateOptions {
   readonly retain?: number
   readonly maxValueBytes?: number
   readonly defaultTtlSeconds?: number
+  readonly cellVersions?: number
+  readonly graceSeconds?: number
   readonly durability?: Durability
 }
 
@@ -97,6 +99,18 @@ function createCommand(dataset: Command): Command {
       ),
     )
     .addOption(
+      wholeNumberOption(
+        '--cell-versions <count>',
+        'READ_WRITE: versions of a cell that are kept, fixed from now on',
+      ),
+    )
+    .addOption(
+      wholeNumberOption(
+        '--grace-seconds <seconds>',
+        'READ_WRITE: deletions are kept so long before they are purged',
+      ),
+    )
+    .addOption(
       choice('--durability <level>', 'READ_WRITE: what an acknowledged write survives', [
         'LOG',
         'LOG_SYNCED',
@@ -169,6 +183,8 @@ function pairsOf(record: DatasetRecord): (readonly [string, string])[] {
       : [
           ['timestamps', record.timestampUnit] as const,
           ['durability', record.defaultDurability] as const,
+          ['cell versions', String(record.maxCellVersions)] as const,
+          ['grace', `${record.graceSeconds} s`] as const,
           [
             'default TTL',
             record.defaultTtlSeconds === null ? 'none' : `${record.defaultTtlSeconds} s`,
@@ -201,7 +217,7 @@ async function createDataset(
   options: CreateOptions,
 ): Promise<ExitCode> {
   const { mode, owner, contact, description, keyOrder, timestampUnit, shards, retain, durability } = options
-  const { maxValueBytes, defaultTtlSeconds } = options
+  const { maxValueBytes, defaultTtlSeconds, cellVersions, graceSeconds } = options
   const draft: DatasetDraft = {
     name,
     mode,
@@ -213,6 +229,8 @@ async function createDataset(
     ...(retain !== undefined && { retainedVersions: retain }),
     ...(maxValueBytes !== undefined && { maxValueBytes }),
     ...(defaultTtlSeconds !== undefined && { defaultTtlSeconds }),
+    ...(cellVersions !== undefined && { maxCellVersions: cellVersions }),
+    ...(graceSeconds !== undefined && { graceSeconds }),
     ...(durability !== undefined && { defaultDurability: durability }),
   }
   const change = run.change('created with the godwit command')

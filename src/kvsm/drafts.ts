@@ -8,6 +8,9 @@ const MEBIBYTE = 1024 * 1024
 const MAX_TEXT_LENGTH = 1024
 /** The IDL carries TTLs as i32. */
 const MAX_TTL_SECONDS = 2 ** 31 - 1
+const MAX_CELL_VERSIONS = 1_000
+/** Ten days, as Cassandra has it: long enough for a writer that was away to come back. */
+export const DEFAULT_GRACE_SECONDS = 864_000
 
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 const NAME_RULE = `1 to ${limits.maxNameLength} of A-Z a-z 0-9 . _ - and begin with a letter or digit`
@@ -23,11 +26,21 @@ const DRAFT_FIELDS: Readonly<Record<keyof DatasetDraft, true>> = {
   shardCount: true,
   retainedVersions: true,
   maxValueBytes: true,
+  maxCellVersions: true,
+  graceSeconds: true,
   defaultTtlSeconds: true,
   defaultDurability: true,
   migrationState: true,
   origin: true,
 }
+
+/** Settings of data that is written in place. */
+const READ_WRITE_FIELDS = [
+  'defaultTtlSeconds',
+  'defaultDurability',
+  'maxCellVersions',
+  'graceSeconds',
+] as const
 
 type Given = Readonly<Record<string, unknown>>
 
@@ -63,6 +76,18 @@ export function draftToRecord(
       min: 1,
       max: limits.maxValueBytes,
       fallback: MEBIBYTE,
+    }),
+    maxCellVersions: readInteger(given, 'maxCellVersions', {
+      faults,
+      min: 1,
+      max: MAX_CELL_VERSIONS,
+      fallback: 1,
+    }),
+    graceSeconds: readInteger(given, 'graceSeconds', {
+      faults,
+      min: 0,
+      max: MAX_TTL_SECONDS,
+      fallback: DEFAULT_GRACE_SECONDS,
     }),
     defaultTtlSeconds: isAbsent(given['defaultTtlSeconds'])
       ? null
@@ -131,10 +156,9 @@ function contradictions(record: DatasetRecord, given: Given): string[] {
   const faults: string[] = []
   const isGiven = (field: keyof DatasetDraft): boolean => !isAbsent(given[field])
   if (record.mode === given['mode'] && record.mode === 'BATCH') {
-    if (isGiven('defaultTtlSeconds'))
-      faults.push('defaultTtlSeconds is for READ_WRITE datasets: leave it out')
-    if (isGiven('defaultDurability'))
-      faults.push('defaultDurability is for READ_WRITE datasets: leave it out')
+    for (const field of READ_WRITE_FIELDS) {
+      if (isGiven(field)) faults.push(`${field} is for READ_WRITE datasets: leave it out`)
+    }
   } else if (record.mode === given['mode'] && isGiven('retainedVersions')) {
     faults.push('retainedVersions is for BATCH datasets: leave it out')
   }

@@ -55,7 +55,7 @@ export async function openMetastore(
   try {
     const ledger = await Ledger.open(backend, clock, logger)
     await failAbandonedLoads(ledger)
-    return new Kvsm(ledger, clock)
+    return new Kvsm(ledger, clock, await readTokenKey(backend))
   } catch (error) {
     await backend.close()
     throw error
@@ -74,12 +74,39 @@ async function failAbandonedLoads(ledger: Ledger): Promise<void> {
   }
 }
 
+const TOKEN_KEY_BYTES = 32
+
+/** Two gateways that start at once may both make one; only one of them is stored. */
+async function readTokenKey(backend: MetaStoreBackend): Promise<Buffer> {
+  const stored = await backend.get('secret', 'tokens')
+  if (stored !== null) return parseTokenKey(stored.value)
+  const value = randomBytes(TOKEN_KEY_BYTES).toString('hex')
+  try {
+    await backend.commit([{ table: 'secret', key: 'tokens', value, expectedRevision: 0 }])
+  } catch (error) {
+    if (!(error instanceof KVError) || error.code !== 'CONFLICT') throw error
+    return readTokenKey(backend)
+  }
+  return parseTokenKey(value)
+}
+
+function parseTokenKey(text: string): Buffer {
+  const key = Buffer.from(text, 'hex')
+  if (key.byteLength === TOKEN_KEY_BYTES) return key
+  throw new KVError(
+    'CORRUPT',
+    'the key of tokens in the metastore is damaged: restore the metastore from a backup',
+  )
+}
+
 class Kvsm implements Metastore {
+  readonly tokenKey: Buffer
   readonly #ledger: Ledger
   readonly #clock: Clock
   #checkPublish: PublishCheck = () => undefined
 
-  constructor(ledger: Ledger, clock: Clock) {
+  constructor(ledger: Ledger, clock: Clock, tokenKey: Buffer) {
+    this.tokenKey = tokenKey
     this.#ledger = ledger
     this.#clock = clock
   }

@@ -7,6 +7,7 @@
  */
 import { KVError } from '../base/errors.js'
 import type { AuditLine, DatasetRecord, VersionRecord } from '../model/dataset.js'
+import { DEFAULT_GRACE_SECONDS } from './drafts.js'
 import type { StoredRecord } from './store.js'
 
 /** Rises when older programs would misread a record. Never reuse a number. */
@@ -50,6 +51,8 @@ const datasetChecks: Checks<Omit<DatasetRecord, 'revision'>> = {
   shardCount: isCount,
   retainedVersions: isCount,
   maxValueBytes: isCount,
+  maxCellVersions: isCount,
+  graceSeconds: isCount,
   defaultTtlSeconds: (value) => value === null || isCount(value),
   defaultDurability: isOneOf('LOG', 'LOG_SYNCED'),
   migrationState: isOneOf('ORIGIN_ONLY', 'TARGET_ONLY'),
@@ -58,6 +61,9 @@ const datasetChecks: Checks<Omit<DatasetRecord, 'revision'>> = {
   versions: (value) => Array.isArray(value) && value.every((one) => wrongField(versionChecks, one) === null),
   createdAtMs: isCount,
 }
+
+/** What records lack that were written before there were such fields. */
+const ABSENT_FIELDS = { maxCellVersions: 1, graceSeconds: DEFAULT_GRACE_SECONDS } as const
 
 const auditChecks: Checks<AuditLine> = {
   sequence: isCount,
@@ -82,11 +88,14 @@ export function encodeDataset(stored: StoredDataset): string {
 export function decodeDataset(stored: StoredRecord): StoredDataset {
   const subject = `the record of dataset ${stored.key}`
   const outer = parseRecord(stored.value, subject)
-  const fault = wrongField(datasetChecks, outer['record'])
+  const body = outer['record']
+  // The order of fields stays: operators compare what they see.
+  const given = isObject(body) ? { ...body, ...ABSENT_FIELDS, ...body } : null
+  const fault = wrongField(datasetChecks, given)
   if (fault !== null) throw damaged(subject, `its ${fault}`)
   if (!isCount(outer['lastVersionId'])) throw damaged(subject, 'its lastVersionId')
   // Every field was checked by `datasetChecks`, which the compiler keeps complete.
-  const record = freezeRecord({ ...(outer['record'] as DatasetRecord), revision: stored.revision })
+  const record = freezeRecord({ ...(given as unknown as DatasetRecord), revision: stored.revision })
   const lastVersionId = Number(outer['lastVersionId'])
   if (record.name !== stored.key) throw damaged(subject, `its name ${record.name}`)
   const disorder = versionDisorder(record.versions, lastVersionId)

@@ -66,8 +66,7 @@ export function decodeEntry(key: string, bytes: Buffer): StoreEntry {
 }
 
 export function emptyHeader(): StoreHeader {
-  const tables = { dataset: emptyTally(), audit: emptyTally() }
-  return { format: STORE_FORMAT, revision: 0, tables }
+  return { format: STORE_FORMAT, revision: 0, tables: emptyTables() }
 }
 
 /**
@@ -81,7 +80,8 @@ export function decodeHeader(bytes: Buffer | undefined): StoreHeader {
   // The CRC was right, so this is what encodeHeader wrote; a newer format has at least its number in this
   // place.
   const header = JSON.parse(decodeEntry(HEADER_KEY, bytes).text) as StoreHeader
-  if (header.format <= STORE_FORMAT) return header
+  // A table that came later is empty in a store that was written before.
+  if (header.format <= STORE_FORMAT) return { ...header, tables: { ...emptyTables(), ...header.tables } }
   throw new KVError(
     'FAILED_PRECONDITION',
     `its format is ${header.format} and this godwit reads up to ${STORE_FORMAT}: ` +
@@ -108,6 +108,10 @@ export function checkTally(table: MetaTable, found: TableTally, header: StoreHea
     `its table ${table} has ${found.count} records that do not match the ${count} written: ` +
       'restore it from a backup',
   )
+}
+
+function emptyTables(): Record<MetaTable, TableTally> {
+  return { dataset: emptyTally(), audit: emptyTally(), secret: emptyTally() }
 }
 
 export function emptyTally(): TableTally {

@@ -1,6 +1,7 @@
 /**
  * Hop 3: the checks that every request passes, whatever wire API it came by: the dataset exists, sizes and counts are
- * within limits, the options fit the dataset, time is left. Holding an AdmittedRead or AdmittedMutate proves it.
+ * within limits, the options fit the dataset, time is left. Holding an AdmittedRead, AdmittedScan or AdmittedMutate
+ * proves it. What is refused here was refused before any work: outcome NOT_APPLIED.
  *
  * Also computes the row tokens, once a request.
  */
@@ -10,12 +11,13 @@ import { murmur3Token } from '../base/hash.js'
 import { limits } from '../base/limits.js'
 import { traceHop } from '../base/trace.js'
 import type { ClusterMap, DatasetEntry } from '../model/cluster-map.js'
-import type { AdmittedMutate, AdmittedRead, RowToken } from '../model/plan.js'
-import type { MutateRequest, ReadRequest, RequestContext, RowMutation } from '../model/request.js'
-import type { Cell, CellSelector } from '../model/row.js'
-
-/** ORDERED datasets lie in one shard at first and need no token. */
-const NO_TOKEN: RowToken = { high: 0, low: 0 }
+import type { AdmittedMutate, AdmittedRead, AdmittedScan } from '../model/plan.js'
+import type { IdempotencyToken, MutateRequest, ReadRequest, RequestContext } from '../model/request.js'
+import type { Condition } from '../model/row.js'
+import { NO_TOKEN, type RowToken } from '../model/row-order.js'
+import type { ScanRequest } from '../model/scan.js'
+import { checkMutations, withDefaultTtl } from './admit-mutations.js'
+import { checkLocalKey, checkSelector, refuse } from './admit-sizes.js'
 
 /** @throws {KVError} DATASET_NOT_FOUND */
 export function findDataset(map: ClusterMap, name: string): DatasetEntry {
@@ -40,10 +42,11 @@ export function admitRead(request: ReadRequest, map: ClusterMap, clock: Clock): 
   if (selectorsByKey !== null && selectorsByKey.length !== rowKeys.length) {
     throw refuse(entry, 'INVALID_ARGUMENT', `${selectorsByKey.length} selectors for ${rowKeys.length} keys`)
   }
-  checkSelectors(request, entry)
-  if (request.datasetVersion !== null && entry.record.mode !== 'BATCH') {
-    throw refuse(entry, 'INVALID_ARGUMENT', 'only BATCH datasets have versions to pin')
+  if (request.position !== null && rowKeys.length !== 1) {
+    throw refuse(entry, 'INVALID_ARGUMENT', 'only a read of one key can go on behind a page')
   }
+  checkSelectors(request, entry)
+  checkVersion(request.datasetVersion, entry)
   const isHashed = entry.record.keyOrder === 'HASHED'
   const tokens: RowToken[] = []
   for (const rowKey of rowKeys) {
@@ -51,6 +54,23 @@ export function admitRead(request: ReadRequest, map: ClusterMap, clock: Clock): 
     tokens.push(isHashed ? murmur3Token(rowKey) : NO_TOKEN)
   }
   return { request, entry, tokens }
+}
+
+/** @throws {KVError} DATASET_NOT_FOUND, INVALID_ARGUMENT, UNSUPPORTED, TOO_LARGE, DEADLINE_EXCEEDED */
+export function admitScan(request: ScanRequest, map: ClusterMap, clock: Clock): AdmittedScan {
+  traceHop('kvstore.admit')
+  const entry = findDataset(map, request.dataset)
+  checkDeadline(request.context, entry, clock)
+  checkVersion(request.datasetVersion, entry)
+  const { range, selector } = request
+  if (range !== null && entry.record.keyOrder === 'HASHED') {
+    const what =
+      'ScanRequest.keys and ScanRequest.keyPrefix are not offered where keys are hashed: scan all rows'
+    throw refuse(entry, 'UNSUPPORTED', what)
+  }
+  if (selector !== null) checkSelector(selector, entry)
+  checkConditions(request.where, entry)
+  return { request, entry }
 }
 
 /**
@@ -66,18 +86,34 @@ export function admitMutate(request: MutateRequest, map: ClusterMap, clock: Cloc
     throw refuse(entry, 'READ_ONLY', `is a ${record.mode} dataset: its data changes by loading a version`)
   }
   checkRowKey(request.rowKey, entry)
-  const mutation = checkMutation(request.mutation, entry)
+  if (request.mutations.length === 0) throw refuse(entry, 'INVALID_ARGUMENT', 'a write without mutations')
+  checkChange(request, entry, clock)
   return {
-    request: mutation === request.mutation ? request : { ...request, mutation },
+    request: record.defaultTtlSeconds === null ? request : withDefaultTtl(request, record.defaultTtlSeconds),
     entry,
     token: record.keyOrder === 'HASHED' ? murmur3Token(request.rowKey) : NO_TOKEN,
     durability: request.durability ?? record.defaultDurability,
   }
 }
 
+function checkChange(request: MutateRequest, entry: DatasetEntry, clock: Clock): void {
+  const { conditions, otherwise, returnOnConflict, returnAfter, idempotency } = request
+  checkMutations(request.mutations, entry)
+  if (otherwise.length > 0) checkMutations(otherwise, entry)
+  if (conditions.length > 0) checkConditions(conditions, entry)
+  if (returnOnConflict != null) checkSelector(returnOnConflict, entry)
+  if (returnAfter != null) checkSelector(returnAfter, entry)
+  if (idempotency !== null) checkGenerationTime(idempotency, entry, clock)
+}
+
 function checkDeadline(context: RequestContext, entry: DatasetEntry, clock: Clock): void {
   if (context.deadline > clock.monotonicMs()) return
   throw refuse(entry, 'DEADLINE_EXCEEDED', 'the deadline had passed before the request was looked at')
+}
+
+function checkVersion(datasetVersion: number | null, entry: DatasetEntry): void {
+  if (datasetVersion === null || entry.record.mode === 'BATCH') return
+  throw refuse(entry, 'INVALID_ARGUMENT', 'only BATCH datasets have versions to pin')
 }
 
 function checkRowKey(rowKey: Buffer, entry: DatasetEntry): void {
@@ -90,97 +126,42 @@ function checkSelectors({ rowKeys, selector, selectorsByKey }: ReadRequest, entr
   let named = 0
   if (selector !== null) {
     checkSelector(selector, entry)
-    named += rowKeys.length * selector.localKeys.length
+    named += rowKeys.length * (selector.localKeys.length + selector.ranges.length)
   }
   for (const one of selectorsByKey ?? []) {
     if (one === null) continue
     checkSelector(one, entry)
-    named += one.localKeys.length
+    named += one.localKeys.length + one.ranges.length
   }
   if (named <= limits.maxCellsPerRequest) return
   throw refuse(
     entry,
     'TOO_LARGE',
-    `${named} cells named in one request, at most ${limits.maxCellsPerRequest}: split it`,
+    `${named} cells and ranges named in one request, at most ${limits.maxCellsPerRequest}: split it`,
   )
 }
 
-function checkSelector(selector: CellSelector, entry: DatasetEntry): void {
-  if (selector.localKeys.length > limits.maxCellsPerRow) {
-    throw refuse(
-      entry,
-      'TOO_LARGE',
-      `${selector.localKeys.length} local keys, at most ${limits.maxCellsPerRow}`,
-    )
+function checkConditions(conditions: readonly Condition[], entry: DatasetEntry): void {
+  if (conditions.length > limits.maxConditions) {
+    throw refuse(entry, 'TOO_LARGE', `${conditions.length} conditions, at most ${limits.maxConditions}`)
   }
-  for (const localKey of selector.localKeys) checkLocalKey(localKey, entry)
+  for (const { localKey } of conditions) checkLocalKey(localKey, entry)
 }
 
-function checkLocalKey(localKey: Buffer, entry: DatasetEntry): void {
-  if (localKey.length > limits.maxLocalKeyBytes) {
-    throw refuse(
-      entry,
-      'TOO_LARGE',
-      `a local key of ${localKey.length} bytes, at most ${limits.maxLocalKeyBytes}`,
-    )
-  }
-}
-
-function checkMutation(mutation: RowMutation, entry: DatasetEntry): RowMutation {
-  const { cells, deletes } = mutation
-  if (cells.length === 0 && deletes === 'NOTHING') {
-    throw refuse(entry, 'INVALID_ARGUMENT', 'a write with neither value nor cells')
-  }
-  if (cells.length > limits.maxCellsPerRow) {
-    throw refuse(entry, 'TOO_LARGE', `${cells.length} cells in one write, at most ${limits.maxCellsPerRow}`)
-  }
-  if (typeof deletes !== 'string') checkDeletes(deletes, entry)
-  const seen = cells.length > 1 ? new Set<string>() : null
-  for (const cell of cells) {
-    checkCell(cell, entry)
-    if (seen === null) continue
-    const name = cell.localKey.toString('latin1')
-    if (seen.has(name)) throw refuse(entry, 'INVALID_ARGUMENT', 'one write names a local key twice')
-    seen.add(name)
-  }
-  return withDefaultTtl(mutation, entry.record.defaultTtlSeconds)
-}
-
-function checkDeletes(localKeys: readonly Buffer[], entry: DatasetEntry): void {
-  if (localKeys.length > limits.maxCellsPerRow) {
-    throw refuse(
-      entry,
-      'TOO_LARGE',
-      `${localKeys.length} local keys in one removal, at most ${limits.maxCellsPerRow}`,
-    )
-  }
-  for (const localKey of localKeys) checkLocalKey(localKey, entry)
-}
-
-function checkCell(cell: Cell, entry: DatasetEntry): void {
-  checkLocalKey(cell.localKey, entry)
-  const { maxValueBytes } = entry.record
-  if (cell.value.length > maxValueBytes) {
-    throw refuse(entry, 'TOO_LARGE', `a value of ${cell.value.length} bytes, at most ${maxValueBytes}`)
-  }
-  if (cell.ttlSeconds !== null && cell.ttlSeconds <= 0) {
-    throw refuse(
-      entry,
-      'INVALID_ARGUMENT',
-      `a TTL of ${cell.ttlSeconds} s: at least 1, or absent for no expiry`,
-    )
-  }
-}
-
-function withDefaultTtl(mutation: RowMutation, ttlSeconds: number | null): RowMutation {
-  if (ttlSeconds === null) return mutation
-  const cells = mutation.cells.map((cell) => (cell.ttlSeconds === null ? { ...cell, ttlSeconds } : cell))
-  return { ...mutation, cells }
-}
-
-function refuse(entry: DatasetEntry, code: ConstructorParameters<typeof KVError>[0], what: string): KVError {
-  const { name } = entry.record
-  return new KVError(code, `dataset ${name}: ${what}`, { dataset: name, outcome: 'NOT_APPLIED' })
+/** The window in which repeats are known begins with it, so that it must be near the server's clock. */
+function checkGenerationTime(
+  { generationTimeUs }: IdempotencyToken,
+  entry: DatasetEntry,
+  clock: Clock,
+): void {
+  const skewMs = Math.abs(Number(generationTimeUs / 1000n) - clock.nowMs())
+  if (skewMs <= limits.maxIdempotencySkewMs) return
+  throw refuse(
+    entry,
+    'INVALID_ARGUMENT',
+    `the idempotency token's generationTime is ${Math.round(skewMs / 1000)} s from the server's clock, at most ` +
+      `${limits.maxIdempotencySkewMs / 1000} s: it is in microseconds since 1970`,
+  )
 }
 
 /** A name that came over the wire, cut and without control characters, fit for a message. */

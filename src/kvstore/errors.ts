@@ -21,10 +21,13 @@ export function readErrorToException(error: KVError, requestId: string): wire.KV
  * A write's failure always says what became of it. Where the place that failed did not say, kinds that are decided
  * before anything is written mean NOT_APPLIED, and everything else must be taken as UNKNOWN.
  */
-export function writeErrorToException(error: KVError, requestId: string): wire.KVStoreException {
+export function writeErrorToDetail(error: KVError): wire.ErrorDetail {
   const isDecidedBefore = error.kind === 'CALLER' || error.kind === 'DATASET' || error.kind === 'CAPACITY'
-  const outcome = error.outcome ?? (isDecidedBefore ? 'NOT_APPLIED' : 'UNKNOWN')
-  return exception(error, detail(error, outcome), requestId)
+  return detail(error, error.outcome ?? (isDecidedBefore ? 'NOT_APPLIED' : 'UNKNOWN'))
+}
+
+export function writeErrorToException(error: KVError, requestId: string): wire.KVStoreException {
+  return exception(error, writeErrorToDetail(error), requestId)
 }
 
 function detail(error: KVError, outcome: WriteOutcome | null): wire.ErrorDetail {

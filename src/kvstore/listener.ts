@@ -1,8 +1,9 @@
 /**
- * Hop 2 for the KVStore API: one thrift call -> one request of ours, and its result back. Serves the methods of
- * idl/kvstore.thrift; those that are not offered yet answer UNSUPPORTED by name.
+ * Hop 2 for the KVStore API: one thrift call -> requests of ours, and their results back. Serves the methods of
+ * idl/kvstore.thrift.
  *
- * Every failure becomes the IDL's one exception; nothing thrown here reaches the connection except faults of ours.
+ * Every failure becomes the IDL's one exception; nothing thrown here reaches the connection except faults of ours. A
+ * request that neither brings a token nor may be answered with one passes without looking at the dataset.
  */
 import type { Clock } from '../base/clock.js'
 import { KVError, toKVError } from '../base/errors.js'
@@ -10,22 +11,42 @@ import { limits } from '../base/limits.js'
 import { LimitedLog, type Logger } from '../base/logger.js'
 import { traceHop } from '../base/trace.js'
 import type { KVStore } from '../model/kvstore.js'
-import type { MutateRequest, ReadRequest, ReadResult, RequestContext } from '../model/request.js'
+import type {
+  MutateRequest,
+  MutateResult,
+  ReadRequest,
+  ReadResult,
+  RequestContext,
+} from '../model/request.js'
+import type { ScanRequest, ScanResult } from '../model/scan.js'
 import * as wire from '../thrift/generated/kvstore.js'
 import type { ThriftCall, ThriftService } from '../thrift/protocol.js'
-import { readErrorToException, writeErrorToException } from './errors.js'
 import {
-  FEATURES,
+  countersToResponse,
   entryToDatasetInfo,
-  getToRead,
-  multiGetToRead,
-  mutateToWriteResponse,
+  outcomeToRowWrite,
+  resultToIncrementResponse,
+  resultToMultiGetResponse,
+  resultToMutateResponse,
+  resultToWriteResponse,
+  rowToGetResponse,
+  scannedToRow,
+} from './answers.js'
+import { FEATURES, toContext } from './context.js'
+import { readErrorToException, writeErrorToException } from './errors.js'
+import { invalid, requiredDataset } from './fields.js'
+import { AnswerTokens } from './pages.js'
+import { getCountersToRead, getToRead, multiGetToRead } from './reads.js'
+import { checkOrder, scanToRequest } from './scans.js'
+import { Tokens } from './tokens.js'
+import {
+  checkPriority,
+  incrementToMutate,
+  multiMutateToMutates,
+  mutateToMutate,
   putToMutate,
   removeToMutate,
-  resultToInfo,
-  resultToMultiGetResponse,
-  rowToGetResponse,
-} from './translate.js'
+} from './writes.js'
 
 type Call<R> = ThriftCall<R, wire.KVStoreException>
 
@@ -35,7 +56,15 @@ export interface KVStoreListenerOptions {
   /** Starts the request ids that failures carry; unique among the process's threads. */
   readonly threadName: string
   readonly build: string
+  /** 32 bytes, the same for every server of a deployment: page and session tokens are made and checked with it. */
+  readonly secrets: { readonly tokenKey: Uint8Array }
 }
+
+/** Writes that answer a timestamp: a caller may send many at once without filling our memory. */
+const SMALL_ANSWERS: ReadonlySet<string> = new Set([
+  wire.KVStoreMethods.put.name,
+  wire.KVStoreMethods.remove.name,
+])
 
 /** The service as the thrift server takes it. */
 export function createKVStoreService(kvstore: KVStore, options: KVStoreListenerOptions): ThriftService {
@@ -43,52 +72,173 @@ export function createKVStoreService(kvstore: KVStore, options: KVStoreListenerO
   return {
     ...wire.bindKVStore(listener),
     tooLarge: (method, maxBytes) => listener.tooLarge(method, maxBytes),
+    smallAnswers: SMALL_ANSWERS,
   }
+}
+
+/** What every request of the service has. */
+interface AnyRequest {
+  readonly dataset: string | null
+  readonly context: wire.RequestContext | null
+}
+
+interface AnyRead extends AnyRequest {
+  readonly options: wire.ReadOptions | null
+}
+
+interface AnyWrite extends AnyRequest {
+  readonly options: wire.WriteOptions | null
 }
 
 class KVStoreListener implements wire.KVStoreHandler {
   readonly #kvstore: KVStore
   readonly #options: KVStoreListenerOptions
+  readonly #tokens: Tokens
   readonly #limitedLog: LimitedLog
   #failures = 0
 
   constructor(kvstore: KVStore, options: KVStoreListenerOptions) {
     this.#kvstore = kvstore
     this.#options = options
+    this.#tokens = new Tokens(options.secrets.tokenKey)
     this.#limitedLog = new LimitedLog(options.logger)
   }
 
   get({ request }: wire.KVStoreGetArgs, call: Call<wire.GetResponse>): void {
     traceHop('kvstore.listener')
-    this.#read(call, request, getToRead, (result, info) => {
-      const row = result.rows[0] ?? null
-      if (row instanceof KVError) this.#failRead(call, row)
-      else call.reply(rowToGetResponse(row, info))
+    let read: ReadRequest
+    let tokens: AnswerTokens | null
+    try {
+      if (request === null) throw noRequest()
+      read = getToRead(request, toContext(request.context, call.receivedAtMs))
+      tokens = this.#tokensOf(request, request.pageToken !== null)
+      if (tokens !== null && request.pageToken !== null) read = tokens.continueRead(read, request.pageToken)
+    } catch (error) {
+      this.#failRead(call, toKVError(error, 'get'), request)
+      return
+    }
+    this.#kvstore.read(read, (outcome) => {
+      if (outcome instanceof KVError) {
+        this.#failRead(call, outcome, request)
+        return
+      }
+      const row = outcome.rows[0] ?? null
+      if (row instanceof KVError) this.#failRead(call, row, request)
+      else if (tokens === null) call.reply(rowToGetResponse(row, null))
+      else call.reply(pageToGetResponse(request, read, outcome, tokens))
     })
   }
 
   multiGet({ request }: wire.KVStoreMultiGetArgs, call: Call<wire.MultiGetResponse>): void {
     traceHop('kvstore.listener')
-    this.#read(call, request, multiGetToRead, (result, info) =>
-      call.reply(resultToMultiGetResponse(result, info)),
-    )
+    let read: ReadRequest
+    let tokens: AnswerTokens | null
+    try {
+      if (request === null) throw noRequest()
+      read = multiGetToRead(request, toContext(request.context, call.receivedAtMs))
+      tokens = this.#tokensOf(request, false)
+    } catch (error) {
+      this.#failRead(call, toKVError(error, 'multiGet'), request)
+      return
+    }
+    this.#kvstore.read(read, (outcome) => {
+      if (outcome instanceof KVError) this.#failRead(call, outcome, request)
+      else if (tokens === null) call.reply(resultToMultiGetResponse(outcome, null))
+      else call.reply(pageToMultiGetResponse(request, read, outcome, tokens))
+    })
+  }
+
+  getCounters({ request }: wire.KVStoreGetCountersArgs, call: Call<wire.GetCountersResponse>): void {
+    traceHop('kvstore.listener')
+    let read: ReadRequest
+    try {
+      if (request === null) throw noRequest()
+      read = getCountersToRead(request, toContext(request.context, call.receivedAtMs))
+      this.#tokensOf(request, false)
+    } catch (error) {
+      this.#failRead(call, toKVError(error, 'getCounters'), request)
+      return
+    }
+    this.#kvstore.read(read, (outcome) => {
+      if (outcome instanceof KVError) this.#failRead(call, outcome, request)
+      else call.reply(countersToResponse(outcome, request.localKeys ?? []))
+    })
+  }
+
+  scan({ request }: wire.KVStoreScanArgs, call: Call<wire.ScanResponse>): void {
+    traceHop('kvstore.listener')
+    let scan: ScanRequest
+    let tokens: AnswerTokens
+    try {
+      if (request === null) throw noRequest()
+      scan = scanToRequest(request, toContext(request.context, call.receivedAtMs))
+      const entry = this.#kvstore.describeDataset(scan.dataset)
+      checkOrder(request, entry.record.keyOrder === 'HASHED')
+      tokens = new AnswerTokens(this.#tokens, entry)
+      checkSession(request.options, tokens)
+      if (request.pageToken !== null) scan = tokens.continueScan(scan, request.pageToken, request.order)
+    } catch (error) {
+      this.#failRead(call, toKVError(error, 'scan'), request)
+      return
+    }
+    this.#kvstore.scan(scan, (outcome) => {
+      if (outcome instanceof KVError) this.#failRead(call, outcome, request)
+      else call.reply(pageToScanResponse(request, scan, outcome, tokens))
+    })
   }
 
   put({ request }: wire.KVStorePutArgs, call: Call<wire.WriteResponse>): void {
     traceHop('kvstore.listener')
-    this.#mutate(call, request, putToMutate)
+    this.#mutate(call, request, putToMutate, resultToWriteResponse)
   }
 
   remove({ request }: wire.KVStoreRemoveArgs, call: Call<wire.WriteResponse>): void {
     traceHop('kvstore.listener')
-    this.#mutate(call, request, removeToMutate)
+    this.#mutate(call, request, removeToMutate, resultToWriteResponse)
+  }
+
+  mutate({ request }: wire.KVStoreMutateArgs, call: Call<wire.MutateResponse>): void {
+    traceHop('kvstore.listener')
+    this.#mutate(call, request, mutateToMutate, resultToMutateResponse)
+  }
+
+  increment({ request }: wire.KVStoreIncrementArgs, call: Call<wire.IncrementResponse>): void {
+    traceHop('kvstore.listener')
+    this.#mutate(call, request, incrementToMutate, resultToIncrementResponse)
+  }
+
+  /** What is wrong with the request refuses all of it; what a row alone is refused for, or fails with, is its own. */
+  multiMutate({ request }: wire.KVStoreMultiMutateArgs, call: Call<wire.MultiMutateResponse>): void {
+    traceHop('kvstore.listener')
+    let mutates: readonly MutateRequest[]
+    let sessionToken: Buffer | null
+    try {
+      if (request === null) throw noRequest()
+      mutates = multiMutateToMutates(request, this.#writeContext(request, call))
+      this.#checkWritable(request)
+      sessionToken = this.#sessionTokenFor(request)
+    } catch (error) {
+      this.#failWrite(call, toKVError(error, 'multiMutate'), request)
+      return
+    }
+    const rows: wire.RowWriteResult[] = new Array<wire.RowWriteResult>(mutates.length)
+    let waiting = mutates.length
+    if (waiting === 0) call.reply({ rows, sessionToken })
+    for (const [index, mutate] of mutates.entries()) {
+      this.#kvstore.mutate(mutate, (outcome) => {
+        if (outcome instanceof KVError) this.#logFailure(outcome, request)
+        rows[index] = outcomeToRowWrite(outcome)
+        waiting -= 1
+        if (waiting === 0) call.reply({ rows, sessionToken })
+      })
+    }
   }
 
   describeDataset({ dataset }: wire.KVStoreDescribeDatasetArgs, call: Call<wire.DatasetInfo>): void {
     try {
       call.reply(entryToDatasetInfo(this.#kvstore.describeDataset(dataset ?? '')))
     } catch (error) {
-      this.#failRead(call, toKVError(error, 'describeDataset'))
+      this.#failRead(call, toKVError(error, 'describeDataset'), null)
     }
   }
 
@@ -102,107 +252,92 @@ class KVStoreListener implements wire.KVStoreHandler {
     })
   }
 
-  scan(_args: wire.KVStoreScanArgs, call: Call<wire.ScanResponse>): void {
-    this.#failRead(call, notOffered('scan'))
-  }
-
-  mutate(_args: wire.KVStoreMutateArgs, call: Call<wire.MutateResponse>): void {
-    this.#failWrite(call, notOffered('mutate'))
-  }
-
-  multiMutate(_args: wire.KVStoreMultiMutateArgs, call: Call<wire.MultiMutateResponse>): void {
-    this.#failWrite(call, notOffered('multiMutate'))
-  }
-
-  increment(_args: wire.KVStoreIncrementArgs, call: Call<wire.IncrementResponse>): void {
-    this.#failWrite(call, notOffered('increment'))
-  }
-
-  getCounters(_args: wire.KVStoreGetCountersArgs, call: Call<wire.GetCountersResponse>): void {
-    this.#failRead(call, notOffered('getCounters'))
-  }
-
   /** The exception for an answer that does not fit a frame; null for the one method that declares none. */
   tooLarge(method: string, maxBytes: number): wire.KVStoreException | null {
     if (method === wire.KVStoreMethods.describeServer.name) return null
     const message = `the answer of ${method} exceeds ${maxBytes} bytes: ask for fewer rows or columns at a time`
     const error = new KVError('TOO_LARGE', message)
-    return readErrorToException(error, this.#logFailure(error))
+    return readErrorToException(error, this.#logFailure(error, null))
   }
 
-  #read<R, Q extends wire.GetRequest | wire.MultiGetRequest>(
+  #mutate<R, Q extends AnyWrite>(
     call: Call<R>,
     request: Q | null,
-    translate: (request: Q, context: RequestContext) => ReadRequest,
-    answer: (result: ReadResult, info: wire.ReadInfo | null) => void,
-  ): void {
-    let read: ReadRequest
-    try {
-      if (request === null) throw new KVError('INVALID_ARGUMENT', 'a call without a request')
-      read = translate(request, this.#context(request.context, call.receivedAtMs))
-    } catch (error) {
-      this.#failRead(call, toKVError(error, 'read'))
-      return
-    }
-    const withInfo = request.options?.withInfo === true
-    this.#kvstore.read(read, (outcome) => {
-      if (outcome instanceof KVError) this.#failRead(call, outcome)
-      else answer(outcome, withInfo ? resultToInfo(outcome) : null)
-    })
-  }
-
-  #mutate<Q extends wire.PutRequest | wire.DeleteRequest>(
-    call: Call<wire.WriteResponse>,
-    request: Q | null,
     translate: (request: Q, context: RequestContext) => MutateRequest,
+    answer: (result: MutateResult, sessionToken: Buffer | null) => R,
   ): void {
     let mutate: MutateRequest
+    let sessionToken: Buffer | null
     try {
-      if (request === null) throw new KVError('INVALID_ARGUMENT', 'a call without a request')
-      mutate = translate(request, this.#context(request.context, call.receivedAtMs))
+      if (request === null) throw noRequest()
+      mutate = translate(request, this.#writeContext(request, call))
+      sessionToken = this.#sessionTokenFor(request)
     } catch (error) {
-      this.#failWrite(call, toKVError(error, 'write'))
+      this.#failWrite(call, toKVError(error, 'write'), request)
       return
     }
     this.#kvstore.mutate(mutate, (outcome) => {
-      if (outcome instanceof KVError) this.#failWrite(call, outcome)
-      else call.reply(mutateToWriteResponse(outcome))
+      if (outcome instanceof KVError) this.#failWrite(call, outcome, request)
+      else call.reply(answer(outcome, sessionToken))
     })
   }
 
-  #context(context: wire.RequestContext | null, receivedAtMs: number): RequestContext {
-    if (context === null) {
-      return { api: 'kvstore', caller: null, deadline: receivedAtMs + limits.defaultDeadlineMs }
-    }
-    for (const feature of context.mustUnderstand ?? []) {
-      if (!FEATURES.some((known) => known === feature)) {
-        throw new KVError(
-          'UNSUPPORTED',
-          `feature ${JSON.stringify(feature.slice(0, 64))} is not known to this server`,
-        )
-      }
-    }
-    const timeoutMs = Math.min(context.deadlineMs ?? limits.defaultDeadlineMs, limits.maxDeadlineMs)
-    return { api: 'kvstore', caller: context.caller, deadline: receivedAtMs + timeoutMs }
+  #writeContext({ context }: AnyRequest, { receivedAtMs }: Call<unknown>): RequestContext {
+    if (context !== null) checkPriority(context.priority)
+    return toContext(context, receivedAtMs)
   }
 
-  #failRead<R>(call: Call<R>, error: KVError): void {
-    call.fail(readErrorToException(error, this.#logFailure(error)))
+  /** Null where the answer of a read neither needs nor brings a token; checks the one of the session. */
+  #tokensOf({ dataset, options }: AnyRead, hasPageToken: boolean): AnswerTokens | null {
+    const isAnyAsked =
+      hasPageToken ||
+      (options !== null &&
+        (options.sessionToken !== null || options.withInfo === true || options.pageSizeBytes !== null))
+    if (!isAnyAsked) return null
+    const entry = this.#kvstore.describeDataset(requiredDataset(dataset))
+    const tokens = new AnswerTokens(this.#tokens, entry)
+    checkSession(options, tokens)
+    return tokens
   }
 
-  #failWrite<R>(call: Call<R>, error: KVError): void {
-    call.fail(writeErrorToException(error, this.#logFailure(error)))
+  /** Made before the write: a session has seen at least the data of this moment, and the write is read from there. */
+  #sessionTokenFor({ dataset, options }: AnyWrite): Buffer | null {
+    if (options === null || options.withSessionToken !== true) return null
+    const entry = this.#kvstore.describeDataset(requiredDataset(dataset))
+    return new AnswerTokens(this.#tokens, entry).sessionToken()
+  }
+
+  /** Rows of a dataset that takes no writes would all be refused for the same reason. */
+  #checkWritable({ dataset }: AnyRequest): void {
+    const { name, mode } = this.#kvstore.describeDataset(requiredDataset(dataset)).record
+    if (mode === 'READ_WRITE') return
+    throw new KVError(
+      'READ_ONLY',
+      `dataset ${name} is a ${mode} dataset: its data changes by loading a version`,
+      { dataset: name, outcome: 'NOT_APPLIED' },
+    )
+  }
+
+  #failRead<R>(call: Call<R>, error: KVError, request: AnyRequest | null): void {
+    call.fail(readErrorToException(error, this.#logFailure(error, request)))
+  }
+
+  #failWrite<R>(call: Call<R>, error: KVError, request: AnyRequest | null): void {
+    call.fail(writeErrorToException(error, this.#logFailure(error, request)))
   }
 
   /**
    * The id that stands in the exception and in the log. Callers' mistakes are logged for debugging only, the rest at
    * most once a second; a fault of ours always, with its stack.
    */
-  #logFailure(error: KVError): string {
+  #logFailure(error: KVError, request: AnyRequest | null): string {
     this.#failures += 1
     const { logger, clock, threadName } = this.#options
     const requestId = `${threadName}-${this.#failures}`
-    const fields = { requestId, code: error.code, dataset: error.dataset }
+    const context = request === null ? null : request.context
+    const caller = context?.caller?.slice(0, limits.maxNameLength)
+    const traceId = context?.traceId?.slice(0, limits.maxNameLength)
+    const fields = { requestId, code: error.code, dataset: error.dataset, caller, traceId }
     if (error.code === 'INTERNAL') logger.error({ ...fields, err: error }, error.message)
     else if (error.kind === 'AVAILABILITY' || error.kind === 'DATA')
       this.#limitedLog.warn(clock.monotonicMs(), fields, error.message)
@@ -211,6 +346,62 @@ class KVStoreListener implements wire.KVStoreHandler {
   }
 }
 
-function notOffered(method: string): KVError {
-  return new KVError('UNSUPPORTED', `method ${method} is not offered by this server: see describeServer`)
+function noRequest(): KVError {
+  return invalid('a call without a request')
+}
+
+function checkSession(options: wire.ReadOptions | null, tokens: AnswerTokens): void {
+  if (options !== null && options.sessionToken !== null) tokens.checkSession(options.sessionToken)
+}
+
+function infoFor(
+  options: wire.ReadOptions | null,
+  { datasetVersion }: ReadResult | ScanResult,
+  tokens: AnswerTokens,
+): wire.ReadInfo | null {
+  return options !== null && options.withInfo === true ? tokens.info(datasetVersion) : null
+}
+
+function pageToGetResponse(
+  { options }: AnyRead,
+  read: ReadRequest,
+  result: ReadResult,
+  tokens: AnswerTokens,
+): wire.GetResponse {
+  const row = result.rows[0] ?? null
+  const info = infoFor(options, result, tokens)
+  if (row === null || row instanceof KVError) return rowToGetResponse(null, info)
+  return rowToGetResponse(row, info, {
+    nextPageToken: row.next === null ? null : tokens.rowToken(read, 0, row.next, result.datasetVersion),
+    isUnnamedBegun: read.position?.localKey?.length === 0,
+  })
+}
+
+function pageToMultiGetResponse(
+  { options }: AnyRead,
+  read: ReadRequest,
+  result: ReadResult,
+  tokens: AnswerTokens,
+): wire.MultiGetResponse {
+  const info = infoFor(options, result, tokens)
+  return resultToMultiGetResponse(result, info, (index, next) =>
+    tokens.rowToken(read, index, next, result.datasetVersion),
+  )
+}
+
+function pageToScanResponse(
+  request: wire.ScanRequest,
+  scan: ScanRequest,
+  result: ScanResult,
+  tokens: AnswerTokens,
+): wire.ScanResponse {
+  return {
+    rows: result.rows.map((scanned) => {
+      const { next } = scanned.row
+      const token = next === null ? null : tokens.scannedRowToken(scan, scanned.rowKey, next, result)
+      return scannedToRow(scanned, token)
+    }),
+    nextPageToken: tokens.scanToken(scan, result, request),
+    info: infoFor(request.options, result, tokens),
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * The stored value of a mutable cell, and of a row tombstone. Compared as unsigned bytes by RocksDB's `max` merge, its
- * order *is* the conflict rule, so writes are blind, commutative and idempotent:
+ * The stored value of a cell of a writable shard, and of a row tombstone. Compared as unsigned bytes by RocksDB's `max`
+ * merge, its order *is* the conflict rule, so writes are blind, commutative and idempotent:
  *
  *     timestamp  8 B   big-endian, sign bit flipped
  *     kind       1 B   0 live, 1 expiring, 2 tombstone
@@ -11,6 +11,9 @@
  * Highest timestamp wins; then tombstone over expiring over live; then the later expiry; then the longer ttl; then the
  * greater payload (LAST_WRITE_WINS of kvstore.thrift, Cassandra's rule since CASSANDRA-14592; the ttl can decide only
  * between cells equal in timestamp and expiry). Changing a byte of this is a format break.
+ *
+ * In history shards the timestamp stands in the key, and in its place here the stamp of the write's arrival at the writer
+ * thread: of two writes of one version the later one wins.
  */
 import { KVError } from '../base/errors.js'
 import type { CellTimestamp } from '../model/row.js'
@@ -107,6 +110,16 @@ export function payloadStart(cell: Buffer, nowSeconds: number): number {
 /** Seconds left of an expiring cell; null for one that does not expire. */
 export function ttlLeft(cell: Buffer, nowSeconds: number): number | null {
   return cell[KIND_AT] === CELL_KINDS.EXPIRING ? cell.readUInt32BE(EXPIRY_AT) - nowSeconds : null
+}
+
+/** One of CELL_KINDS, if it is not damaged. */
+export function cellKind(cell: Buffer): number {
+  return cell[KIND_AT] ?? -1
+}
+
+/** Second in which an expiring cell dies, or a tombstone was made; null for a lasting cell. */
+export function cellSeconds(cell: Buffer): number | null {
+  return cell[KIND_AT] === CELL_KINDS.LIVE ? null : cell.readUInt32BE(EXPIRY_AT)
 }
 
 /** Whether a cell outlives its row's tombstone: only with a later timestamp. No bigint is made. */

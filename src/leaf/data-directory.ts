@@ -34,7 +34,16 @@ import {
   createLayout,
   readDescription,
 } from './data-description.js'
-import { exists, list, makeDirectories, makeDirectory, move, onDisk, writeFileDurably } from './disk.js'
+import {
+  exists,
+  hasFreeBytes,
+  list,
+  makeDirectories,
+  makeDirectory,
+  move,
+  onDisk,
+  writeFileDurably,
+} from './disk.js'
 import { syncDirectory } from './rocksdb/files.js'
 
 const METASTORE_MARKER = 'kvsm'
@@ -59,6 +68,9 @@ export interface Orphan {
   /** False: it may be somebody's only copy; only an operator may remove it. */
   readonly isRemovable: boolean
 }
+
+/** A log holds at most a memtable, which is this large. On small disks a quarter of the disk does. */
+const ROOM_BYTES = 64 * 1024 * 1024
 
 export class DataDirectory {
   readonly path: string
@@ -115,6 +127,11 @@ export class DataDirectory {
   async markMetastoreMade(): Promise<void> {
     const marker = join(this.#markersPath, METASTORE_MARKER)
     if (!(await exists(marker))) await writeFileDurably(marker, '')
+  }
+
+  /** Whether a shard that failed can be expected to open again: opening writes what its log holds. */
+  hasRoom(): boolean {
+    return hasFreeBytes(this.path, ROOM_BYTES)
   }
 
   versionPath(datasetId: string, versionId: number): string {

@@ -1,4 +1,5 @@
 /** The few file operations of the data directory: failures as KVErrors with the path, names made durable, modes private. */
+import { statfsSync } from 'node:fs'
 import { lstat, mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { KVError, toKVError } from '../base/errors.js'
@@ -15,6 +16,16 @@ export async function writeFileDurably(file: string, text: string): Promise<void
     await syncFile(path)
     await syncDirectory(dirname(path))
   })
+}
+
+/** Whether the disk below `path` has so much free, or a quarter of its size. A disk that cannot say is taken to have it. */
+export function hasFreeBytes(path: string, bytes: number): boolean {
+  try {
+    const { bavail, blocks, bsize } = statfsSync(path)
+    return bavail * bsize >= bytes || bavail * 4 >= blocks
+  } catch {
+    return true
+  }
 }
 
 /** Renames and makes both names durable. */

@@ -4,28 +4,43 @@
  *     token          8 B, big-endian, sign bit flipped; HASHED datasets only
  *     sealed head    01 token rowKey
  *     sealed chunk   02 token u16(rowKeySize) rowKey u32(chunkIndex)
- *     mutable row    token esc(rowKey)          esc(x): every 00 -> 00 FF, then the terminator 00 01
- *     mutable meta   row 00                     the row tombstone
+ *     row            token esc(rowKey)          esc(x): every 00 -> 00 FF, then the terminator 00 01
+ *     meta           row 00                     the row tombstone
+ *     ranges         row 00 01                  the row's range tombstones, one list (range-tombstones.ts)
  *     mutable cell   row 01 localKey            localKey raw: it is last, nothing follows it
- *     end of a row   row 02                     exclusive
+ *     history cell   row 01 esc(localKey) ~timestamp kind     8 B, all bits but the sign flipped: newest first; 1 B
+ *     end of data    row 02                     exclusive
+ *     write record   row 03 u16(index) nonce    what a write with an idempotency token answered (write-record.ts)
+ *     end of a row   row 04                     exclusive
+ *     shard's own    00 and 00 00               the greatest stamp; whether there are range tombstones
  *
- * Guarantees: keys sort as (token, row key, local key); no row's range [row 00, row 02) holds a key of another row;
- * head and chunk keys cannot collide, because they differ in the first byte; no physical key is empty, which the
- * binding would not survive; none is longer than limits.maxPhysicalKeyBytes. FORMATS.md has the grammar and examples.
+ * Guarantees: keys sort as (token, row key, local key, newest first); no row's range [row 00, row 04) holds a key of
+ * another row; head and chunk keys cannot collide, because they differ in the first byte; no physical key is empty, which
+ * the binding would not survive; none is longer than limits.maxPhysicalKeyBytes; keys of rows lie behind FIRST_ROW_KEY,
+ * the shard's own before it. FORMATS.md has the grammar and examples.
  */
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { KeyOrder } from '../model/dataset.js'
-import type { RowToken } from '../model/plan.js'
+import type { CellTimestamp } from '../model/row.js'
+import { NO_TOKEN, type RowBound, type RowToken } from '../model/row-order.js'
 
 /** First byte of sealed keys. Never renumber. */
 const SEALED_HEAD = 0x01
 const SEALED_CHUNK = 0x02
 
-/** What follows a mutable row's prefix. Never renumber. */
+/** What follows a row's prefix in shards that can be written. Never renumber. */
 const ROW_META = 0x00
 const ROW_CELL = 0x01
-const ROW_END = 0x02
+const DATA_END = 0x02
+const ROW_WRITE_RECORD = 0x03
+const ROW_END = 0x04
+
+/** Last byte of a history cell's key. Deletions stand before the version of the same time. Never renumber. */
+export const HISTORY_KINDS = { DELETE_UP_TO: 0, DELETE_EXACT: 1, PUT: 2 } as const
+
+/** At or before the first key of any row; behind the shard's own keys. */
+export const FIRST_ROW_KEY: Buffer = Buffer.from([0x00, 0x00, 0x00])
 
 const TOKEN_SIZE = 8
 
@@ -101,12 +116,7 @@ export function mutableMetaKey(keyOrder: KeyOrder, token: RowToken, rowKey: Buff
 /** `row 01 localKey`, from the row's meta key, so that the row key is escaped once a request. */
 export function mutableCellKey(metaKey: Buffer, localKey: Buffer): Buffer {
   const size = metaKey.byteLength + localKey.byteLength
-  if (localKey.byteLength > limits.maxLocalKeyBytes || size > limits.maxPhysicalKeyBytes) {
-    throw new KVError(
-      'INVALID_ARGUMENT',
-      `local key of ${localKey.byteLength} bytes: at most ${limits.maxLocalKeyBytes}, ${limits.maxPhysicalKeyBytes} with the row key`,
-    )
-  }
+  checkLocalKey(localKey, size)
   const key = Buffer.allocUnsafe(size)
   key.set(metaKey, 0)
   key[metaKey.byteLength - 1] = ROW_CELL
@@ -114,20 +124,173 @@ export function mutableCellKey(metaKey: Buffer, localKey: Buffer): Buffer {
   return key
 }
 
-/** `row 02`: the exclusive end of the row that has this meta key. */
-export function mutableRowEnd(metaKey: Buffer): Buffer {
-  const end = Buffer.from(metaKey)
-  end[end.byteLength - 1] = ROW_END
-  return end
+/** `row 00 01`: the row's range tombstones, from its meta key. */
+export function rangesKey(metaKey: Buffer): Buffer {
+  const key = Buffer.allocUnsafe(metaKey.byteLength + 1)
+  key.set(metaKey, 0)
+  key[metaKey.byteLength] = 0x01
+  return key
 }
 
-/** The local key inside a cell's key; null for the meta key. A view. */
+/** `row 02`: the exclusive end of the cells of the row that has this meta key. */
+export function mutableRowEnd(metaKey: Buffer): Buffer {
+  return withPart(metaKey, DATA_END)
+}
+
+/** `row 04`: the exclusive end of everything of the row. */
+export function wholeRowEnd(metaKey: Buffer): Buffer {
+  return withPart(metaKey, ROW_END)
+}
+
+/** `row 03 u16(index) nonce`: where the answer of a write is kept. */
+export function writeRecordKey(metaKey: Buffer, index: number, nonce: Buffer): Buffer {
+  const key = Buffer.allocUnsafe(metaKey.byteLength + 2 + nonce.byteLength)
+  key.set(metaKey, 0)
+  key[metaKey.byteLength - 1] = ROW_WRITE_RECORD
+  key.writeUInt16BE(index, metaKey.byteLength)
+  key.set(nonce, metaKey.byteLength + 2)
+  return key
+}
+
+/** The first physical key of a bound's rows, or behind them: for lower bounds inclusive, for upper ones exclusive. */
+export function boundKey(
+  keyOrder: KeyOrder,
+  { token, rowKey, isExclusive }: RowBound,
+  isLower: boolean,
+): Buffer {
+  const metaKey = mutableMetaKey(keyOrder, token, rowKey)
+  // Behind the row: a lower bound that leaves it out, an upper one that takes it in.
+  return isLower === isExclusive ? wholeRowEnd(metaKey) : metaKey
+}
+
+/** Which part of a row a key of a writable shard is, and the size of its row's meta key; null: the shard's own key. */
+export function splitRowKey(keyOrder: KeyOrder, key: Buffer): RowPart | null {
+  const tokenSize = keyOrder === 'HASHED' ? TOKEN_SIZE : 0
+  // The terminator is the first 00 that FF does not follow.
+  for (let at = key.indexOf(0, tokenSize); at !== -1; at = key.indexOf(0, at + 2)) {
+    if (key[at + 1] === 0xff) continue
+    const part = key[at + 2]
+    return key[at + 1] === 0x01 && part !== undefined
+      ? { metaSize: at + 3, part: ROW_PARTS[part] ?? 'UNKNOWN' }
+      : null
+  }
+  return null
+}
+
+export interface RowPart {
+  readonly metaSize: number
+  readonly part: 'META' | 'CELL' | 'WRITE_RECORD' | 'UNKNOWN'
+}
+
+/** By the byte behind the row's prefix; META is followed by the range tombstones' key, which is one byte longer. */
+const ROW_PARTS: readonly (RowPart['part'] | undefined)[] = ['META', 'CELL', undefined, 'WRITE_RECORD']
+
+/** Token and row key of a physical key whose meta key has this size. */
+export function rowOfKey(
+  keyOrder: KeyOrder,
+  key: Buffer,
+  metaSize: number,
+): { token: RowToken; rowKey: Buffer } {
+  const tokenSize = keyOrder === 'HASHED' ? TOKEN_SIZE : 0
+  const token =
+    tokenSize === 0 ? NO_TOKEN : { high: key.readInt32BE(0) ^ -0x80000000, low: key.readInt32BE(4) }
+  return { token, rowKey: unescape(key, tokenSize, metaSize - 3) }
+}
+
+/** `row 01 esc(localKey)`: what the versions of a column share, from the row's meta key. */
+export function historyColumnKey(metaKey: Buffer, localKey: Buffer, spare = 0): Buffer {
+  const zeros = countZeros(localKey)
+  const start = metaKey.byteLength
+  const size = start + localKey.byteLength + zeros + 2 + spare
+  checkLocalKey(localKey, size + (spare === 0 ? HISTORY_VERSION_SIZE : 0))
+  const key = Buffer.allocUnsafe(size)
+  key.set(metaKey, 0)
+  key[start - 1] = ROW_CELL
+  const end = zeros === 0 ? copyPlain(key, start, localKey) : copyEscaped(key, start, localKey)
+  key[end] = 0x00
+  key[end + 1] = 0x01
+  return key
+}
+
+/** `~timestamp kind` behind a column's key. */
+export const HISTORY_VERSION_SIZE = 9
+
+/** `row 01 esc(localKey) ~timestamp kind`. */
+export function historyCellKey(
+  metaKey: Buffer,
+  localKey: Buffer,
+  timestamp: CellTimestamp,
+  kind: number,
+): Buffer {
+  const key = historyColumnKey(metaKey, localKey, HISTORY_VERSION_SIZE)
+  writeInvertedTimestamp(key, key.byteLength - HISTORY_VERSION_SIZE, timestamp)
+  key[key.byteLength - 1] = kind
+  return key
+}
+
+/** Greatest timestamp first in byte order. */
+export function writeInvertedTimestamp(key: Buffer, at: number, timestamp: CellTimestamp): void {
+  // Ascending order is the sign bit flipped; all bits of that flipped again leave all but the sign.
+  key.writeBigInt64BE(timestamp ^ 0x7fff_ffff_ffff_ffffn, at)
+}
+
+/** The same for a stamp, a whole number from 0 to 2^53 - 1: no bigint on the writer's path. */
+export function writeInvertedStamp(key: Buffer, at: number, stamp: number): void {
+  key.writeInt32BE(Math.floor(stamp / 0x1_0000_0000) ^ 0x7fff_ffff, at)
+  key.writeInt32BE(~(stamp | 0), at + 4)
+}
+
+/** What a history cell's key says; the local key is a view where it can be. */
+export function historyCellOf(metaSize: number, key: Buffer): HistoryCell {
+  const at = key.byteLength - HISTORY_VERSION_SIZE
+  return {
+    localKey: unescape(key, metaSize, at - 2),
+    timestamp: key.readBigInt64BE(at) ^ 0x7fff_ffff_ffff_ffffn,
+    kind: key[key.byteLength - 1] ?? -1,
+  }
+}
+
+export interface HistoryCell {
+  readonly localKey: Buffer
+  readonly timestamp: CellTimestamp
+  /** One of HISTORY_KINDS. */
+  readonly kind: number
+}
+
+/** The local key inside a mutable cell's key; null for keys that are no cell's. A view. */
 export function localKeyOfMutable(metaKeySize: number, key: Buffer): Buffer | null {
   return key[metaKeySize - 1] === ROW_CELL ? key.subarray(metaKeySize) : null
 }
 
+function withPart(metaKey: Buffer, part: number): Buffer {
+  const key = Buffer.from(metaKey)
+  key[key.byteLength - 1] = part
+  return key
+}
+
+function unescape(key: Buffer, from: number, to: number): Buffer {
+  const escaped = key.subarray(from, to)
+  if (!escaped.includes(0)) return escaped
+  const plain = Buffer.allocUnsafe(escaped.byteLength)
+  let end = 0
+  for (let at = 0; at < escaped.byteLength; at++) {
+    const byte = escaped[at] ?? 0
+    plain[end++] = byte
+    if (byte === 0) at++
+  }
+  return plain.subarray(0, end)
+}
+
 function allocateUnsafe(size: number): Buffer {
   return Buffer.allocUnsafe(size)
+}
+
+function checkLocalKey(localKey: Buffer, keySize: number): void {
+  if (localKey.byteLength <= limits.maxLocalKeyBytes && keySize <= limits.maxPhysicalKeyBytes) return
+  throw new KVError(
+    'INVALID_ARGUMENT',
+    `local key of ${localKey.byteLength} bytes: at most ${limits.maxLocalKeyBytes}, ${limits.maxPhysicalKeyBytes} with the row key`,
+  )
 }
 
 function checkRowKey(rowKey: Buffer): void {

@@ -25,10 +25,16 @@ import { expiryOf } from './cell-codec.js'
 import type { Scratch } from './scratch.js'
 
 /**
- * Bytes of values that stay in the head, and the size from which a chunk is closed. Smaller: more keys per wide row;
- * larger: more unwanted bytes per projection.
+ * Rows with at most so many bytes of values are one head. Two columns of 24 KB cost 23 us of CPU so, against 26 in chunks,
+ * because of the second MultiGet; the whole row 26 against 47. From 32 KB on chunks win for two columns (docs/EVIDENCE.md).
  */
-export const CHUNK_SIZE = 16 * 1024
+export const WHOLE_ROW_SIZE = 24 * 1024
+
+/**
+ * Of larger rows: bytes of values that stay in the head, and the size from which a chunk is closed. Smaller: more entries
+ * per row, which whole reads and loading pay for; larger: more unwanted bytes per projection (bench chunk-sweep).
+ */
+export const CHUNK_SIZE = 8 * 1024
 
 const FORMAT = 1
 const WIDE = 1
@@ -46,8 +52,16 @@ const CRC_RESIDUE = 0x2144df1c
 /** A head has at least its prefix, a count, one key end and one value end. */
 const MIN_SIZES = { head: PREFIX_SIZE + 6 + CRC_SIZE, chunk: CRC_SIZE }
 const NO_TIMESTAMP = -0x8000_0000_0000_0000n
+const NO_BYTES = Buffer.alloc(0)
 const NO_CHUNKS: readonly Buffer[] = []
 const EMPTY_CHUNKS: ReadonlyMap<number, Buffer> = new Map()
+
+export interface SealedRowOptions {
+  /** Seconds since 1970 from which TTLs count. */
+  readonly nowSeconds: number
+  /** CHUNK_SIZE; another only to measure what it is worth: readers do not care. */
+  readonly chunkSize: number
+}
 
 export interface EncodedSealedRow {
   readonly head: Buffer
@@ -55,13 +69,13 @@ export interface EncodedSealedRow {
 }
 
 /**
- * Encodes a row of at least one cell. TTLs become expiries counted from `nowSeconds`. The head lies in `scratch` and is
- * valid until that is used again.
+ * Encodes a row of at least one cell. The head lies in `scratch` and is valid until that is used again. Sizes are taken
+ * by `length`: Node 20 reads `byteLength` seven times slower, and a row of one cell asks about ten times (bench bulk-load).
  * @throws {KVError} INVALID_ARGUMENT when there is no cell, a local key twice, or anything over its limit
  */
 export function encodeSealedRow(
   unordered: readonly Cell[],
-  nowSeconds: number,
+  { nowSeconds, chunkSize }: SealedRowOptions,
   scratch: Scratch,
 ): EncodedSealedRow {
   const cells = inOrder(unordered)
@@ -70,12 +84,12 @@ export function encodeSealedRow(
   let flags = 0
   for (const cell of cells) {
     checkSizes(cell)
-    keysSize += cell.localKey.byteLength
-    valuesSize += cell.value.byteLength
+    keysSize += cell.localKey.length
+    valuesSize += cell.value.length
     if (cell.timestamp !== null) flags |= TIMESTAMPS
     if (cell.ttlSeconds !== null) flags |= EXPIRIES
   }
-  const placement = valuesSize > CHUNK_SIZE ? placeInChunks(cells) : null
+  const placement = valuesSize > Math.max(WHOLE_ROW_SIZE, chunkSize) ? placeInChunks(cells, chunkSize) : null
   const inlineSize = placement === null ? valuesSize : placement.inlineSize
   if (placement !== null) flags |= CHUNKED
   if (keysSize > 0xffff || cells.length > 0xffff) flags |= WIDE
@@ -104,23 +118,23 @@ interface Placement {
   readonly inlineSize: number
 }
 
-/** First fit in key order: the head takes what still fits, the rest goes to chunks that close at CHUNK_SIZE. */
-function placeInChunks(cells: readonly Cell[]): Placement {
+/** First fit in key order: the head takes what still fits, the rest goes to chunks that close at `chunkSize`. */
+function placeInChunks(cells: readonly Cell[], chunkSize: number): Placement {
   const containers: number[] = []
   const offsets: number[] = []
   const sizes = [0]
   for (const { value } of cells) {
     const inlineSize = sizes[0] ?? 0
     let container = 0
-    if (inlineSize + value.byteLength > CHUNK_SIZE) {
+    if (inlineSize + value.length > chunkSize) {
       container = sizes.length - 1
       const open = sizes[container] ?? 0
-      if (container === 0 || (open > 0 && open + value.byteLength > CHUNK_SIZE)) container = sizes.push(0) - 1
+      if (container === 0 || (open > 0 && open + value.length > chunkSize)) container = sizes.push(0) - 1
     }
     const offset = sizes[container] ?? 0
     containers.push(container)
     offsets.push(offset)
-    sizes[container] = offset + value.byteLength
+    sizes[container] = offset + value.length
   }
   return { containers, offsets, sizes, inlineSize: sizes[0] ?? 0 }
 }
@@ -132,7 +146,7 @@ function encodeChunks(cells: readonly Cell[], placement: Placement): Buffer[] {
     if (chunk !== undefined) chunk.set(cells[i]?.value ?? [], placement.offsets[i])
   }
   for (const chunk of chunks) {
-    const end = chunk.byteLength - CRC_SIZE
+    const end = chunk.length - CRC_SIZE
     chunk.writeUInt32LE(crc32(chunk.subarray(0, end)), end)
   }
   return chunks
@@ -156,14 +170,14 @@ function inOrder(cells: readonly Cell[]): readonly Cell[] {
 }
 
 function checkSizes({ localKey, value, timestamp }: Cell): void {
-  if (localKey.byteLength > limits.maxLocalKeyBytes) {
+  if (localKey.length > limits.maxLocalKeyBytes) {
     throw new KVError(
       'INVALID_ARGUMENT',
-      `local key of ${localKey.byteLength} bytes: at most ${limits.maxLocalKeyBytes}`,
+      `local key of ${localKey.length} bytes: at most ${limits.maxLocalKeyBytes}`,
     )
   }
-  if (value.byteLength > limits.maxValueBytes) {
-    throw new KVError('TOO_LARGE', `value of ${value.byteLength} bytes: at most ${limits.maxValueBytes}`)
+  if (value.length > limits.maxValueBytes) {
+    throw new KVError('TOO_LARGE', `value of ${value.length} bytes: at most ${limits.maxValueBytes}`)
   }
   if (timestamp === NO_TIMESTAMP) {
     throw new KVError(
@@ -177,10 +191,10 @@ function checkSizes({ localKey, value, timestamp }: Cell): void {
 function writeEnds(head: Buffer, at: number, cells: readonly Cell[], width: number): number {
   let end = 0
   let next = at
-  for (const cell of cells) next = writeUint(head, next, (end += cell.localKey.byteLength), width)
+  for (const cell of cells) next = writeUint(head, next, (end += cell.localKey.length), width)
   if (((head[1] ?? 0) & CHUNKED) !== 0) return next
   end = 0
-  for (const cell of cells) next = writeUint(head, next, (end += cell.value.byteLength), width)
+  for (const cell of cells) next = writeUint(head, next, (end += cell.value.length), width)
   return next
 }
 
@@ -210,14 +224,14 @@ function writeKeysAndValues(
 ): void {
   let next = at
   for (const { localKey } of cells) {
-    if (localKey.byteLength > 0) head.set(localKey, next)
-    next += localKey.byteLength
+    if (localKey.length > 0) head.set(localKey, next)
+    next += localKey.length
   }
   for (let i = 0; i < cells.length; i++) {
     const value = cells[i]?.value
     if (value === undefined || (placement !== null && placement.containers[i] !== 0)) continue
     head.set(value, next)
-    next += value.byteLength
+    next += value.length
   }
 }
 
@@ -226,7 +240,7 @@ function writeLocations(head: Buffer, at: number, cells: readonly Cell[], placem
   for (let i = 0; i < cells.length; i++) {
     next = head.writeUInt32BE(placement.containers[i] ?? 0, next)
     next = head.writeUInt32BE(placement.offsets[i] ?? 0, next)
-    next = head.writeUInt32BE(cells[i]?.value.byteLength ?? 0, next)
+    next = head.writeUInt32BE(cells[i]?.value.length ?? 0, next)
   }
   return next
 }
@@ -242,6 +256,9 @@ function writeUint(target: Buffer, at: number, value: number, width: number): nu
   target[next + 1] = value
   return next + 2
 }
+
+/** Columns by name, distinct and in byte order; other selections are made by sealed-selection.ts. */
+type Named = Pick<CellSelector, 'localKeys'>
 
 /** What a reader wants beside the values. */
 export interface SealedReadOptions {
@@ -278,7 +295,7 @@ export class SealedHead {
     this.#bytes = bytes
     this.#flags = flags
     this.#width = width
-    this.#valuesEnd = bytes.byteLength - CRC_SIZE
+    this.#valuesEnd = bytes.length - CRC_SIZE
     this.#count = this.#uint(PREFIX_SIZE)
     const keyEndsAt = PREFIX_SIZE + width
     this.#locationsAt = keyEndsAt + this.#count * width
@@ -290,14 +307,11 @@ export class SealedHead {
     if (this.#valuesAt > this.#valuesEnd) throw damaged('head', 'local keys end behind it')
   }
 
-  /** Chunks that hold a selected cell, ascending; empty when the head is enough. */
-  chunksFor(selector: CellSelector | null): readonly number[] {
+  /** Chunks that hold a cell of these columns, ascending; empty when the head is enough. */
+  chunksFor(selector: Named | null): readonly number[] {
     if ((this.#flags & CHUNKED) === 0) return []
     const chunks = new Set<number>()
-    this.#forSelected(selector, (index) => {
-      const container = this.#bytes.readUInt32BE(this.#locationsAt + index * LOCATION_SIZE)
-      if (container !== 0) chunks.add(container - 1)
-    })
+    this.#forSelected(selector, (index) => this.#addChunk(index, chunks))
     return [...chunks].sort((a, b) => a - b)
   }
 
@@ -305,16 +319,72 @@ export class SealedHead {
    * The selected cells that have not expired; null when there is none.
    * @param chunks by index, CRC included; all that chunksFor named
    */
-  row(selector: CellSelector | null, options: SealedReadOptions, chunks = EMPTY_CHUNKS): Row | null {
+  row(selector: Named | null, options: SealedReadOptions, chunks = EMPTY_CHUNKS): Row | null {
     const cells: Cell[] = []
     this.#forSelected(selector, (index, localKey) => {
       const cell = this.#cell(index, localKey, options, chunks)
       if (cell !== null) cells.push(cell)
     })
-    return cells.length === 0 ? null : { cells }
+    return cells.length === 0 ? null : { cells, next: null }
   }
 
-  #forSelected(selector: CellSelector | null, visit: (index: number, localKey: Buffer | null) => void): void {
+  /** Cells of the row, living or not; they are in the order of their local keys. */
+  get count(): number {
+    return this.#count
+  }
+
+  isLiving(index: number, nowSeconds: number): boolean {
+    if ((this.#flags & EXPIRIES) === 0) return true
+    const expiry = this.#bytes.readUInt32BE(this.#expiriesAt + index * 4)
+    return expiry === 0 || expiry > nowSeconds
+  }
+
+  /** Null: the cell has none. */
+  timestampAt(index: number): bigint | null {
+    if ((this.#flags & TIMESTAMPS) === 0) return null
+    const stored = this.#bytes.readBigInt64BE(this.#timestampsAt + index * 8)
+    return stored === NO_TIMESTAMP ? null : stored
+  }
+
+  /** A view. */
+  localKeyAt(index: number): Buffer {
+    return this.#localKey(index)
+  }
+
+  valueSizeAt(index: number): number {
+    if ((this.#flags & CHUNKED) === 0) return this.#inlineValue(index).length
+    return this.#bytes.readUInt32BE(this.#locationsAt + index * LOCATION_SIZE + 8)
+  }
+
+  /** Index of the first cell whose local key is not less; `count` when there is none. */
+  indexFrom(localKey: Buffer): number {
+    return this.#lowerBound(localKey, 0)
+  }
+
+  /** Chunks that hold the values of these cells, ascending. */
+  chunksAt(indexes: readonly number[]): readonly number[] {
+    if ((this.#flags & CHUNKED) === 0) return []
+    const chunks = new Set<number>()
+    for (const index of indexes) this.#addChunk(index, chunks)
+    return [...chunks].sort((a, b) => a - b)
+  }
+
+  /** These cells, whether they live or not. @param chunks as for `row`; without meaning for keys only */
+  cellsAt(
+    indexes: readonly number[],
+    options: SealedReadOptions & { readonly keysOnly: boolean },
+    chunks = EMPTY_CHUNKS,
+  ): readonly Cell[] {
+    const { withTimestamps, withTtl, keysOnly, nowSeconds } = options
+    return indexes.map((index) => ({
+      localKey: this.#localKey(index),
+      value: keysOnly ? NO_BYTES : this.#value(index, chunks),
+      timestamp: withTimestamps ? this.timestampAt(index) : null,
+      ttlSeconds: withTtl ? this.#ttlLeft(index, nowSeconds) : null,
+    }))
+  }
+
+  #forSelected(selector: Named | null, visit: (index: number, localKey: Buffer | null) => void): void {
     if (selector === null) {
       for (let index = 0; index < this.#count; index++) visit(index, null)
       return
@@ -328,25 +398,34 @@ export class SealedHead {
     }
   }
 
+  #addChunk(index: number, chunks: Set<number>): void {
+    const container = this.#bytes.readUInt32BE(this.#locationsAt + index * LOCATION_SIZE)
+    if (container !== 0) chunks.add(container - 1)
+  }
+
   #cell(
     index: number,
     localKey: Buffer | null,
-    options: SealedReadOptions,
+    { withTimestamps, withTtl, nowSeconds }: SealedReadOptions,
     chunks: ReadonlyMap<number, Buffer>,
   ): Cell | null {
-    let ttlSeconds: number | null = null
-    if ((this.#flags & EXPIRIES) !== 0) {
-      const expiry = this.#bytes.readUInt32BE(this.#expiriesAt + index * 4)
-      if (expiry !== 0 && expiry <= options.nowSeconds) return null
-      if (options.withTtl && expiry !== 0) ttlSeconds = expiry - options.nowSeconds
+    if (!this.isLiving(index, nowSeconds)) return null
+    return {
+      localKey: localKey ?? this.#localKey(index),
+      value: this.#value(index, chunks),
+      timestamp: withTimestamps ? this.timestampAt(index) : null,
+      ttlSeconds: withTtl ? this.#ttlLeft(index, nowSeconds) : null,
     }
-    let timestamp: bigint | null = null
-    if (options.withTimestamps && (this.#flags & TIMESTAMPS) !== 0) {
-      const stored = this.#bytes.readBigInt64BE(this.#timestampsAt + index * 8)
-      if (stored !== NO_TIMESTAMP) timestamp = stored
-    }
-    const value = (this.#flags & CHUNKED) === 0 ? this.#inlineValue(index) : this.#locatedValue(index, chunks)
-    return { localKey: localKey ?? this.#localKey(index), value, timestamp, ttlSeconds }
+  }
+
+  #ttlLeft(index: number, nowSeconds: number): number | null {
+    if ((this.#flags & EXPIRIES) === 0) return null
+    const expiry = this.#bytes.readUInt32BE(this.#expiriesAt + index * 4)
+    return expiry === 0 ? null : expiry - nowSeconds
+  }
+
+  #value(index: number, chunks: ReadonlyMap<number, Buffer>): Buffer {
+    return (this.#flags & CHUNKED) === 0 ? this.#inlineValue(index) : this.#locatedValue(index, chunks)
   }
 
   #inlineValue(index: number): Buffer {
@@ -365,7 +444,7 @@ export class SealedHead {
     const bytes = container === 0 ? this.#bytes : chunks.get(container - 1)
     if (bytes === undefined) throw damaged('chunk', `number ${container - 1} is missing`)
     const start = container === 0 ? this.#valuesAt + offset : offset
-    if (start + size > bytes.byteLength - CRC_SIZE) throw damaged('row', 'a value lies outside its chunk')
+    if (start + size > bytes.length - CRC_SIZE) throw damaged('row', 'a value lies outside its chunk')
     return bytes.subarray(start, start + size)
   }
 
@@ -398,17 +477,17 @@ export class SealedHead {
     const bytes = this.#bytes
     const start = this.#keyStart(index)
     const size = this.#keyEnd(index) - start
-    const common = Math.min(size, wanted.byteLength)
+    const common = Math.min(size, wanted.length)
     for (let i = 0; i < common; i++) {
       const difference = (bytes[start + i] ?? 0) - (wanted[i] ?? 0)
       if (difference !== 0) return difference
     }
-    return size - wanted.byteLength
+    return size - wanted.length
   }
 
   #uint(at: number): number {
     const bytes = this.#bytes
-    if (at + this.#width > bytes.byteLength) throw damaged('head', 'it is cut off')
+    if (at + this.#width > bytes.length) throw damaged('head', 'it is cut off')
     const short = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
     return this.#width === 2 ? short : short * 0x1_0000 + (((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0))
   }
@@ -416,12 +495,12 @@ export class SealedHead {
 
 /** The CRC that a head or a chunk ends with. */
 export function storedCrc(bytes: Buffer): number {
-  return bytes.readUInt32LE(bytes.byteLength - CRC_SIZE)
+  return bytes.readUInt32LE(bytes.length - CRC_SIZE)
 }
 
 /** @throws {KVError} CORRUPT unless the last four bytes are the CRC of the others */
 export function checkCrc(bytes: Buffer, what: 'head' | 'chunk'): void {
-  if (bytes.byteLength < MIN_SIZES[what]) throw damaged(what, `it has only ${bytes.byteLength} bytes`)
+  if (bytes.length < MIN_SIZES[what]) throw damaged(what, `it has only ${bytes.length} bytes`)
   if (crc32(bytes) !== CRC_RESIDUE) throw damaged(what, 'its checksum is wrong')
 }
 

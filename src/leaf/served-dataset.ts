@@ -6,7 +6,7 @@
  * there with what is not), a single shard of live data.
  */
 import { dirname, join } from 'node:path'
-import type { DatasetEntry, Incarnation, ServedVersion } from '../model/cluster-map.js'
+import type { DatasetEntry, Incarnation, ServedVersion, WritableFormat } from '../model/cluster-map.js'
 import { incarnationsOfEntry } from '../model/cluster-map.js'
 import type { DatasetRecord, VersionRecord } from '../model/dataset.js'
 import type { ShardLocation } from '../model/leaf-engine.js'
@@ -44,6 +44,8 @@ export class ServedDataset {
   /** Out of the map, not yet released and closed; by directory. Such a directory cannot be opened. */
   readonly closing = new Map<string, Incarnation>()
   readonly faults = new Map<string, Fault>()
+  /** Failed incarnations that are read on while the disk is full, and how to stop looking for room. */
+  readonly full = new Map<number, { readonly reason: string; readonly cancel: () => void }>()
   /** Versions whose files are gone. */
   readonly collected = new Set<number>()
   readonly #paths: Paths
@@ -86,6 +88,8 @@ export class ServedDataset {
     this.#isServed = false
     this.#units = []
     for (const [name, fault] of this.faults) this.#forgetFault(name, fault)
+    for (const { cancel } of this.full.values()) cancel()
+    this.full.clear()
   }
 
   remove(): void {
@@ -152,11 +156,12 @@ export class ServedDataset {
     })
   }
 
-  /** One line a unit that should be served and is not. */
+  /** One line a unit that should be served and is not, or takes no writes. */
   problems(): string[] {
-    return this.#units
+    const closed = this.#units
       .filter(({ shards }) => !this.#isOpen(shards))
       .map(({ name }) => `${name}: ${this.faults.get(name)?.reason ?? 'is being opened'}`)
+    return [...closed, ...Array.from(this.full.values(), ({ reason }) => reason)]
   }
 
   #isOpen(shards: readonly ShardLocation[]): boolean {
@@ -222,8 +227,19 @@ function shardAt(
   record: DatasetRecord,
   at: { readonly path: string; readonly shard: number },
 ): ShardLocation {
-  const format = record.mode === 'BATCH' ? 'sealed' : 'mutable'
-  return { datasetId: record.id, shard: at.shard, format, directory: join(at.path, shardName(at.shard)) }
+  const isBatch = record.mode === 'BATCH'
+  return {
+    datasetId: record.id,
+    shard: at.shard,
+    format: isBatch ? 'sealed' : writableFormatOf(record),
+    maxCellVersions: isBatch ? 1 : record.maxCellVersions,
+    directory: join(at.path, shardName(at.shard)),
+  }
+}
+
+/** Of a dataset that is written in place. */
+export function writableFormatOf({ maxCellVersions }: DatasetRecord): WritableFormat {
+  return maxCellVersions > 1 ? 'history' : 'mutable'
 }
 
 function isSameEntry(a: DatasetEntry | null, b: DatasetEntry | null): boolean {

@@ -23,7 +23,7 @@ import type { DatasetRecord } from '../model/dataset.js'
 import type { LeafStore } from '../model/leaf-engine.js'
 import type { MetastoreListener } from '../model/metastore.js'
 import type { DataDirectory } from './data-directory.js'
-import { type Fault, ServedDataset, type Unit, shardName } from './served-dataset.js'
+import { type Fault, ServedDataset, type Unit, shardName, writableFormatOf } from './served-dataset.js'
 
 /** Opening waits for the disk more than for the processor; more at once only makes each slower. */
 const PARALLEL_OPENS = 8
@@ -32,6 +32,9 @@ const PARALLEL_OPENS = 8
 const FAULT_MEMORY_MS = 120_000
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 30_000
+
+/** How often a full disk is looked at again. */
+const ROOM_CHECK_MS = 1_000
 
 /** What is needed of the lease keeper (threads/leases.ts). */
 export interface MapPublisher {
@@ -43,7 +46,7 @@ export interface MapPublisher {
 
 export type ShardDirectories = Pick<
   DataDirectory,
-  'versionPath' | 'livePath' | 'ensureLive' | 'trash' | 'trashDataset' | 'findOrphans'
+  'versionPath' | 'livePath' | 'ensureLive' | 'trash' | 'trashDataset' | 'findOrphans' | 'hasRoom'
 >
 
 export interface VersionSetOptions {
@@ -105,12 +108,18 @@ export class VersionSet {
     })
 
   /**
-   * After an I/O error: takes the shard out of the map, closes it and opens it again as a new incarnation. Resolves when
-   * it is out of the map. Repeated reports of one incarnation do nothing.
+   * After an I/O error: takes the shard out of the map, closes it and opens it again as a new incarnation. While the disk
+   * is full that would fail and take its reads away: it stays in the map, refusing writes, until there is room. Resolves
+   * when it is out of the map, or is to wait. Repeated reports of one incarnation do nothing.
    */
   async shardFailed(incarnationId: number): Promise<void> {
     for (const dataset of this.#datasets.values()) {
-      if (dataset.unitOf(incarnationId) === null) continue
+      const failed = dataset.unitOf(incarnationId)
+      if (failed === null) continue
+      if (!this.#directories.hasRoom()) {
+        this.#waitForRoom(dataset, failed, incarnationId)
+        return
+      }
       await this.#inTurn(dataset.name, async () => {
         const unit = dataset.unitOf(incarnationId)
         if (unit === null) return
@@ -120,6 +129,25 @@ export class VersionSet {
         await this.#publish([dataset])
       })
     }
+  }
+
+  #waitForRoom(dataset: ServedDataset, { name }: Unit, incarnationId: number): void {
+    if (dataset.full.has(incarnationId)) return
+    const reason = `${name}: the disk is full, it takes no writes: free space`
+    this.#logger.error(
+      { dataset: dataset.name, unit: name },
+      'the disk is full: a shard takes no writes until there is room',
+    )
+    const look = () =>
+      this.#options.startTimer(ROOM_CHECK_MS, () => {
+        if (dataset.unitOf(incarnationId) === null || this.#isClosed) dataset.full.delete(incarnationId)
+        else if (!this.#directories.hasRoom()) dataset.full.set(incarnationId, { reason, cancel: look() })
+        else {
+          dataset.full.delete(incarnationId)
+          this.#inBackground(this.shardFailed(incarnationId))
+        }
+      })
+    dataset.full.set(incarnationId, { reason, cancel: look() })
   }
 
   /** Whether the newest map serves this version: what may be published without taking the dataset off line. */
@@ -182,9 +210,12 @@ export class VersionSet {
   }
 
   async #ensureLive({ record }: ServedDataset): Promise<void> {
+    const format = writableFormatOf(record)
     await this.#directories.ensureLive(record.id, record.generation, async (staging) => {
       const shards = Array.from({ length: record.shardCount }, (_, shard) => join(staging, shardName(shard)))
-      await Promise.all(shards.map((shard) => this.#slots.run(() => this.#store.createMutable(shard))))
+      await Promise.all(
+        shards.map((shard) => this.#slots.run(() => this.#store.createWritable(shard, format))),
+      )
     })
   }
 

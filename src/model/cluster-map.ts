@@ -8,7 +8,10 @@
 import type { DatasetRecord } from './dataset.js'
 
 /** The on-disk format of a shard; names and numbers stand in FORMATS.md. Never renumber. */
-export type ShardFormat = 'sealed' | 'mutable'
+export type ShardFormat = 'sealed' | WritableFormat
+
+/** mutable: one version of a cell; history: several. */
+export type WritableFormat = 'mutable' | 'history'
 
 /** One opening of one shard's DB. Plain data, so that it can be posted to threads. */
 export interface Incarnation {
@@ -17,9 +20,16 @@ export interface Incarnation {
   readonly datasetId: string
   readonly shard: number
   readonly format: ShardFormat
+  /** Newest versions of a cell that are read and kept, 1 or more; 1 in all formats but history. */
+  readonly maxCellVersions: number
   readonly engine: string
   /** The engine's own way to reach the open DB from another thread (RocksDB: the native handle as a bigint). */
   readonly handle: bigint
+  /**
+   * One 32-bit flag, seen by all threads: 1 as soon as the shard may hold range tombstones. The writer thread sets it before
+   * it commits the first; who reads without them looks again behind the read.
+   */
+  readonly hasRangeTombstones: SharedArrayBuffer
   /** For logs and messages. */
   readonly directory: string
 }

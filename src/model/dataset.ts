@@ -49,6 +49,10 @@ export interface DatasetRecord {
   readonly maxValueBytes: number
   /** READ_WRITE: applied to cells written without a TTL; null: none. */
   readonly defaultTtlSeconds: number | null
+  /** READ_WRITE: newest versions of a cell that are kept, 1 to 1,000; more than 1 makes its format `history`. Fixed. */
+  readonly maxCellVersions: number
+  /** READ_WRITE: deletions and what they cover are kept so long, for writes that come late, before they are purged. */
+  readonly graceSeconds: number
   /** READ_WRITE: promise of an acknowledgement that asks for none. */
   readonly defaultDurability: Durability
   readonly migrationState: MigrationState

@@ -13,6 +13,8 @@ export interface DatasetDraft {
   readonly shardCount?: number
   readonly retainedVersions?: number
   readonly maxValueBytes?: number
+  readonly maxCellVersions?: number
+  readonly graceSeconds?: number
   readonly defaultTtlSeconds?: number | null
   readonly defaultDurability?: Durability
   readonly migrationState?: MigrationState
@@ -30,6 +32,8 @@ export type PublishCheck = (dataset: string, versionId: number) => void
  * line in the same transaction, and is refused whole when anything about it is wrong.
  */
 export interface Metastore {
+  /** Authenticates the tokens that callers carry from page to page: 32 bytes, made once, the same for every gateway. */
+  readonly tokenKey: Buffer
   get(name: string): DatasetRecord | null
   list(): readonly DatasetRecord[]
   /** Newest first. */

@@ -3,20 +3,14 @@
  * ran: AdmittedRead by src/kvstore/admit.ts, plans by src/routing/router.ts.
  */
 import type { Deadline } from '../base/deadline.js'
+import type { KVError } from '../base/errors.js'
 import type { Backend } from './backend.js'
 import type { DatasetEntry, Incarnation, ServedVersion } from './cluster-map.js'
 import type { Durability, KeyOrder } from './dataset.js'
-import type { MutateRequest, ReadRequest, RowMutation } from './request.js'
-import type { CellSelector } from './row.js'
-
-/**
- * Where a row key lies. HASHED: its Murmur3 token as two signed 32-bit halves. ORDERED: both 0 and unused.
- * Two numbers and not a bigint, because they are made for every key of every request.
- */
-export interface RowToken {
-  readonly high: number
-  readonly low: number
-}
+import type { MutateRequest, ReadRequest } from './request.js'
+import type { CellPosition, CellSelector } from './row.js'
+import type { RowPosition, RowSpan, RowToken } from './row-order.js'
+import type { ScanRequest } from './scan.js'
 
 /** A read whose limits, dataset and access were checked. */
 export interface AdmittedRead {
@@ -43,6 +37,10 @@ export interface ShardRead {
   readonly selectorsByKey: readonly (CellSelector | null)[] | null
   readonly withTimestamps: boolean
   readonly withTtl: boolean
+  /** As in ReadRequest; the shard's own share when the request has several shards. */
+  readonly pageBytes: number | null
+  /** As in ReadRequest. */
+  readonly position: CellPosition | null
   readonly deadline: Deadline
   /** Index in the request of each key here; null: the shard has them all, in order. */
   readonly positions: readonly number[] | null
@@ -54,8 +52,16 @@ export interface ReadPlan {
   readonly backend: Backend
   /** BATCH: the one version that answers every key. */
   readonly version: ServedVersion | null
-  /** One for each shard that has a key of the request; empty when the backend is an origin. */
+  /** One for each open shard that has a key of the request; empty when the backend is an origin. */
   readonly shardReads: readonly ShardRead[]
+  /** Keys whose shard is not open, while others' are. */
+  readonly unserved?: readonly UnservedKeys[]
+}
+
+export interface UnservedKeys {
+  /** Indexes in the request. */
+  readonly positions: readonly number[]
+  readonly error: KVError
 }
 
 export interface ShardMutate {
@@ -63,9 +69,37 @@ export interface ShardMutate {
   readonly keyOrder: KeyOrder
   readonly rowKey: Buffer
   readonly token: RowToken
-  readonly mutation: RowMutation
+  /** What is done, on which conditions, and what is answered. */
+  readonly request: MutateRequest
   readonly durability: Durability
   readonly deadline: Deadline
+}
+
+export interface AdmittedScan {
+  readonly request: ScanRequest
+  readonly entry: DatasetEntry
+}
+
+/** One shard's rows of a scan, as many as fit a page. */
+export interface ShardScan {
+  readonly incarnation: Incarnation
+  readonly keyOrder: KeyOrder
+  readonly span: RowSpan
+  readonly request: ScanRequest
+  readonly pageRows: number
+  readonly pageBytes: number
+  readonly deadline: Deadline
+}
+
+export interface ScanPlan {
+  readonly admitted: AdmittedScan
+  readonly backend: Backend
+  /** BATCH: the one version that answers. */
+  readonly version: ServedVersion | null
+  /** In the order of the scan; empty when the backend is an origin. A page ends with the shard that fills it. */
+  readonly shardScans: readonly ShardScan[]
+  /** Why and where the scan cannot go on behind the last shard scan; absent: that is the end of what was asked for. */
+  readonly blocked?: { readonly error: KVError; readonly at: RowPosition }
 }
 
 export interface MutatePlan {

@@ -1,14 +1,29 @@
 /**
  * Hop 4: decides which side answers a request and, for the leaf tier, which shard holds which key. A request has one
  * side, and all keys of a BATCH read are answered by one version, because both are taken from one ClusterMap snapshot.
- * Nothing here waits: the decision reads memory only.
+ * Nothing here waits: the decision reads memory only. A shard that is not open fails its own keys, not those of others.
  */
 import { KVError } from '../base/errors.js'
 import { traceHop } from '../base/trace.js'
 import type { Backend } from '../model/backend.js'
 import type { DatasetEntry, Incarnation, ServedVersion } from '../model/cluster-map.js'
-import type { AdmittedMutate, AdmittedRead, MutatePlan, ReadPlan, ShardRead } from '../model/plan.js'
+import type {
+  AdmittedMutate,
+  AdmittedRead,
+  AdmittedScan,
+  MutatePlan,
+  ReadPlan,
+  ScanPlan,
+  ShardRead,
+  ShardScan,
+  UnservedKeys,
+} from '../model/plan.js'
+import { entryOf } from '../model/row-order.js'
 import { shardOfToken } from '../model/sharding.js'
+import { spanOfScan, spansByShard } from './scan-spans.js'
+
+/** Shards that are open, by number. */
+type Shards = readonly (Incarnation | null)[]
 
 export class Router {
   readonly #leafTier: Backend
@@ -28,19 +43,22 @@ export class Router {
     }
     if (entry.record.mode === 'BATCH') {
       const version = servedVersion(entry, request.datasetVersion)
-      return {
-        admitted,
-        backend: this.#leafTier,
-        version,
-        shardReads: splitByShard(admitted, version.shards),
-      }
+      return planShards(admitted, version.shards, { backend: this.#leafTier, version })
     }
-    return {
-      admitted,
-      backend: this.#leafTier,
-      version: null,
-      shardReads: splitByShard(admitted, entry.live),
+    return planShards(admitted, entry.live, { backend: this.#leafTier, version: null })
+  }
+
+  /** @throws {KVError} as planRead; SHARD_NOT_SERVING when the page begins in a shard that is not open */
+  planScan(admitted: AdmittedScan): ScanPlan {
+    traceHop('routing.router')
+    const { entry, request } = admitted
+    if (entry.record.migrationState === 'ORIGIN_ONLY') {
+      return { admitted, backend: this.#originOf(entry), version: null, shardScans: [] }
     }
+    const isBatch = entry.record.mode === 'BATCH'
+    const version = isBatch ? servedVersion(entry, request.datasetVersion) : null
+    const shards = version === null ? entry.live : version.shards
+    return { admitted, backend: this.#leafTier, version, ...scanShards(admitted, shards) }
   }
 
   /** @throws {KVError} SHARD_NOT_SERVING, UNAVAILABLE (origin not configured), with outcome NOT_APPLIED */
@@ -56,7 +74,7 @@ export class Router {
       keyOrder: entry.record.keyOrder,
       rowKey: request.rowKey,
       token: admitted.token,
-      mutation: request.mutation,
+      request,
       durability: admitted.durability,
       deadline: request.context.deadline,
     }
@@ -93,15 +111,15 @@ function servedVersion(entry: DatasetEntry, pinned: number | null): ServedVersio
   throw new KVError('VERSION_NOT_FOUND', `dataset ${name} keeps no version ${pinned}`, { dataset: name })
 }
 
-function servingShard(
-  entry: DatasetEntry,
-  shards: readonly (Incarnation | null)[],
-  shard: number,
-): Incarnation {
+function servingShard(entry: DatasetEntry, shards: Shards, shard: number): Incarnation {
   const incarnation = shards[shard]
   if (incarnation !== undefined && incarnation !== null) return incarnation
+  throw notServing(entry, shard)
+}
+
+function notServing(entry: DatasetEntry, shard: number): KVError {
   const { name } = entry.record
-  throw new KVError(
+  return new KVError(
     'SHARD_NOT_SERVING',
     `shard ${shard} of dataset ${name} is not open: see status for the reason`,
     {
@@ -111,16 +129,17 @@ function servingShard(
   )
 }
 
-function splitByShard(admitted: AdmittedRead, shards: readonly (Incarnation | null)[]): readonly ShardRead[] {
-  const { entry, request, tokens } = admitted
+function planShards(
+  admitted: AdmittedRead,
+  shards: Shards,
+  { backend, version }: Pick<ReadPlan, 'backend' | 'version'>,
+): ReadPlan {
+  const { entry, tokens } = admitted
   const { shardCount } = entry.record
-  if (shardCount === 1) {
-    const whole = shardRead(admitted, servingShard(entry, shards, 0), null)
-    return [whole]
-  }
-  if (tokens.length === 1) {
-    const shard = tokens[0] === undefined ? 0 : shardOfToken(tokens[0], shardCount)
-    return [shardRead(admitted, servingShard(entry, shards, shard), null)]
+  if (shardCount === 1 || tokens.length === 1) {
+    const shard = shardCount === 1 || tokens[0] === undefined ? 0 : shardOfToken(tokens[0], shardCount)
+    const shardReads = [shardRead(admitted, servingShard(entry, shards, shard), null)]
+    return { admitted, backend, version, shardReads }
   }
   const positionsByShard = new Map<number, number[]>()
   for (const [position, token] of tokens.entries()) {
@@ -129,13 +148,52 @@ function splitByShard(admitted: AdmittedRead, shards: readonly (Incarnation | nu
     if (positions === undefined) positionsByShard.set(shard, [position])
     else positions.push(position)
   }
-  if (request.rowKeys.length > 0 && positionsByShard.size === 1) {
-    const [shard] = positionsByShard.keys()
-    return [shardRead(admitted, servingShard(entry, shards, shard ?? 0), null)]
+  const [only] = positionsByShard.keys()
+  if (only !== undefined && positionsByShard.size === 1) {
+    const shardReads = [shardRead(admitted, servingShard(entry, shards, only), null)]
+    return { admitted, backend, version, shardReads }
   }
-  return Array.from(positionsByShard, ([shard, positions]) =>
-    shardRead(admitted, servingShard(entry, shards, shard), positions),
-  )
+  const shardReads: ShardRead[] = []
+  const unserved: UnservedKeys[] = []
+  for (const [shard, positions] of positionsByShard) {
+    const incarnation = shards[shard] ?? null
+    if (incarnation === null) unserved.push({ positions, error: notServing(entry, shard) })
+    else shardReads.push(shardRead(admitted, incarnation, positions))
+  }
+  const plan = { admitted, backend, version, shardReads }
+  return unserved.length === 0 ? plan : { ...plan, unserved }
+}
+
+/** Up to the first shard that is not open: what lies before it is answered. */
+function scanShards(admitted: AdmittedScan, shards: Shards): Pick<ScanPlan, 'shardScans' | 'blocked'> {
+  const { entry, request } = admitted
+  const { keyOrder, shardCount } = entry.record
+  const shardScans: ShardScan[] = []
+  const whole = spanOfScan(request, keyOrder)
+  if (whole === null) return { shardScans }
+  for (const { shard, span } of spansByShard(whole, shardCount, request.isReversed)) {
+    const incarnation = shards[shard] ?? null
+    if (incarnation === null) {
+      const error = notServing(entry, shard)
+      if (shardScans.length === 0) throw error
+      return { shardScans, blocked: { error, at: entryOf(span, request.isReversed) } }
+    }
+    shardScans.push({
+      incarnation,
+      keyOrder,
+      span,
+      request,
+      pageRows: request.limit === null ? request.pageRows : Math.min(request.pageRows, request.limit),
+      pageBytes: request.pageBytes,
+      deadline: request.context.deadline,
+    })
+  }
+  return { shardScans }
+}
+
+/** The shard's share of a page: as its keys of all keys. */
+function shareOfPage(pageBytes: number, keys: number, allKeys: number): number {
+  return Math.max(1, Math.floor((pageBytes * keys) / allKeys))
 }
 
 function shardRead(
@@ -156,6 +214,11 @@ function shardRead(
         : pick(request.selectorsByKey, positions),
     withTimestamps: request.withTimestamps,
     withTtl: request.withTtl,
+    pageBytes:
+      positions === null || request.pageBytes === null
+        ? request.pageBytes
+        : shareOfPage(request.pageBytes, positions.length, request.rowKeys.length),
+    position: request.position,
     deadline: request.context.deadline,
     positions,
   }

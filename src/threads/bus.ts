@@ -31,6 +31,8 @@ export interface DataThreadSetup {
   readonly name: string
   readonly config: Config
   readonly build: string
+  /** As in Metastore. */
+  readonly tokenKey: Uint8Array
   /** To the writer thread: batches of mutations out, acknowledgements in. */
   readonly writerPort: MessagePort
 }

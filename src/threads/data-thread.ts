@@ -79,7 +79,13 @@ function createThriftServer(): ThriftServer {
   const faults = metrics.counter('godwit_request_faults_total', { listener })
   return new ThriftServer({
     name: listener,
-    service: createKVStoreService(kvstore, { logger, clock, threadName: setup.name, build: setup.build }),
+    service: createKVStoreService(kvstore, {
+      logger,
+      clock,
+      threadName: setup.name,
+      build: setup.build,
+      secrets: { tokenKey: setup.tokenKey },
+    }),
     logger,
     clock,
     events: {

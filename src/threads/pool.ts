@@ -29,6 +29,8 @@ import type { LeaseKeeper } from './leases.js'
 export interface ThreadPoolOptions {
   readonly config: Config
   readonly build: string
+  /** As in Metastore. */
+  readonly tokenKey: Buffer
   readonly logger: Logger
   readonly keeper: LeaseKeeper
   onShardFailed(incarnationId: number): void
@@ -47,7 +49,7 @@ export class ThreadPool {
   /** Starts the writer and all data threads; resolves when each has the current map. */
   static async start(options: ThreadPoolOptions): Promise<ThreadPool> {
     const pool = new ThreadPool(options)
-    const { config, build } = options
+    const { config, build, tokenKey } = options
     const channels = Array.from({ length: config.threads.data }, () => new MessageChannel())
     const writerSetup: WriterThreadSetup = {
       name: 'writer',
@@ -57,7 +59,13 @@ export class ThreadPool {
     const adoptions: Promise<void>[] = []
     pool.#writerLink = pool.#startThread('writer-thread.js', writerSetup, writerSetup.ports, adoptions)
     for (const [index, { port2 }] of channels.entries()) {
-      const setup: DataThreadSetup = { name: `data-${index}`, config, build, writerPort: port2 }
+      const setup: DataThreadSetup = {
+        name: `data-${index}`,
+        config,
+        build,
+        tokenKey,
+        writerPort: port2,
+      }
       pool.#dataLinks.push(pool.#startThread('data-thread.js', setup, [port2], adoptions))
     }
     await Promise.all(adoptions)

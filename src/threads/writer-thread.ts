@@ -8,6 +8,7 @@ import { systemClock } from '../base/clock.js'
 import { KVError, toKVError } from '../base/errors.js'
 import { createLogger } from '../base/logger.js'
 import { ThreadMetrics } from '../base/metrics.js'
+import { rulesOf } from '../leaf/rocksdb/writable-shard.js'
 import { GroupWriter } from '../leaf/rocksdb/writer.js'
 import type { ClusterMapDelta, DatasetEntry, Incarnation } from '../model/cluster-map.js'
 import { incarnationsOf } from '../model/cluster-map.js'
@@ -39,6 +40,10 @@ const writer = new GroupWriter({
   onWatermarkFailed: (incarnationId, error) => {
     logger.warn({ incarnationId, err: error }, 'a watermark could not be recorded')
   },
+  onPurged: (kind, count) => metrics.counter('godwit_purged_entries_total', { kind })(count),
+  onPurgeFailed: (incarnationId, error) => {
+    logger.warn({ incarnationId, err: error }, 'a shard could not be purged: it is tried again later')
+  },
 })
 
 for (const port of setup.ports) {
@@ -64,9 +69,10 @@ function adopt(delta: ClusterMapDelta): void {
 
 function attachShards({ record, live }: DatasetEntry): void {
   for (const incarnation of live) {
-    if (incarnation === null || attached.has(incarnation.id)) continue
+    if (incarnation === null) continue
     try {
-      writer.attach(incarnation, record.timestampUnit)
+      writer.attach(incarnation, record.timestampUnit, rulesOf(record))
+      if (attached.has(incarnation.id)) continue
       leases.acquire(incarnation)
       attached.set(incarnation.id, incarnation)
     } catch (error) {

@@ -8,61 +8,24 @@
  * Binaries are views into the given buffer, which must not be written to again.
  */
 import { EMPTY_BYTES } from '../base/bytes.js'
-import { limits } from '../base/limits.js'
-import { ThriftProtocolError, ThriftType, type MalformedReason, type ThriftReader } from './protocol.js'
-
-/** Strict headers start with 0x8001; the low byte is the message type. */
-const VERSION_1 = 0x80010000 | 0
-const VERSION_MASK = 0xffff0000 | 0
-
-/** Bytes that a value of each type takes at least, and whether always. */
-const SIZES: readonly (readonly [type: number, minSize: number, isFixed: boolean])[] = [
-  [ThriftType.BOOL, 1, true],
-  [ThriftType.BYTE, 1, true],
-  [ThriftType.DOUBLE, 8, true],
-  [ThriftType.I16, 2, true],
-  [ThriftType.I32, 4, true],
-  [ThriftType.I64, 8, true],
-  [ThriftType.STRING, 4, false],
-  [ThriftType.STRUCT, 1, false],
-  [ThriftType.MAP, 6, false],
-  [ThriftType.SET, 5, false],
-  [ThriftType.LIST, 5, false],
-  [ThriftType.UUID, 16, true],
-]
-/** By type; 0: no such type. */
-const MIN_SIZES = new Uint8Array(256)
-/** By type; 0: no such type, or sizes vary. */
-const FIXED_SIZES = new Uint8Array(256)
-for (const [type, minSize, isFixed] of SIZES) {
-  MIN_SIZES[type] = minSize
-  if (isFixed) FIXED_SIZES[type] = minSize
-}
-
-const MAX_NAME_BYTES = 1024
-/** Strings below this many bytes are compared with the last one of the same shape before a new one is made. */
-const SHORT_STRING_BYTES = 40
-const STRING_SLOTS = 256
+import { checkVersion, FIXED_SIZES, MIN_SIZES } from './binary-types.js'
+import {
+  MAX_NAME_BYTES,
+  READER_LIMITS,
+  ThriftProtocolError,
+  ThriftType,
+  type MalformedReason,
+  type MessageReader,
+  type ReaderLimits,
+} from './protocol.js'
+import { ShortStrings } from './short-strings.js'
 
 const scratch = new DataView(new ArrayBuffer(8))
 
-export interface BinaryReaderLimits {
-  /** Nesting of structs and containers. */
-  readonly maxDepth: number
-  /** Elements of lists, sets and maps that one message may make us allocate, in all. */
-  readonly maxElements: number
-}
-
-const DEFAULT_LIMITS: BinaryReaderLimits = {
-  maxDepth: limits.maxThriftDepth,
-  maxElements: limits.maxThriftElements,
-}
-
-export class BinaryReader implements ThriftReader {
+export class BinaryReader implements MessageReader {
   readonly #maxDepth: number
   readonly #maxElements: number
-  /** The last short string of each shape, so that names that come again and again are made once. */
-  readonly #strings: string[] = new Array<string>(STRING_SLOTS).fill('')
+  readonly #strings = new ShortStrings()
   #buffer: Buffer = EMPTY_BYTES
   /** What `#buffer` views, and from where. */
   #memory: ArrayBufferLike = EMPTY_BYTES.buffer
@@ -77,12 +40,11 @@ export class BinaryReader implements ThriftReader {
   messageType = 0
   seqid = 0
 
-  constructor({ maxDepth, maxElements }: BinaryReaderLimits = DEFAULT_LIMITS) {
+  constructor({ maxDepth, maxElements }: ReaderLimits = READER_LIMITS) {
     this.#maxDepth = maxDepth
     this.#maxElements = maxElements
   }
 
-  /** Starts on a new message, in `buffer` from `start` up to `end`. */
   reset(buffer: Buffer, start: number, end: number): void {
     if (buffer !== this.#buffer) {
       this.#buffer = buffer
@@ -102,8 +64,7 @@ export class BinaryReader implements ThriftReader {
   readMessageBegin(): void {
     const first = this.readI32()
     if (first < 0) {
-      if ((first & VERSION_MASK) !== VERSION_1)
-        fail('bad-version', 'the message header has an unknown version')
+      checkVersion(first)
       this.messageType = first & 0xff
       this.messageName = this.#name(this.readI32())
     } else {
@@ -279,33 +240,15 @@ export class BinaryReader implements ThriftReader {
     this.#depth--
   }
 
-  /** Answers repeat the name, so that it must not be of any size. */
   #name(size: number): string {
     if (size > MAX_NAME_BYTES) fail('bad-message', `a method's name has ${size} bytes`)
     return this.#string(this.#checkSize(size))
   }
 
   #string(size: number): string {
-    const buffer = this.#buffer
     const start = this.#pos
-    const end = start + size
-    this.#pos = end
-    if (size === 0) return ''
-    if (size >= SHORT_STRING_BYTES) return buffer.toString('utf8', start, end)
-    const middle = buffer[start + (size >> 1)] ?? 0
-    const shape = (buffer[start] ?? 0) * 31 + middle * 7 + (buffer[end - 1] ?? 0) * 17 + size
-    const slot = shape & (STRING_SLOTS - 1)
-    const known = this.#strings[slot] ?? ''
-    // Equal char codes below 256 mean equal bytes: strings that are not ASCII are never kept, see below.
-    if (known.length === size) {
-      let i = 0
-      while (i < size && known.charCodeAt(i) === buffer[start + i]) i++
-      if (i === size) return known
-    }
-    const text = buffer.toString('utf8', start, end)
-    // As long as its bytes, it is ASCII or has U+FFFD, which is equal to no byte.
-    if (text.length === size) this.#strings[slot] = text
-    return text
+    this.#pos = start + size
+    return this.#strings.textOf(this.#buffer, start, size)
   }
 
   #i32At(at: number): number {

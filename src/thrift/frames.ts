@@ -9,10 +9,33 @@
 import { EMPTY_BYTES } from '../base/bytes.js'
 import { ThriftProtocolError } from './protocol.js'
 
+/** Cuts a connection's bytes into messages: frames here, messages without a size in message-stream.ts. */
+export interface MessageSource {
+  /** The message that `next` found, without a frame's header. */
+  readonly buffer: Buffer
+  readonly start: number
+  readonly end: number
+  /** What is wrong behind the header of that message; the bytes cannot be followed any further. */
+  readonly failure: ThriftProtocolError | null
+  /** Bytes of memory held for messages that were not handed out. */
+  readonly heldBytes: number
+  /** A message has begun and has not ended. */
+  readonly isInsideMessage: boolean
+  /** The bytes must not change afterwards. */
+  append(chunk: Buffer): void
+  /**
+   * Moves on to the next whole message; false when there is none yet, and then nothing handed out is kept.
+   * @throws {ThriftProtocolError} the bytes cannot be followed any further
+   */
+  next(): boolean
+  /** Forgets everything that was not handed out. */
+  clear(): void
+}
+
 const HEADER_SIZE = 4
 const FIRST_CAPACITY = 16_384
 
-export class FrameReader {
+export class FrameReader implements MessageSource {
   readonly #maxFrameBytes: number
   #chunk: Buffer = EMPTY_BYTES
   #pos = 0
@@ -21,7 +44,7 @@ export class FrameReader {
   /** Size of the partial frame with its header; 0 while the header itself is incomplete. */
   #needed = 0
 
-  /** The frame that `next` found, without its header. */
+  readonly failure = null
   buffer: Buffer = EMPTY_BYTES
   start = 0
   end = 0
@@ -30,33 +53,27 @@ export class FrameReader {
     this.#maxFrameBytes = maxFrameBytes
   }
 
-  /** Bytes of memory held for frames that were not handed out. */
   get heldBytes(): number {
     return (this.#partial?.length ?? 0) + this.#chunk.length - this.#pos
   }
 
-  /** A frame has begun and has not ended. */
-  get isInsideFrame(): boolean {
+  get isInsideMessage(): boolean {
     return this.heldBytes > 0
   }
 
-  /** The bytes must not change afterwards. */
   append(chunk: Buffer): void {
     const isDone = this.#pos === this.#chunk.length
     this.#chunk = isDone ? chunk : Buffer.concat([this.#chunk.subarray(this.#pos), chunk])
     this.#pos = 0
   }
 
-  /**
-   * Moves on to the next whole frame; false when there is none yet.
-   * @throws {ThriftProtocolError} frame-too-large or negative-size: the stream cannot be followed any further
-   */
   next(): boolean {
     if (this.#partial !== null) return this.#continuePartial(this.#partial)
     const chunk = this.#chunk
     const pos = this.#pos
     const available = chunk.length - pos
-    if (available < HEADER_SIZE) return available > 0 && this.#beginPartial(0)
+    if (available === 0) return this.#rest()
+    if (available < HEADER_SIZE) return this.#beginPartial(0)
     const needed = this.#frameSize(chunk, pos)
     if (available < needed) return this.#beginPartial(needed)
     this.#handOut(chunk, pos + HEADER_SIZE, pos + needed)
@@ -64,12 +81,16 @@ export class FrameReader {
     return true
   }
 
-  /** Forgets everything that was not handed out. */
   clear(): void {
-    this.#chunk = EMPTY_BYTES
-    this.#pos = 0
     this.#partial = null
+    this.#rest()
+  }
+
+  /** A connection that is silent now keeps neither its last chunk nor its last frame, however large they were. */
+  #rest(): false {
+    this.#dropChunk()
     this.buffer = EMPTY_BYTES
+    return false
   }
 
   #handOut(buffer: Buffer, start: number, end: number): void {
@@ -79,6 +100,7 @@ export class FrameReader {
   }
 
   #beginPartial(needed: number): boolean {
+    this.buffer = EMPTY_BYTES
     this.#needed = needed
     this.#filled = 0
     // A pipelined stream ends most chunks inside a small frame; it then gets exactly its size.

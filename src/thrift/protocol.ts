@@ -1,8 +1,9 @@
 /**
  * The seam between generated code and wire protocols: what a generated reader asks of a protocol (ThriftReader), what a
  * generated writer asks of one (ThriftWriter), and what a service's methods look like to the server and to the client.
- * Binary implements it today; another protocol is another implementation, and no generated file changes for it.
+ * Binary and compact implement it; another protocol is another implementation, and no generated file changes for it.
  */
+import { limits } from '../base/limits.js'
 
 /** Type codes as Apache Thrift numbers them, for every protocol. Never renumber. */
 export const ThriftType = {
@@ -24,6 +25,9 @@ export const ThriftType = {
 /** Message types of the message header. Never renumber. */
 export const MessageType = { CALL: 1, REPLY: 2, EXCEPTION: 3, ONEWAY: 4 } as const
 
+/** Answers repeat a method's name, so that it must not be of any size. */
+export const MAX_NAME_BYTES = 1024
+
 /** Why bytes are not what they should be; a metric label. */
 export type MalformedReason =
   | 'truncated'
@@ -33,6 +37,7 @@ export type MalformedReason =
   | 'too-many-elements'
   | 'bad-type'
   | 'bad-version'
+  | 'bad-varint'
   | 'bad-message'
   | 'frame-too-large'
   | 'unknown-transport'
@@ -98,6 +103,52 @@ export interface ThriftWriter {
   writeBinary(value: Uint8Array): void
 }
 
+export interface ReaderLimits {
+  /** Nesting of structs and containers. */
+  readonly maxDepth: number
+  /** Elements of lists, sets and maps that one message may make us allocate, in all. */
+  readonly maxElements: number
+}
+
+export const READER_LIMITS: ReaderLimits = {
+  maxDepth: limits.maxThriftDepth,
+  maxElements: limits.maxThriftElements,
+}
+
+/** Reads messages one after the other; what a connection asks of a protocol. */
+export interface MessageReader extends ThriftReader {
+  /** The header that readMessageBegin found. */
+  readonly messageName: string
+  readonly messageType: number
+  readonly seqid: number
+  /** Bytes that were not read. */
+  readonly remaining: number
+  /** Starts on a new message, in `buffer` from `start` up to `end`. */
+  reset(buffer: Buffer, start: number, end: number): void
+  readMessageBegin(): void
+}
+
+/** Writes messages one behind the other into a buffer of its own. */
+export interface MessageWriter extends ThriftWriter {
+  /** Bytes written and not taken. */
+  readonly size: number
+  /** Bytes of the buffer itself. */
+  readonly capacity: number
+  /** What was written so far: a view that the next write may change. */
+  view(): Buffer
+  /** Forgets what was written and keeps the buffer. */
+  clear(): void
+  /** Gives the buffer with what was written away for good; the writer starts on a new one. */
+  take(): Buffer
+  /** Opens a message of at most `maxBytes`, behind its size if it is framed. */
+  beginFrame(maxBytes: number, isFramed: boolean): void
+  /** @throws {ThriftProtocolError} frame-too-large; the message is then still open, to be rolled back */
+  endFrame(): void
+  /** Takes back everything since beginFrame. */
+  rollbackFrame(): void
+  writeMessageBegin(name: string, type: number, seqid: number): void
+}
+
 /** What a method answered: its value, or one of its declared exceptions. Both null: a void method's answer. */
 export interface ThriftResult<R, E> {
   readonly value: R | null
@@ -155,6 +206,8 @@ export interface ThriftService {
    * none that fits, and the answer is a TApplicationException.
    */
   readonly tooLarge?: (method: string, maxBytes: number) => unknown
+  /** Methods whose answers have some hundred bytes at most, whatever is asked; absent: none. */
+  readonly smallAnswers?: ReadonlySet<string>
 }
 
 /** Ties a method to its handler; args and result types agree by construction. */

@@ -1,7 +1,12 @@
 /** One request of a connection from its arrival to its answer; ServerConnection keeps them in request order. */
 import { ApplicationExceptionType, writeApplicationException } from './application-exception.js'
-import type { BinaryWriter } from './binary-writer.js'
-import { MessageType, type BoundMethod, type ThriftCall, type ThriftConnectionInfo } from './protocol.js'
+import {
+  MessageType,
+  type BoundMethod,
+  type MessageWriter,
+  type ThriftCall,
+  type ThriftConnectionInfo,
+} from './protocol.js'
 
 /** What a call tells its connection. */
 export interface CallOwner extends ThriftConnectionInfo {
@@ -16,6 +21,8 @@ export interface CallHeader {
   readonly name: string
   readonly seqid: number
   readonly expectsAnswer: boolean
+  /** What the message keeps in memory while the call is with its handler. */
+  readonly requestBytes: number
 }
 
 export class ServerCall implements ThriftCall<unknown, unknown> {
@@ -62,12 +69,12 @@ export class ServerCall implements ThriftCall<unknown, unknown> {
   }
 
   /**
-   * Writes the answer as one frame.
-   * @throws whatever the result's writer throws; the frame is then still open, to be rolled back
+   * Writes the answer as one message.
+   * @throws whatever the result's writer throws; the message is then still open, to be rolled back
    */
-  encode(output: BinaryWriter, maxFrameBytes: number): void {
+  encode(output: MessageWriter, isFramed: boolean, maxFrameBytes: number): void {
     const { name, seqid } = this.header
-    output.beginFrame(maxFrameBytes)
+    output.beginFrame(maxFrameBytes, isFramed)
     if (this.#state === 'ABORT' || this.bound === null) {
       encodeAbort(output, this.header, this.#abortType, String(this.#payload))
     } else {
@@ -79,15 +86,15 @@ export class ServerCall implements ThriftCall<unknown, unknown> {
   }
 
   /** Writes a declared exception instead of an answer that was too large. */
-  encodeTooLarge(output: BinaryWriter, exception: unknown): void {
+  encodeTooLarge(output: MessageWriter, isFramed: boolean, exception: unknown): void {
     this.#state = 'FAIL'
     this.#payload = exception
-    this.encode(output, Number.POSITIVE_INFINITY)
+    this.encode(output, isFramed, Number.POSITIVE_INFINITY)
   }
 
   /** Writes an INTERNAL_ERROR instead of an answer that could not be written. */
-  encodeFailure(output: BinaryWriter, message: string): void {
-    output.beginFrame(Number.POSITIVE_INFINITY)
+  encodeFailure(output: MessageWriter, isFramed: boolean, message: string): void {
+    output.beginFrame(Number.POSITIVE_INFINITY, isFramed)
     encodeAbort(output, this.header, ApplicationExceptionType.INTERNAL_ERROR, message)
     output.endFrame()
   }
@@ -115,7 +122,7 @@ function sizeOf(value: unknown): number {
   return size
 }
 
-function encodeAbort(output: BinaryWriter, header: CallHeader, type: number, message: string): void {
+function encodeAbort(output: MessageWriter, header: CallHeader, type: number, message: string): void {
   output.writeMessageBegin(header.name, MessageType.EXCEPTION, header.seqid)
   writeApplicationException(output, { type, message })
 }

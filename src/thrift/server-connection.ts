@@ -1,5 +1,6 @@
 /**
- * One accepted connection: bytes -> frames -> calls, and answers back in request order.
+ * One accepted connection: bytes -> messages -> calls, and answers back in request order. Its first bytes tell which
+ * transport and protocol it speaks (transport.ts); every message and answer after them is of that kind.
  *
  * Guarantees: every request that was handed to a handler is answered in the order of arrival, or the connection closes;
  * a request that breaks the protocol gets PROTOCOL_ERROR where its seqid is known, after the answers before it, and
@@ -10,18 +11,29 @@
  * with unread bytes makes the kernel send RST, which may overtake the last answers.
  */
 import type { Socket } from 'node:net'
+import { EMPTY_BYTES } from '../base/bytes.js'
 import { traceHop } from '../base/trace.js'
 import { AnswerWindow, type AnswerWindowLimits } from './answer-window.js'
+import { AnswerWriter } from './answer-writer.js'
 import { ApplicationExceptionType } from './application-exception.js'
-import type { BinaryReader } from './binary-reader.js'
-import type { BinaryWriter } from './binary-writer.js'
-import { FrameReader } from './frames.js'
-import { MessageType, ThriftProtocolError, type BoundMethod, type MalformedReason } from './protocol.js'
+import type { Codec, ProtocolName } from './codec.js'
+import type { MessageSource } from './frames.js'
+import {
+  MessageType,
+  ThriftProtocolError,
+  type BoundMethod,
+  type MalformedReason,
+  type MessageReader,
+} from './protocol.js'
 import { ServerCall, type CallOwner } from './server-call.js'
-import { detectTransport } from './transport.js'
+import { detectTransport, isServed, SERVED } from './transport.js'
 
-/** Answers of one turn leave in pieces of about this size, so that a burst does not need one huge buffer. */
-const WRITE_SIZE = 262_144
+/** What a connection needs once it is known what it speaks. */
+interface Wire {
+  readonly source: MessageSource
+  readonly reader: MessageReader
+  readonly answers: AnswerWriter
+}
 
 export interface ThriftServerLimits extends AnswerWindowLimits {
   readonly maxFrameBytes: number
@@ -37,13 +49,12 @@ export interface ThriftServerLimits extends AnswerWindowLimits {
 /** What a connection needs of its server; the server's shared parts. */
 export interface ConnectionHost {
   readonly limits: ThriftServerLimits
-  readonly reader: BinaryReader
+  readonly codecs: Readonly<Record<ProtocolName, Codec>>
   monotonicMs(): number
   findMethod(name: string): BoundMethod | null
+  readonly smallAnswers: ReadonlySet<string>
   /** The declared exception for an answer that is too large, or null. */
   tooLarge(method: string): unknown
-  takeWriter(): BinaryWriter
-  giveWriter(writer: BinaryWriter): void
   /** Flushes are held back until the turn ends. */
   beginTurn(): void
   endTurn(): void
@@ -60,24 +71,26 @@ export class ServerConnection implements CallOwner {
   readonly remoteAddress: string
   readonly #host: ConnectionHost
   readonly #socket: Socket
-  readonly #frames: FrameReader
   readonly #window: AnswerWindow
-  /** First bytes, until the transport is known; null afterwards. */
-  #firstBytes: Buffer | null = Buffer.alloc(0)
+  /** Null until the transport is known; its first bytes are kept meanwhile. */
+  #wire: Wire | null = null
+  #firstBytes: Buffer = EMPTY_BYTES
   #head: ServerCall | null = null
   #tail: ServerCall | null = null
   #inFlight = 0
-  #writer: BinaryWriter | null = null
+  /** Of those in flight, the ones that will have small answers. */
+  #smallAnswers = 0
+  /** Requests that are with their handlers; they may keep the memory they came in. */
+  #requestBytes = 0
   /** Answers that wait for an earlier one, unencoded. */
   #waitingBytes = 0
-  /** What the socket was given, and what the kernel had taken of it when that was last looked at. */
-  #writtenBytes = 0
+  /** What the kernel had taken when that was last looked at. */
   #takenBytes = 0
   /** Since when the peer has taken nothing of what waits for it. */
   #unsentSinceMs = Number.POSITIVE_INFINITY
   #heldBytes = 0
-  /** When the frame began that the peer still owes the rest of. */
-  #frameBegunAtMs = Number.POSITIVE_INFINITY
+  /** When the message began that the peer still owes the rest of. */
+  #messageBegunAtMs = Number.POSITIVE_INFINITY
   #isPaused = false
   #hasPeerEnded = false
   /** No further request is read; the connection ends when the last answer is out. */
@@ -96,7 +109,6 @@ export class ServerConnection implements CallOwner {
     this.remoteAddress = socket.remoteAddress ?? ''
     this.#host = host
     this.#socket = socket
-    this.#frames = new FrameReader(host.limits.maxFrameBytes)
     // Below the high-water mark the socket tells nobody that it has drained; reading goes on at half the limit.
     const leastBytes = 2 * socket.writableHighWaterMark
     const maxUnsentBytesPerConnection = Math.max(host.limits.maxUnsentBytesPerConnection, leastBytes)
@@ -138,12 +150,12 @@ export class ServerConnection implements CallOwner {
 
   /** Since when the peer has owed us the rest of a request or the reading of answers; infinite when it owes nothing. */
   get owesSinceMs(): number {
-    return Math.min(this.#frameBegunAtMs, this.#unsentSinceMs)
+    return Math.min(this.#messageBegunAtMs, this.#unsentSinceMs)
   }
 
   /** A request began to arrive before that and has not ended. */
-  hasFrameOpenSince(instantMs: number): boolean {
-    return this.#frameBegunAtMs < instantMs
+  hasMessageOpenSince(instantMs: number): boolean {
+    return this.#messageBegunAtMs < instantMs
   }
 
   /** Nothing in flight and no whole request for so long: a silent peer, a trickling one, or one that reads nothing. */
@@ -169,7 +181,9 @@ export class ServerConnection implements CallOwner {
     let head: ServerCall | null = call
     while (head?.isAnswered === true) {
       this.#inFlight--
+      if (this.#host.smallAnswers.has(head.header.name)) this.#smallAnswers--
       this.#waitingBytes -= head.heldBytes
+      this.#requestBytes -= head.header.requestBytes
       if (head.header.expectsAnswer) this.#encode(head)
       else this.#window.note(0)
       head = head.next
@@ -207,38 +221,63 @@ export class ServerConnection implements CallOwner {
     this.#arrivedAtMs = this.#host.monotonicMs()
     this.#host.beginTurn()
     try {
-      const bytes = this.#firstBytes === null ? chunk : this.#detect(chunk)
-      if (bytes !== null) {
-        this.#frames.append(bytes)
-        this.#readFrames()
+      const wire = this.#wire
+      if (wire === null) this.#detect(chunk)
+      else {
+        wire.source.append(chunk)
+        this.#readMessages(wire)
       }
     } finally {
       this.#host.endTurn()
     }
   }
 
-  /** The bytes to go on with, or null when the transport is not known yet or is refused. */
-  #detect(chunk: Buffer): Buffer | null {
-    const bytes = Buffer.concat([this.#firstBytes ?? chunk.subarray(0, 0), chunk])
+  #detect(chunk: Buffer): void {
+    const bytes = Buffer.concat([this.#firstBytes, chunk])
     const transport = detectTransport(bytes)
-    this.#firstBytes = transport === null ? bytes : null
     if (transport === null) {
-      this.#noteOpenFrame(true, false)
-      return null
+      this.#firstBytes = bytes
+      this.#noteOpenMessage(true, false)
+      this.#account()
+      return
     }
-    if (transport === 'framed-binary') return bytes
-    this.#malformed('unknown-transport', `this port speaks framed binary thrift, not ${transport}`)
-    return null
+    this.#firstBytes = EMPTY_BYTES
+    if (isServed(transport)) {
+      const wire = this.#makeWire(transport)
+      this.#wire = wire
+      wire.source.append(bytes)
+      this.#readMessages(wire)
+    } else {
+      const served = 'framed or buffered thrift, binary or compact'
+      this.#malformed('unknown-transport', `this port speaks ${served}, not ${transport}`)
+    }
   }
 
-  #readFrames(): void {
-    const frames = this.#frames
-    let hasEndedFrame = false
+  #makeWire(transport: keyof typeof SERVED): Wire {
+    const host = this.#host
+    const { protocol, isFramed } = SERVED[transport]
+    const { maxFrameBytes } = host.limits
+    const codec = host.codecs[protocol]
+    const answers = new AnswerWriter({
+      socket: this.#socket,
+      codec,
+      isFramed,
+      maxFrameBytes,
+      tooLarge: (method) => host.tooLarge(method),
+      onUnwritable: (call, error) =>
+        this.#fault(`the answer of ${call.header.name} cannot be written`, error),
+    })
+    return { source: codec.makeSource(isFramed, maxFrameBytes), reader: codec.reader, answers }
+  }
+
+  #readMessages(wire: Wire): void {
+    const { source } = wire
+    let hasEndedMessage = false
     try {
-      while (!this.#isFinishing && !this.#isPaused && frames.next()) {
-        hasEndedFrame = true
+      while (!this.#isFinishing && !this.#isPaused && source.next()) {
+        hasEndedMessage = true
         this.#lastRequestAtMs = this.#arrivedAtMs
-        this.#dispatch()
+        this.#dispatch(wire)
         this.#pauseIfNeeded()
       }
     } catch (error) {
@@ -246,25 +285,25 @@ export class ServerConnection implements CallOwner {
       this.#malformed(error.reason, error.message)
     }
     // While we do not read, the peer cannot go on.
-    this.#noteOpenFrame(frames.isInsideFrame && !this.#isPaused, hasEndedFrame)
+    this.#noteOpenMessage(source.isInsideMessage && !this.#isPaused, hasEndedMessage)
     this.#account()
     if (this.#hasPeerEnded && !this.#isPaused) this.#onInputEnd()
   }
 
-  #noteOpenFrame(isOpen: boolean, isAnother: boolean): void {
-    if (!isOpen) this.#frameBegunAtMs = Number.POSITIVE_INFINITY
-    else if (isAnother || this.#frameBegunAtMs === Number.POSITIVE_INFINITY)
-      this.#frameBegunAtMs = this.#host.monotonicMs()
+  #noteOpenMessage(isOpen: boolean, isAnother: boolean): void {
+    if (!isOpen) this.#messageBegunAtMs = Number.POSITIVE_INFINITY
+    else if (isAnother || this.#messageBegunAtMs === Number.POSITIVE_INFINITY)
+      this.#messageBegunAtMs = this.#host.monotonicMs()
   }
 
-  #dispatch(): void {
-    const reader = this.#host.reader
+  #dispatch({ source, reader }: Wire): void {
     let call: ServerCall | null = null
     let args: unknown
     try {
-      reader.reset(this.#frames.buffer, this.#frames.start, this.#frames.end)
+      reader.reset(source.buffer, source.start, source.end)
       reader.readMessageBegin()
-      call = this.#enqueue(reader)
+      call = this.#enqueue(reader, source.end - source.start)
+      if (source.failure !== null) throw source.failure
       args = readArgs(reader, call)
     } catch (error) {
       if (!(error instanceof ThriftProtocolError)) throw error
@@ -286,85 +325,60 @@ export class ServerConnection implements CallOwner {
     }
   }
 
-  #enqueue(reader: BinaryReader): ServerCall {
+  #enqueue(reader: MessageReader, requestBytes: number): ServerCall {
     const { messageName: name, messageType, seqid } = reader
     const bound = this.#host.findMethod(name)
     const expectsAnswer = messageType !== MessageType.ONEWAY && bound?.method.isOneway !== true
-    const call = new ServerCall(this, { name, seqid, expectsAnswer }, bound, this.#arrivedAtMs)
+    const header = { name, seqid, expectsAnswer, requestBytes }
+    const call = new ServerCall(this, header, bound, this.#arrivedAtMs)
     if (this.#tail === null) this.#head = call
     else this.#tail.next = call
     this.#tail = call
     this.#inFlight++
+    if (this.#host.smallAnswers.has(name)) this.#smallAnswers++
+    this.#requestBytes += requestBytes
     return call
   }
 
   #encode(call: ServerCall): void {
-    const writer = (this.#writer ??= this.#host.takeWriter())
-    const { maxFrameBytes } = this.#host.limits
-    const sizeBefore = writer.size
-    try {
-      this.#encodeWithin(call, writer, maxFrameBytes)
-    } catch (error) {
-      writer.rollbackFrame()
-      this.#fault(`the answer of ${call.header.name} cannot be written`, error)
-      call.encodeFailure(writer, 'internal error, see the server log')
-    }
-    this.#window.note(writer.size - sizeBefore)
-    if (writer.size >= WRITE_SIZE) this.#write()
-  }
-
-  #encodeWithin(call: ServerCall, writer: BinaryWriter, maxFrameBytes: number): void {
-    try {
-      call.encode(writer, maxFrameBytes)
-    } catch (error) {
-      if (!(error instanceof ThriftProtocolError)) throw error
-      writer.rollbackFrame()
-      const { name } = call.header
-      const exception = this.#host.tooLarge(name)
-      if (exception !== null) call.encodeTooLarge(writer, exception)
-      else call.encodeFailure(writer, `the answer of ${name} exceeds ${maxFrameBytes} bytes: ask for less`)
-    }
+    const answers = this.#wire?.answers
+    if (answers === undefined) return
+    this.#window.note(answers.encode(call))
+    if (answers.isBulky) this.#write()
   }
 
   #write(): void {
-    const writer = this.#writer
-    if (writer === null) return
-    this.#writer = null
-    if (writer.size > 0 && this.#socket.writable) {
-      this.#writtenBytes += writer.size
-      this.#socket.write(writer.view())
-      // Empty again: the kernel has it all. Otherwise the socket still reads from the buffer, which is then its own.
-      if (this.#socket.writableLength === 0) writer.clear()
-      else writer.take()
-    } else {
-      writer.clear()
-    }
-    this.#host.giveWriter(writer)
+    if (this.#wire === null) return
+    this.#wire.answers.write()
     this.#account()
     this.#pauseIfNeeded()
   }
 
   #pauseIfNeeded(): void {
     if (this.#isPaused || this.#isFinishing) return
-    if (!this.#window.isFull(this.#inFlight, this.#countUnsent())) return
+    if (!this.#window.isFull(this.#inFlight, this.#countUnsent(), this.#requestBytes, this.#smallAnswers))
+      return
     this.#isPaused = true
     this.#socket.pause()
   }
 
   #resumeIfPossible(): void {
     if (!this.#isPaused || this.#isFinishing || this.#isClosed) return
-    if (!this.#window.hasRoomAgain(this.#inFlight, this.#countUnsent())) return
+    if (
+      !this.#window.hasRoomAgain(this.#inFlight, this.#countUnsent(), this.#requestBytes, this.#smallAnswers)
+    )
+      return
     this.#isPaused = false
     this.#host.beginTurn()
     try {
-      this.#readFrames()
+      if (this.#wire !== null) this.#readMessages(this.#wire)
     } finally {
       this.#host.endTurn()
     }
     if (!this.#isStillPaused()) this.#socket.resume()
   }
 
-  /** Reading frames may have paused again, which the compiler cannot see. */
+  /** Reading messages may have paused again, which the compiler cannot see. */
   #isStillPaused(): boolean {
     return this.#isPaused
   }
@@ -382,8 +396,8 @@ export class ServerConnection implements CallOwner {
 
   #onInputEnd(): void {
     if (this.#isFinishing) return
-    const hasRest = this.#frames.isInsideFrame || (this.#firstBytes?.length ?? 0) > 0
-    if (hasRest) this.#malformed('truncated', 'the connection ended inside a frame')
+    const hasRest = this.#wire?.source.isInsideMessage ?? this.#firstBytes.length > 0
+    if (hasRest) this.#malformed('truncated', 'the connection ended inside a message')
     else this.finish()
   }
 
@@ -401,9 +415,8 @@ export class ServerConnection implements CallOwner {
   #stopReading(): void {
     if (this.#isFinishing) return
     this.#isFinishing = true
-    this.#frames.clear()
-    this.#firstBytes = null
-    this.#noteOpenFrame(false, false)
+    this.#forgetInput()
+    this.#noteOpenMessage(false, false)
     this.#account()
     this.#socket.pause()
   }
@@ -424,16 +437,16 @@ export class ServerConnection implements CallOwner {
   #account(): void {
     if (this.#isClosed || this.#socket.destroyed) return
     const unsent = this.#countUnsent()
-    const taken = this.#writtenBytes - this.#socket.writableLength
+    const taken = this.#wire?.answers.takenBytes ?? 0
     if (unsent === 0) this.#unsentSinceMs = Number.POSITIVE_INFINITY
     else if (taken > this.#takenBytes || this.#unsentSinceMs === Number.POSITIVE_INFINITY)
       this.#unsentSinceMs = this.#host.monotonicMs()
     this.#takenBytes = taken
-    this.#hold(unsent + this.#frames.heldBytes)
+    this.#hold(unsent + (this.#wire?.source.heldBytes ?? this.#firstBytes.length))
   }
 
   #countUnsent(): number {
-    return this.#socket.writableLength + (this.#writer?.size ?? 0) + this.#waitingBytes
+    return (this.#wire?.answers.unsentBytes ?? 0) + this.#waitingBytes
   }
 
   #hold(bytes: number): void {
@@ -444,19 +457,20 @@ export class ServerConnection implements CallOwner {
   }
 
   #release(): void {
-    this.#frames.clear()
+    this.#forgetInput()
     this.#hold(0)
+  }
+
+  #forgetInput(): void {
+    this.#wire?.source.clear()
+    this.#firstBytes = EMPTY_BYTES
   }
 
   #onClose(): void {
     this.#isClosed = true
     if (this.#linger !== null) clearTimeout(this.#linger)
     this.#release()
-    if (this.#writer !== null) {
-      this.#writer.clear()
-      this.#host.giveWriter(this.#writer)
-      this.#writer = null
-    }
+    this.#wire?.answers.discard()
     this.#head = null
     this.#tail = null
     this.#host.onClosed(this)
@@ -464,7 +478,7 @@ export class ServerConnection implements CallOwner {
 }
 
 /** @throws {ThriftProtocolError} */
-function readArgs(reader: BinaryReader, call: ServerCall): unknown {
+function readArgs(reader: MessageReader, call: ServerCall): unknown {
   const { messageType } = reader
   if (messageType !== MessageType.CALL && messageType !== MessageType.ONEWAY) {
     throw new ThriftProtocolError('bad-message', `a message of type ${messageType} is no request`)

@@ -1,7 +1,7 @@
 /**
  * Serves one Thrift service on sockets that someone else accepts: hop 1 of every request on a data thread.
  *
- * What is shared by all connections of a thread is here: the one reader, the pool of output buffers, and the list of
+ * What is shared by all connections of a thread is here: the codecs with their output buffers, and the list of
  * connections with answers to send. Answers given during one callback (a data event, or an engine that answers a whole
  * batch) leave in one write a connection, when that callback is over. server-connection.ts has the rest.
  */
@@ -10,8 +10,7 @@ import { systemClock, type Clock } from '../base/clock.js'
 import { remainingMs, type Deadline } from '../base/deadline.js'
 import { limits } from '../base/limits.js'
 import type { Logger } from '../base/logger.js'
-import { BinaryReader } from './binary-reader.js'
-import { BinaryWriter } from './binary-writer.js'
+import { Codec } from './codec.js'
 import type { BoundMethod, MalformedReason, ThriftService } from './protocol.js'
 import { ServerConnection, type ConnectionHost, type ThriftServerLimits } from './server-connection.js'
 
@@ -61,9 +60,6 @@ const NO_EVENTS: ThriftServerEvents = {
   onFault: () => undefined,
 }
 
-/** Output buffers kept for the next turn, and the largest that is worth keeping. */
-const POOLED_WRITERS = 64
-const POOLED_CAPACITY = 512 * 1024
 /** Hostile peers could fill the log otherwise. */
 const WARNING_INTERVAL_MS = 1_000
 
@@ -75,7 +71,6 @@ export class ThriftServer {
   readonly #host: ConnectionHost
   readonly #connections = new Set<ServerConnection>()
   readonly #dirty: ServerConnection[] = []
-  readonly #writers: BinaryWriter[] = []
   readonly #sweep: NodeJS.Timeout
   #turnDepth = 0
   #isFlushScheduled = false
@@ -156,7 +151,7 @@ export class ThriftServer {
     const begunBefore = nowMs - this.#limits.frameTimeoutMs
     for (const connection of this.#connections) {
       if (connection.isIdleSince(silentSince)) connection.destroy()
-      else if (connection.hasFrameOpenSince(begunBefore)) {
+      else if (connection.hasMessageOpenSince(begunBefore)) {
         this.#refuse(connection, 'slow-request', 'connection closed: a request did not arrive whole in time')
         // What was asked before is still answered.
         connection.finish()
@@ -214,18 +209,14 @@ export class ThriftServer {
   }
 
   #makeHost(): ConnectionHost {
-    const { methods, tooLarge } = this.#options.service
+    const { methods, tooLarge, smallAnswers = new Set<string>() } = this.#options.service
     return {
       limits: this.#limits,
-      reader: new BinaryReader(),
+      codecs: { binary: new Codec('binary'), compact: new Codec('compact') },
       monotonicMs: () => this.#clock.monotonicMs(),
       findMethod: (name): BoundMethod | null => methods.get(name) ?? null,
+      smallAnswers,
       tooLarge: (method) => tooLarge?.(method, this.#limits.maxFrameBytes) ?? null,
-      takeWriter: () => this.#writers.pop() ?? new BinaryWriter(),
-      giveWriter: (writer) => {
-        if (this.#writers.length < POOLED_WRITERS && writer.capacity <= POOLED_CAPACITY)
-          this.#writers.push(writer)
-      },
       beginTurn: () => this.#turnDepth++,
       endTurn: () => this.#endTurn(),
       markDirty: (connection) => this.#markDirty(connection),

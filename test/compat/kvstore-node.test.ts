@@ -249,7 +249,8 @@ describe('errors', () => {
   })
 
   test('methods, levels and features that are not offered are UNSUPPORTED by name', async () => {
-    await expectRefused(client.call('scan', { dataset }, 'ScanRequest'), 104, false, null)
+    const byKey = { dataset, order: 1 }
+    await expectRefused(client.call('scan', byKey, 'ScanRequest'), 104, false, null)
     const replicated = { dataset, key: 'k', value: 'v', options: { durability: 5 } }
     await expectRefused(client.put(replicated), 104, false, NOT_APPLIED)
     const future = await refusal(client.get({ dataset, key: 'k', context: { mustUnderstand: ['teleport'] } }))

@@ -91,8 +91,7 @@ test('a mutable shard that lost its log is not opened', async (t) => {
   const shard = await RocksHarness.create('HASHED')
   t.after(() => shard.dispose())
   await shard.createMutable()
-  for (const key of KEYS.slice(0, 50))
-    await shard.mutate(key, { cells: [cell('', 'v')] }, { durability: 'LOG_SYNCED' })
+  for (const key of KEYS.slice(0, 50)) await shard.put(key, [cell('', 'v')], {}, { durability: 'LOG_SYNCED' })
   await shard.closeShard()
   const directory = join(shard.directory, 'db')
   for (const name of readdirSync(directory)) if (name.endsWith('.log')) truncateSync(join(directory, name), 0)
@@ -106,7 +105,7 @@ test('the watermark covers writes that were not synced once it is recorded', asy
   const watermark = () =>
     (JSON.parse(readFileSync(join(shard.directory, 'WATERMARK.json'), 'utf8')) as { sequence: number })
       .sequence // our own file
-  await shard.mutate(bytes('k'), { cells: [cell('', 'v')] }, { durability: 'LOG' })
+  await shard.put(bytes('k'), [cell('', 'v')])
   const before = watermark()
   await shard.writer.writeWatermarks()
   assert.ok(watermark() > before)
@@ -158,7 +157,7 @@ test('opening the same shard twice is refused, and the first goes on', async (t)
   Object.defineProperty(other, 'directory', { value: shard.directory })
   await assert.rejects(other.open('mutable'), { code: 'UNAVAILABLE' })
   await assert.rejects(other.createMutable(), { code: 'ALREADY_EXISTS' })
-  assert.ok(!((await shard.mutate(bytes('k'), { cells: [cell('', 'v')] })) instanceof KVError))
+  assert.ok(!((await shard.put(bytes('k'), [cell('', 'v')])) instanceof KVError))
 })
 
 test('a row key that comes twice is found at the seal, which leaves no shard', async (t) => {
@@ -209,7 +208,7 @@ test('a write that the disk refuses is UNKNOWN, the shard takes no more, and reo
     const { RocksHarness, bytes, cell } = await import(${JSON.stringify(new URL('../support/leaf-engines.js', import.meta.url).href)})
     const shard = await RocksHarness.create('HASHED')
     await shard.createMutable()
-    const write = (key) => shard.mutate(bytes(key), { cells: [cell('', Buffer.alloc(10_000, 1))] }, { durability: 'LOG_SYNCED' })
+    const write = (key) => shard.put(bytes(key), [cell('', Buffer.alloc(10_000, 1))], {}, { durability: 'LOG_SYNCED' })
     let count = 0
     let outcome
     while (!('code' in (outcome = await write('k' + count)))) count++

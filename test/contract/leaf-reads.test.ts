@@ -5,11 +5,11 @@ import { KVError } from '../../src/base/errors.js'
 import { limits } from '../../src/base/limits.js'
 import { AttachedDatabase } from '../../src/leaf/rocksdb/binding.js'
 import type { ShardRead } from '../../src/model/plan.js'
-import type { Cell, RowOutcome } from '../../src/model/row.js'
+import { type Cell, columnsNamed, type RowOutcome } from '../../src/model/row.js'
 import { bytes, cell, plain, RocksHarness } from '../support/leaf-engines.js'
 
 const MEGABYTE = 1024 * 1024
-const UNNAMED = { selector: { localKeys: [bytes('')] } }
+const UNNAMED = { selector: columnsNamed([bytes('')]) }
 
 async function mutableShard(t: TestContext): Promise<RocksHarness> {
   const shard = await RocksHarness.create('HASHED')
@@ -19,7 +19,7 @@ async function mutableShard(t: TestContext): Promise<RocksHarness> {
 }
 
 async function write(shard: RocksHarness, key: string, cells: readonly Cell[]): Promise<void> {
-  answered(await shard.mutate(bytes(key), { cells }))
+  answered(await shard.put(bytes(key), cells))
 }
 
 async function read(
@@ -48,22 +48,23 @@ async function bytesRead(action: () => Promise<unknown>): Promise<number> {
     return values
   }
   const { prototype } = AttachedDatabase
-  const { getMany, getManyAsync, range } = prototype // eslint-disable-line @typescript-eslint/unbound-method -- put back
+  const { getMany, getManyAsync, openCursor } = prototype // eslint-disable-line @typescript-eslint/unbound-method -- put back
   prototype.getMany = function (keys) {
     return count(getMany.call(this, keys))
   }
   prototype.getManyAsync = function (keys, done) {
     getManyAsync.call(this, keys, (values) => done(values instanceof KVError ? values : count(values)))
   }
-  prototype.range = function (what) {
-    const found = range.call(this, what)
-    count(found.rows)
-    return found
+  prototype.openCursor = function (range) {
+    const cursor = openCursor.call(this, range)
+    const next = cursor.next.bind(cursor)
+    cursor.next = (most) => count(next(most))
+    return cursor
   }
   try {
     await action()
   } finally {
-    Object.assign(prototype, { getMany, getManyAsync, range })
+    Object.assign(prototype, { getMany, getManyAsync, openCursor })
   }
   return sum
 }
@@ -126,7 +127,7 @@ test('rows of many chunks share the budget of their request as well', async (t) 
 test('long row keys that are repeated for many columns count as well', async (t) => {
   const shard = await mutableShard(t)
   const keys = Array.from({ length: 100 }, (_, i) => Buffer.alloc(limits.maxRowKeyBytes, i + 1))
-  const selector = { localKeys: columns(0, 100).map(({ localKey }) => localKey) }
+  const selector = columnsNamed(columns(0, 100).map(({ localKey }) => localKey))
   const outcomes = await read(shard, keys, { selector })
   assert.deepEqual(plain([outcomes[0] ?? null, outcomes[99] ?? null]), [null, 'TOO_LARGE'])
 })
@@ -174,7 +175,7 @@ test('rows whose turn comes behind the deadline are not read', async (t) => {
 test('a row of any number of deleted columns is absent, and lives again with a new one', async (t) => {
   const shard = await mutableShard(t)
   for (let i = 0; i < 5; i++) await write(shard, 'full', columns(i * 10_000, (i + 1) * 10_000))
-  await shard.mutate(bytes('full'), { deletes: 'ROW' })
+  await shard.remove(bytes('full'))
   assert.deepEqual(await read(shard, [bytes('full')]), [null])
   await write(shard, 'full', [cell('c0', 'first'), cell('z', 'last')])
   assert.deepEqual(plain(await read(shard, [bytes('full')])), [[['c0', 'first'], ['z', 'last']]]) // prettier-ignore
@@ -182,22 +183,21 @@ test('a row of any number of deleted columns is absent, and lives again with a n
 
 test('a row that never had a column is absent however many were deleted', async (t) => {
   const shard = await mutableShard(t)
-  const deletes = columns(0, 50_000).map(({ localKey }) => localKey)
-  await shard.mutate(bytes('never'), { deletes })
+  const deleted = columns(0, 50_000).map(({ localKey }) => localKey)
+  await shard.remove(bytes('never'), { selector: columnsNamed(deleted) })
   assert.deepEqual(await read(shard, [bytes('never')]), [null])
-  // The lowest key behind the last cell of the first range that is read, and one at the end of the row.
-  const last = `c${String(limits.maxCellsPerRangeRead - 1).padStart(8, '0')}`
-  const cells = [cell(`${last}\0`, 'v'), ...columns(49_999, 50_001)]
+  // Between deleted ones, the last of them, and one behind it.
+  const cells = [cell('c00039999\0', 'v'), ...columns(49_999, 50_001)]
   await write(shard, 'never', cells)
   const [row] = await read(shard, [bytes('never')])
-  assert.deepEqual(plain([row ?? null]), plain([{ cells }]))
+  assert.deepEqual(plain([row ?? null]), plain([{ cells, next: null }]))
 })
 
 test('deleted cells of many bytes are passed over, whatever is left of the budget', async (t) => {
   const shard = await mutableShard(t)
   const big = Array.from({ length: 15 }, (_, i) => cell(`b${i}`, value))
   for (let i = 0; i < 5; i++) await write(shard, 'heavy', big.map((one) => ({ ...one, localKey: bytes(`${i}${one.localKey.toString()}`) }))) // prettier-ignore
-  await shard.mutate(bytes('heavy'), { deletes: 'ROW' })
+  await shard.remove(bytes('heavy'))
   await write(shard, 'heavy', [cell('z', 'alive')])
   await write(shard, 'big', [cell('', Buffer.alloc(16 * MEGABYTE))])
   const keys = [...['big', 'big', 'big'], 'heavy'].map(bytes)
@@ -212,8 +212,11 @@ test('a row of more living columns than one answer holds is TOO_LARGE whole, and
   assert.ok(full !== undefined && full !== null && !(full instanceof KVError))
   assert.equal(full.cells.length, count)
   await write(shard, 'wide', columns(count, count + 1))
-  const some = { selector: { localKeys: columns(count - 1_000, count + 1).map(({ localKey }) => localKey) } }
+  const some = { selector: columnsNamed(columns(count - 1_000, count + 1).map(({ localKey }) => localKey)) }
   assert.deepEqual(plain(await read(shard, [bytes('wide')])), ['TOO_LARGE'])
   const [selected] = await read(shard, [bytes('wide')], some)
-  assert.deepEqual(plain([selected ?? null]), plain([{ cells: columns(count - 1_000, count + 1) }]))
+  assert.deepEqual(
+    plain([selected ?? null]),
+    plain([{ cells: columns(count - 1_000, count + 1), next: null }]),
+  )
 })

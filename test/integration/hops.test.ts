@@ -49,6 +49,10 @@ test('a write passes the same six hops', async () => {
   assert.deepEqual(await hopsOf(() => client.put({ dataset: 'traced', key: 'k', value: 'v' })), HOPS)
 })
 
+test('a page of a scan passes the same six hops', async () => {
+  assert.deepEqual(await hopsOf(() => client.call('scan', { dataset: 'traced' }, 'ScanRequest')), HOPS)
+})
+
 test('the table of ARCHITECTURE.md names the six hops in order', () => {
   const rows = [...textOf('docs/ARCHITECTURE.md').matchAll(/^\| (\d) \| .*? \| `([a-z.]+)` \|/gm)]
   assert.deepEqual(

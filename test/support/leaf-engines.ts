@@ -6,18 +6,24 @@ import type { Clock } from '../../src/base/clock.js'
 import { NO_DEADLINE } from '../../src/base/deadline.js'
 import { KVError } from '../../src/base/errors.js'
 import { murmur3Token } from '../../src/base/hash.js'
-import { MemoryEngine, MemoryStore } from '../../src/leaf/memory/engine.js'
+import { limits } from '../../src/base/limits.js'
+import { MemoryEngine } from '../../src/leaf/memory/engine.js'
+import { MemoryStore } from '../../src/leaf/memory/store.js'
 import type { leafEngines } from '../../src/leaf/registry.js'
 import { RocksEngine } from '../../src/leaf/rocksdb/engine.js'
 import { SealedShardWriter } from '../../src/leaf/rocksdb/sealed-writer.js'
 import { RocksStore } from '../../src/leaf/rocksdb/store.js'
+import type { ShardRules } from '../../src/leaf/rocksdb/writable-shard.js'
 import { GroupWriter } from '../../src/leaf/rocksdb/writer.js'
-import type { Incarnation, ShardFormat } from '../../src/model/cluster-map.js'
+import type { Incarnation, ShardFormat, WritableFormat } from '../../src/model/cluster-map.js'
 import type { KeyOrder } from '../../src/model/dataset.js'
-import type { LeafEngine, LeafStore } from '../../src/model/leaf-engine.js'
-import type { ShardMutate, ShardRead } from '../../src/model/plan.js'
-import type { MutateResult, RowMutation } from '../../src/model/request.js'
+import type { LeafEngine, LeafStore, ShardPage } from '../../src/model/leaf-engine.js'
+import type { DeleteMutation, PutMutation } from '../../src/model/mutation.js'
+import type { ShardMutate, ShardRead, ShardScan } from '../../src/model/plan.js'
+import type { MutateRequest, MutateResult, RequestContext } from '../../src/model/request.js'
 import type { Cell, RowOutcome } from '../../src/model/row.js'
+import { NO_TOKEN, type RowToken } from '../../src/model/row-order.js'
+import type { ScanRequest } from '../../src/model/scan.js'
 
 export class SteppedClock implements Clock {
   ms = 1_700_000_000_000
@@ -27,6 +33,8 @@ export class SteppedClock implements Clock {
 }
 
 export type SealedRows = readonly (readonly [rowKey: Buffer, cells: readonly Cell[]])[]
+
+const CONTEXT: RequestContext = { api: 'test', caller: null, deadline: NO_DEADLINE }
 
 /** One shard of one engine. */
 export abstract class LeafHarness {
@@ -51,13 +59,20 @@ export abstract class LeafHarness {
     return this.#incarnation
   }
 
-  async createMutable(): Promise<void> {
-    await this.store.createMutable(this.directory)
-    await this.open('mutable')
+  /** An empty shard that can be written, open. */
+  async create(format: WritableFormat, maxCellVersions: number): Promise<void> {
+    await this.store.createWritable(this.directory, format)
+    await this.open(format, maxCellVersions)
   }
 
-  async open(format: ShardFormat): Promise<void> {
-    this.#incarnation = await this.store.open({ datasetId: 'd', shard: 0, format, directory: this.directory })
+  createMutable(): Promise<void> {
+    return this.create('mutable', 1)
+  }
+
+  async open(format: ShardFormat, maxCellVersions = 1): Promise<void> {
+    const { directory } = this
+    const location = { datasetId: 'd', shard: 0, format, maxCellVersions, directory }
+    this.#incarnation = await this.store.open(location)
     this.attach(this.#incarnation)
   }
 
@@ -70,14 +85,21 @@ export abstract class LeafHarness {
   }
 
   async reopen(): Promise<void> {
-    const { format } = this.incarnation
+    const { format, maxCellVersions } = this.incarnation
     await this.closeShard()
-    await this.open(format)
+    await this.open(format, maxCellVersions)
   }
+
+  /** Removes for good what no read can see; deletions, if ever, when they are older than the grace period. */
+  abstract purge(graceSeconds: number): Promise<void>
 
   async dispose(): Promise<void> {
     await this.closeShard()
     await this.store.closeAll()
+  }
+
+  tokenOf(rowKey: Buffer): RowToken {
+    return this.keyOrder === 'HASHED' ? murmur3Token(rowKey) : NO_TOKEN
   }
 
   read(rowKeys: readonly Buffer[], how: Partial<ShardRead> = {}): Promise<readonly RowOutcome[] | KVError> {
@@ -85,11 +107,13 @@ export abstract class LeafHarness {
       incarnation: this.incarnation,
       keyOrder: this.keyOrder,
       rowKeys,
-      tokens: rowKeys.map((key) => murmur3Token(key)),
+      tokens: rowKeys.map((key) => this.tokenOf(key)),
       selector: null,
       selectorsByKey: null,
       withTimestamps: false,
       withTtl: false,
+      pageBytes: null,
+      position: null,
       deadline: NO_DEADLINE,
       positions: null,
       ...how,
@@ -97,23 +121,92 @@ export abstract class LeafHarness {
     return new Promise((resolve) => this.engine.read(read, resolve))
   }
 
+  /** One page; by default of everything. */
+  scan(request: Partial<ScanRequest> = {}, how: Partial<ShardScan> = {}): Promise<ShardPage | KVError> {
+    const scan: ShardScan = {
+      incarnation: this.incarnation,
+      keyOrder: this.keyOrder,
+      span: { lower: null, upper: null },
+      request: {
+        dataset: 'd',
+        range: null,
+        selector: null,
+        where: [],
+        limit: null,
+        isReversed: false,
+        segment: null,
+        pageRows: 1_000,
+        pageBytes: 1024 * 1024,
+        position: null,
+        datasetVersion: null,
+        withTimestamps: false,
+        withTtl: false,
+        context: CONTEXT,
+        ...request,
+      },
+      pageRows: 1_000,
+      pageBytes: 1024 * 1024,
+      deadline: NO_DEADLINE,
+      ...how,
+    }
+    return new Promise((resolve) => this.engine.scan(scan, resolve))
+  }
+
   mutate(
     rowKey: Buffer,
-    mutation: Partial<RowMutation>,
+    request: Partial<MutateRequest>,
     how: Partial<ShardMutate> = {},
   ): Promise<MutateResult | KVError> {
     const mutate: ShardMutate = {
       incarnation: this.incarnation,
       keyOrder: this.keyOrder,
       rowKey,
-      token: murmur3Token(rowKey),
-      mutation: { cells: [], deletes: 'NOTHING', timestamp: null, ...mutation },
+      token: this.tokenOf(rowKey),
+      request: {
+        dataset: 'd',
+        rowKey,
+        mutations: [],
+        conditions: [],
+        otherwise: [],
+        returnOnConflict: undefined,
+        returnAfter: undefined,
+        idempotency: null,
+        durability: null,
+        context: CONTEXT,
+        ...request,
+      },
       durability: 'LOG',
       deadline: NO_DEADLINE,
       ...how,
     }
     return new Promise((resolve) => this.engine.mutate(mutate, resolve))
   }
+
+  put(
+    rowKey: Buffer,
+    cells: readonly Cell[],
+    more: Partial<PutMutation> = {},
+    how: Partial<ShardMutate> = {},
+  ): Promise<MutateResult | KVError> {
+    return this.mutate(rowKey, { mutations: [put(cells, more)] }, how)
+  }
+
+  /** By default the whole row, now. */
+  remove(
+    rowKey: Buffer,
+    more: Partial<DeleteMutation> = {},
+    how: Partial<ShardMutate> = {},
+  ): Promise<MutateResult | KVError> {
+    return this.mutate(rowKey, { mutations: [remove(more)] }, how)
+  }
+}
+
+export function put(cells: readonly Cell[], more: Partial<PutMutation> = {}): PutMutation {
+  return { kind: 'PUT', cells, timestamp: null, replaceRow: false, ...more }
+}
+
+export function remove(more: Partial<DeleteMutation> = {}): DeleteMutation {
+  return { kind: 'DELETE', selector: null, timestamp: null, scope: 'UP_TO_TIMESTAMP', ...more }
 }
 
 export class MemoryHarness extends LeafHarness {
@@ -122,8 +215,16 @@ export class MemoryHarness extends LeafHarness {
   readonly directory = 'shard'
 
   loadSealed(rows: SealedRows): Promise<void> {
-    this.store.createSealed(this.directory, rows, this.clock.ms / 1_000)
+    this.store.createSealed(this.directory, rows, {
+      keyOrder: this.keyOrder,
+      nowSeconds: this.clock.ms / 1_000,
+    })
     return this.open('sealed')
+  }
+
+  purge(): Promise<void> {
+    this.store.purge(this.incarnation)
+    return Promise.resolve()
   }
 
   protected attach(): void {
@@ -174,7 +275,23 @@ export class RocksHarness extends LeafHarness {
   }
 
   protected attach(incarnation: Incarnation): void {
-    if (incarnation.format === 'mutable') this.writer.attach(incarnation, 'MICROSECONDS')
+    if (incarnation.format !== 'sealed') this.writer.attach(incarnation, 'MICROSECONDS', this.#rules(null))
+  }
+
+  async purge(graceSeconds: number): Promise<void> {
+    this.writer.attach(this.incarnation, 'MICROSECONDS', this.#rules(graceSeconds))
+    await this.writer.purge(this.incarnation.id)
+    this.writer.attach(this.incarnation, 'MICROSECONDS', this.#rules(null))
+  }
+
+  /** Only purged when a test says so. */
+  #rules(graceSeconds: number | null): ShardRules {
+    return {
+      keyOrder: this.keyOrder,
+      maxValueBytes: limits.maxValueBytes,
+      graceSeconds: graceSeconds ?? 0,
+      isPurged: graceSeconds !== null,
+    }
   }
 
   protected async detach(incarnation: Incarnation): Promise<void> {
@@ -213,19 +330,24 @@ export function cell(localKey: string | Buffer, value: string | Buffer, more: Pa
 
 /** Outcomes in a form that assert.deepEqual compares and prints well. */
 export function plain(outcomes: readonly RowOutcome[] | KVError): unknown {
-  if (outcomes instanceof KVError) return outcomes.code
-  return outcomes.map((outcome) => {
-    if (outcome === null) return null
-    if (outcome instanceof KVError) return outcome.code
-    return outcome.cells.map(({ localKey, value, timestamp, ttlSeconds }) => {
-      const key = localKey.toString('latin1')
-      const text =
-        value.byteLength > 64 ? `${value.byteLength} bytes of ${value[0] ?? ''}` : value.toString('latin1')
-      const extras = [
-        timestamp === null ? [] : [`@${timestamp}`],
-        ttlSeconds === null ? [] : [`ttl ${ttlSeconds}`],
-      ]
-      return [key, text, ...extras.flat()]
-    })
-  })
+  return outcomes instanceof KVError ? outcomes.code : outcomes.map(plainRow)
+}
+
+export function plainRow(outcome: RowOutcome): unknown {
+  if (outcome === null) return null
+  if (outcome instanceof KVError) return outcome.code
+  const cells = outcome.cells.map(plainCell)
+  return outcome.next === null ? cells : [...cells, 'goes on']
+}
+
+export function plainCell({ localKey, value, timestamp, ttlSeconds }: Cell): string[] {
+  const key = localKey.toString('latin1')
+  const text =
+    value.byteLength > 64 ? `${value.byteLength} bytes of ${value[0] ?? ''}` : value.toString('latin1')
+  return [
+    key,
+    text,
+    ...(timestamp === null ? [] : [`@${timestamp}`]),
+    ...(ttlSeconds === null ? [] : [`ttl ${ttlSeconds}`]),
+  ]
 }

@@ -95,8 +95,18 @@ interface StockThrift {
     connection: StockConnection,
   ): Record<string, (argument?: unknown) => Promise<unknown>>
   readonly TFramedTransport: object
+  readonly TBufferedTransport: object
   readonly TBinaryProtocol: object
+  readonly TCompactProtocol: object
 }
+
+/** What the connection speaks. */
+export interface StockKind {
+  readonly transport: 'TFramedTransport' | 'TBufferedTransport'
+  readonly protocol: 'TBinaryProtocol' | 'TCompactProtocol'
+}
+
+const FRAMED_BINARY: StockKind = { transport: 'TFramedTransport', protocol: 'TBinaryProtocol' }
 
 type Constructor = new (fields?: unknown) => object
 
@@ -140,8 +150,8 @@ export class StockClient {
     this.#lost.catch(() => undefined)
   }
 
-  static async connect(port: number, host = '127.0.0.1'): Promise<StockClient> {
-    const options = { transport: thrift.TFramedTransport, protocol: thrift.TBinaryProtocol }
+  static async connect(port: number, host = '127.0.0.1', kind = FRAMED_BINARY): Promise<StockClient> {
+    const options = { transport: thrift[kind.transport], protocol: thrift[kind.protocol] }
     const connection = thrift.createConnection(host, port, options)
     const client = new StockClient(connection)
     await Promise.race([new Promise((resolve) => connection.once('connect', resolve)), client.#lost])

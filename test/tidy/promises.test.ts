@@ -28,9 +28,11 @@ const SHOWN_BY: Readonly<Record<string, readonly string[]>> = {
   'SIGTERM answers what is in flight and ends with 0.': [
     'test/integration/lifecycle.test.ts: drains on SIGTERM: what is in flight is answered, and it ends with 0',
   ],
-  'Unmodified Thrift clients work, in Node and in Python.': [
-    'test/compat/kvstore-node.test.ts: a value that was put is read back',
+  'Unmodified Thrift clients work, in Node, Python, Java and Go, framed or buffered, binary or compact.': [
+    'test/interop/kvstore-node.test.ts: stock npm thrift reads, writes, removes and sees every error as it is',
     'test/interop/kvstore-python.test.ts: stock Python thrift reads, writes, removes and sees every error as it is',
+    'test/interop/kvstore-java.test.ts: stock Java libthrift reads, writes, removes and sees every error as it is',
+    'test/interop/kvstore-go.test.ts: stock Go thrift reads, writes, removes and sees every error as it is',
   ],
   'An option that is not offered is refused by name, never left out silently.': [
     'test/compat/kvstore-node.test.ts: methods, levels and features that are not offered are UNSUPPORTED by name',

@@ -1,4 +1,4 @@
-/** The bytes of the KVStore API against frames that another implementation wrote from the same IDL. */
+/** The bytes of the KVStore API against messages that other implementations wrote from the same IDL. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,17 +8,25 @@ import {
   writeApplicationException,
 } from '../../src/thrift/application-exception.js'
 import { BinaryReader } from '../../src/thrift/binary-reader.js'
+import { BinaryScanner } from '../../src/thrift/binary-scanner.js'
 import { BinaryWriter } from '../../src/thrift/binary-writer.js'
+import { CompactReader } from '../../src/thrift/compact-reader.js'
+import { CompactScanner } from '../../src/thrift/compact-scanner.js'
+import { CompactWriter } from '../../src/thrift/compact-writer.js'
 import * as kv from '../../src/thrift/generated/kvstore.js'
+import { MessageStream } from '../../src/thrift/message-stream.js'
 import {
   MessageType,
+  type MessageReader,
+  type MessageWriter,
   type ThriftMethod,
   type ThriftReader,
   type ThriftWriter,
 } from '../../src/thrift/protocol.js'
 import { root } from '../support/tree.js'
 
-const FOLDER = join(root, 'test', 'fixtures', 'wire', 'kvstore')
+const FRAMED_BINARY = join(root, 'test', 'fixtures', 'wire', 'kvstore')
+const OTHERS = join(root, 'test', 'fixtures', 'wire', 'kvstore-transports')
 const I64_MAX = 2n ** 63n - 1n
 const I64_MIN = -(2n ** 63n)
 const NOT_UTF8 = Buffer.from([0x00, 0xff, 0xfe, 0x80, 0xc3])
@@ -165,51 +173,118 @@ const GOLDENS: Readonly<Record<string, Golden>> = {
   ),
 }
 
-function golden(name: string): Buffer {
-  const [provenance = '', ...lines] = readFileSync(join(FOLDER, `${name}.hex`), 'utf8').split('\n')
+function golden(folder: string, name: string): Buffer {
+  const [provenance = '', ...lines] = readFileSync(join(folder, `${name}.hex`), 'utf8').split('\n')
   assert.match(provenance, /^# \S/)
   return Buffer.from(lines.join(''), 'hex')
 }
 
-function open(frame: Buffer): BinaryReader {
+function hexFilesOf(folder: string): string[] {
+  return readdirSync(folder).filter((file) => file.endsWith('.hex')).sort() // prettier-ignore
+}
+
+function open(frame: Buffer): MessageReader {
   assert.equal(frame.readInt32BE(0), frame.length - 4)
   const input = new BinaryReader()
   input.reset(frame, 4, frame.length)
-  input.readMessageBegin()
   return input
+}
+
+function openCompact(message: Buffer): MessageReader {
+  const input = new CompactReader()
+  input.reset(message, 0, message.length)
+  return input
+}
+
+function assertMeant(input: MessageReader, meant: Golden): void {
+  const { name, type, seqid, value } = meant
+  input.readMessageBegin()
+  const header = { name: input.messageName, type: input.messageType, seqid: input.seqid }
+  assert.deepEqual(header, { name, type, seqid })
+  assert.deepEqual(meant.read(input), value)
+  assert.equal(input.remaining, 0)
+}
+
+function write(output: MessageWriter, isFramed: boolean, meant: Golden): string {
+  output.beginFrame(1 << 20, isFramed)
+  output.writeMessageBegin(meant.name, meant.type, meant.seqid)
+  meant.write(output)
+  output.endFrame()
+  return output.view().toString('hex')
 }
 
 describe('KVStore frames of another implementation', () => {
   for (const [file, meant] of Object.entries(GOLDENS)) {
-    const { name, type, seqid, value } = meant
     test(`${file} decodes to what was meant`, () => {
-      const input = open(golden(file))
-      const header = { name: input.messageName, type: input.messageType, seqid: input.seqid }
-      assert.deepEqual(header, { name, type, seqid })
-      assert.deepEqual(meant.read(input), value)
-      assert.equal(input.remaining, 0)
+      assertMeant(open(golden(FRAMED_BINARY, file)), meant)
     })
 
     test(`${file} is what we write ourselves, byte for byte`, () => {
-      const output = new BinaryWriter()
-      output.beginFrame(1 << 20)
-      output.writeMessageBegin(name, type, seqid)
-      meant.write(output)
-      output.endFrame()
-      assert.equal(output.view().toString('hex'), golden(file).toString('hex'))
+      assert.equal(write(new BinaryWriter(), true, meant), golden(FRAMED_BINARY, file).toString('hex'))
     })
   }
 
   test('get-call-old-header, without a version, decodes like the one with it', () => {
-    const input = open(golden('get-call-old-header'))
-    assert.deepEqual([input.messageName, input.messageType, input.seqid], ['get', MessageType.CALL, 1])
-    const { request } = get.readArgs(input)
-    assert.deepEqual(request, kv.makeGetRequest({ dataset: 'cities', key: bytes('k') }))
+    const request = kv.makeGetRequest({ dataset: 'cities', key: bytes('k') })
+    assertMeant(open(golden(FRAMED_BINARY, 'get-call-old-header')), call(get, { request }))
   })
 
   test('every golden file is looked at', () => {
-    const files = readdirSync(FOLDER).filter((file) => file.endsWith('.hex'))
     const known = [...Object.keys(GOLDENS), 'get-call-old-header'].map((name) => `${name}.hex`)
-    assert.deepEqual(files.sort(), known.sort())
+    assert.deepEqual(hexFilesOf(FRAMED_BINARY), known.sort())
+  })
+})
+
+describe('compact KVStore messages of another implementation', () => {
+  for (const [name, meant] of Object.entries(GOLDENS)) {
+    const file = `compact-${name}`
+    test(`${file} decodes to what was meant`, () => {
+      assertMeant(openCompact(golden(OTHERS, file)), meant)
+    })
+
+    test(`${file} is what we write ourselves, byte for byte`, () => {
+      assert.equal(write(new CompactWriter(), false, meant), golden(OTHERS, file).toString('hex'))
+    })
+  }
+})
+
+describe('streams of KVStore calls without frames', () => {
+  const keys = Array.from({ length: 20 }, (_, index) => bytes(`${index}`))
+  const calls = [
+    call(get, { request: kv.makeGetRequest({ dataset: 'cities', key: bytes('2643743') }) }, 1),
+    call(get, { request: everythingRequest() }, 2),
+    call(multiGet, { request: kv.makeMultiGetRequest({ dataset: 'd', keys }) }, 3),
+    call(mutate, { request: kv.makeMutateRequest({ dataset: 'd', key: bytes('k'), mutations }) }, 4),
+    call(describeServer, {}, 5),
+  ]
+  const limits = { maxMessageBytes: 1 << 20, maxDepth: 32 }
+  const STREAMS = {
+    'binary-stream': { reader: new BinaryReader(), makeScanner: () => new BinaryScanner(limits) },
+    'compact-stream': { reader: new CompactReader(), makeScanner: () => new CompactScanner(limits) },
+  }
+  for (const [file, { reader, makeScanner }] of Object.entries(STREAMS)) {
+    test(`${file} falls into its calls, as a whole and byte by byte`, () => {
+      const content = golden(OTHERS, file)
+      for (const chunks of [[content], Array.from(content, (byte) => Buffer.of(byte))]) {
+        const stream = new MessageStream(makeScanner())
+        let found = 0
+        for (const chunk of chunks) {
+          stream.append(chunk)
+          for (; stream.next(); found++) {
+            const meant = calls[found]
+            assert.ok(meant !== undefined)
+            reader.reset(stream.buffer, stream.start, stream.end)
+            assertMeant(reader, meant)
+          }
+        }
+        assert.deepEqual([found, stream.isInsideMessage], [calls.length, false])
+      }
+    })
+  }
+
+  test('every golden file is looked at', () => {
+    const compact = Object.keys(GOLDENS).map((name) => `compact-${name}`)
+    const known = [...compact, ...Object.keys(STREAMS)].map((name) => `${name}.hex`)
+    assert.deepEqual(hexFilesOf(OTHERS), known.sort())
   })
 })

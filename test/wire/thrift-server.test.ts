@@ -283,8 +283,7 @@ const MALFORMED: readonly (readonly [what: string, content: Buffer, reason: stri
 const GARBAGE: readonly (readonly [what: string, bytes: Buffer, reason: string])[] = [
   ['an HTTP request', Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), 'unknown-transport'],
   ['a TLS hello', Buffer.of(0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00), 'unknown-transport'],
-  ['unframed thrift', message('get', GET_ARGS), 'unknown-transport'],
-  ['framed compact thrift', frame(Buffer.of(0x82, 0x21, 1, 3, 0x67, 0x65, 0x74, 0)), 'unknown-transport'],
+  ['the header transport', frame(Buffer.of(0x0f, 0xff, 0, 0, 0, 0, 0, 1, 0, 0)), 'unknown-transport'],
   ['noise', Buffer.alloc(64, 0xee), 'unknown-transport'],
   ['a frame over the limit', Buffer.concat([i32(1 << 30), message('get', GET_ARGS)]), 'frame-too-large'],
   ['a header that is cut', frame(message('get', GET_ARGS).subarray(0, 6)), 'truncated'],

@@ -22,6 +22,7 @@ import type {
   NativeBatch,
   NativeColumn,
   NativeDatabase,
+  NativeIterator,
   NativeRangeOptions,
   NativeReadOptions,
   NativeRows,
@@ -31,7 +32,7 @@ import { limits } from '../../base/limits.js'
 import { type DatabaseOptions, nativeOptions } from './options.js'
 import { toStorageError } from './storage-errors.js'
 
-/** Bytes after which one MultiGet or one range read stops; what was not read then is null, or missing from the end. */
+/** Bytes after which one MultiGet stops; what was not read then is null. */
 export const MAX_READ_BYTES = limits.maxFrameBytes
 
 /** Largest value: a cell or a chunk with its header, or a sealed head with 10,000 local keys. */
@@ -42,35 +43,40 @@ const MAX_REUSED_BATCH_BYTES = 8 * 1024 * 1024
 
 const ROWS_PER_SCAN_STEP = 1_000
 
+/** Bytes after which one step of a cursor stops. */
+const MAX_STEP_BYTES = 1024 * 1024
+
+/** Entries of one step: 1,000 take 2 to 8 ms; the native bound is not checked there. */
+const MAX_STEP_ENTRIES = 10_000
+
+/** No key comes before it. */
+const FIRST_KEY = Buffer.from([0x00])
+
 type State = 'open' | 'closing' | 'closed'
 
 /** Values by position: undefined: no such key; null: not read, because the values before it filled MAX_READ_BYTES. */
 export type Values = readonly (Buffer | undefined | null)[]
 
-export interface RangeRead {
+/** A range of keys, half open. */
+export interface KeyRange {
   /** Inclusive. */
   readonly from: Buffer
-  /** Exclusive. */
-  readonly to: Buffer
-  /** 1 to 1,000,000. */
-  readonly maxRows: number
-  readonly maxBytes: number
-}
-
-export interface RangeRows {
-  /** Key, value, key, value, ... in key order. */
-  readonly rows: readonly Buffer[]
-  /** There may be more: a bound was reached. */
-  readonly isCut: boolean
+  /** Exclusive; null: to the last key. */
+  readonly to: Buffer | null
+  /** From the last to the first. */
+  readonly isReversed: boolean
+  /** Keep what is read in the cache: rows yes, whole DBs no. */
+  readonly fillsCache: boolean
 }
 
 /** What both kinds can do. Every method throws or answers a KVError; SHARD_NOT_SERVING once the instance is closed. */
-abstract class Database {
+export abstract class Database {
   readonly directory: string
   protected readonly native: NativeDatabase
   protected state: State = 'open'
   readonly #column: { readonly column?: NativeColumn }
   readonly #readOptions: NativeReadOptions
+  readonly #rangeOptions: NativeRangeOptions
   #uses = 0
   #onIdle: (() => void) | null = null
   #writeFailure: KVError | null = null
@@ -85,6 +91,7 @@ abstract class Database {
       fillCache: true,
       highWaterMarkBytes: MAX_READ_BYTES,
     }
+    this.#rangeOptions = { ...this.#readOptions, keyEncoding: 'buffer', highWaterMarkBytes: MAX_STEP_BYTES }
   }
 
   /** Whether a write failed: the instance takes no more, and must be closed and opened anew. */
@@ -150,56 +157,46 @@ abstract class Database {
     }
   }
 
-  /** Reads a range on the calling thread; a consistent snapshot. */
-  range(read: RangeRead): RangeRows {
+  /**
+   * Begins to read a range on the calling thread, in one snapshot however many steps it takes. Counts as a use until it is
+   * closed, which the caller must do.
+   */
+  openCursor(range: KeyRange): Cursor {
     this.checkOpen()
-    checkKey(read.from)
-    checkKey(read.to)
-    checkCount(read.maxRows, 1_000_000, 'rows of a range')
-    checkCount(read.maxBytes, 0x7fff_ffff, 'bytes of a range')
+    checkBound(range.from)
+    if (range.to !== null) checkBound(range.to)
+    // Of a reversed range the end is sought: the binding cannot go back to an end that it has as its bound.
+    const options: NativeRangeOptions =
+      range.isReversed || range.to === null
+        ? { ...this.#rangeOptions, fillCache: range.fillsCache, gte: range.from, reverse: range.isReversed }
+        : { ...this.#rangeOptions, fillCache: range.fillsCache, gte: range.from, lt: range.to }
+    this.#uses++
+    let iterator: NativeIterator
     try {
-      const { rows, finished } = native.db_query(this.native, {
-        ...this.#rangeOptions(),
-        gte: read.from,
-        lt: read.to,
-        limit: read.maxRows,
-        highWaterMarkBytes: read.maxBytes,
-      })
-      // The binding calls a range finished when it stopped at the limit, too.
-      return { rows, isCut: !finished || rows.length >= 2 * read.maxRows }
+      iterator = native.iterator_init(this.native, options)
     } catch (error) {
-      throw toStorageError(error, `reading a range of ${this.directory}`)
+      this.#release()
+      throw toStorageError(error, `opening a cursor of ${this.directory}`)
     }
+    return new Cursor(range, {
+      iterator,
+      directory: this.directory,
+      checkOpen: () => this.checkOpen(),
+      release: () => this.#release(),
+    })
   }
 
   /** Every key and value in order, in steps of at most 1,000, of one snapshot. For verification, not for serving. */
   *scan(): Generator<readonly Buffer[], void> {
-    this.checkOpen()
-    const iterator = native.iterator_init(this.native, this.#rangeOptions())
-    this.#uses++
+    const cursor = this.openCursor({ from: FIRST_KEY, to: null, isReversed: false, fillsCache: false })
     try {
-      for (;;) {
-        this.checkOpen()
-        const { rows, finished } = this.#nextRows(iterator)
+      while (!cursor.isDone) {
+        const rows = cursor.next(ROWS_PER_SCAN_STEP)
         if (rows.length > 0) yield rows
-        if (finished) return
       }
     } finally {
-      native.iterator_close(iterator)
-      this.#release()
+      cursor.close()
     }
-  }
-
-  #nextRows(iterator: Parameters<typeof native.iterator_nextv_sync>[0]): NativeRows {
-    try {
-      return native.iterator_nextv_sync(iterator, ROWS_PER_SCAN_STEP)
-    } catch (error) {
-      throw toStorageError(error, `scanning ${this.directory}`)
-    }
-  }
-
-  #rangeOptions(): NativeRangeOptions {
-    return { ...this.#readOptions, keyEncoding: 'buffer', fillCache: false }
   }
 
   /** An empty batch of this DB, to be filled, written and reused. */
@@ -252,6 +249,107 @@ abstract class Database {
     if (this.#uses === 0) this.#onIdle?.()
   }
 }
+
+/** What a cursor works on. */
+interface CursorHold {
+  readonly iterator: NativeIterator
+  readonly directory: string
+  readonly checkOpen: () => void
+  readonly release: () => void
+}
+
+/**
+ * Entries of a range in order, of one snapshot. Boundaries are half open in both directions: behind a seek come the keys
+ * at or above the boundary, ascending, or, reversed, those below it, descending. Not for use after `close`, nor, as
+ * everything of a DB, after the DB is closed.
+ */
+export class Cursor {
+  readonly #range: KeyRange
+  readonly #hold: CursorHold
+  #isDone = false
+  #isClosed = false
+  /** Reversed: the boundary itself, which the native seek does not leave out. */
+  #excluded: Buffer | null = null
+
+  constructor(range: KeyRange, hold: CursorHold) {
+    this.#range = range
+    this.#hold = hold
+    if (range.to === null) return
+    if (range.from.compare(range.to) >= 0) this.#isDone = true
+    else if (range.isReversed) this.#seekNative(range.to)
+  }
+
+  /** No entry is left in the direction of reading; a seek may find some again. */
+  get isDone(): boolean {
+    return this.#isDone
+  }
+
+  /**
+   * Key, value, key, value, ...: the next entries, at most `count` and few more bytes than MAX_STEP_BYTES; none only when
+   * it is done. Copies.
+   * @param count 1 to 10,000
+   * @throws {KVError} CORRUPT when a block is damaged; then the cursor can only be closed, or sought elsewhere
+   */
+  next(count: number): readonly Buffer[] {
+    this.#check()
+    checkCount(count, MAX_STEP_ENTRIES, 'entries of a step')
+    if (this.#isDone) return NO_ENTRIES
+    const excluded = this.#excluded
+    this.#excluded = null
+    const { rows, finished } = this.#nextRows(excluded === null ? count : count + 1)
+    this.#isDone = finished
+    if (excluded !== null && rows[0]?.equals(excluded) === true) {
+      rows.splice(0, 2)
+      if (rows.length === 0 && !finished) return this.next(count)
+    }
+    return rows
+  }
+
+  #nextRows(count: number): NativeRows {
+    const { iterator, directory } = this.#hold
+    // Behind a failure the native iterator must not be moved on.
+    this.#isDone = true
+    try {
+      return native.iterator_nextv_sync(iterator, count)
+    } catch (error) {
+      throw toStorageError(error, `reading a range of ${directory}`)
+    }
+  }
+
+  /** Goes to a boundary, in either direction; boundaries beyond the range are its ends. */
+  seek(boundary: Buffer): void {
+    this.#check()
+    checkBound(boundary)
+    const { from, to, isReversed } = this.#range
+    const isBefore = boundary.compare(from) <= 0
+    const isBehind = to !== null && boundary.compare(to) >= 0
+    if (isReversed ? isBefore : isBehind) this.#isDone = true
+    else if (isReversed) this.#seekNative(isBehind ? to : boundary)
+    else this.#seekNative(isBefore ? from : boundary)
+  }
+
+  #seekNative(target: Buffer): void {
+    native.iterator_seek(this.#hold.iterator, target)
+    this.#isDone = false
+    this.#excluded = this.#range.isReversed ? target : null
+  }
+
+  /** Frees what it holds; again is nothing. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#isDone = true
+    native.iterator_close(this.#hold.iterator)
+    this.#hold.release()
+  }
+
+  #check(): void {
+    this.#hold.checkOpen()
+    if (this.#isClosed) throw new KVError('INTERNAL', `a closed cursor of ${this.#hold.directory} was used`)
+  }
+}
+
+const NO_ENTRIES: readonly Buffer[] = []
 
 /** Opens and closes a DB. One thread owns it; the others attach. */
 export class OwnedDatabase extends Database {
@@ -380,6 +478,12 @@ export class WriteBatch {
     native.batch_merge(this.#native, key, value, this.#column)
   }
 
+  /** A plain delete forgets timestamps: only for what no reader and no later write needs to know of (purge.ts). */
+  del(key: Uint8Array): void {
+    this.#account(key, NO_BYTES)
+    native.batch_del(this.#native, key, this.#column)
+  }
+
   clear(): void {
     if (this.#sizeBytes > MAX_REUSED_BATCH_BYTES) this.#native = native.batch_init()
     else native.batch_clear(this.#native)
@@ -401,6 +505,8 @@ export class WriteBatch {
     this.#sizeBytes += key.byteLength + value.byteLength
   }
 }
+
+const NO_BYTES = Buffer.alloc(0)
 
 /** Open DBs of this thread by handle, so that an attachment of the same thread can be counted. */
 const owners = new Map<bigint, OwnedDatabase>()
@@ -453,6 +559,20 @@ function checkKeys(keys: readonly Buffer[]): void {
 function checkKey(key: Uint8Array): void {
   if (!(key instanceof Uint8Array) || key.byteLength === 0 || key.byteLength > limits.maxPhysicalKeyBytes) {
     throw new KVError('INVALID_ARGUMENT', `physical key is not 1 to ${limits.maxPhysicalKeyBytes} bytes`)
+  }
+}
+
+/** A boundary may be one byte longer than a key: the lowest key behind the longest one. */
+function checkBound(bound: Uint8Array): void {
+  if (
+    !(bound instanceof Uint8Array) ||
+    bound.byteLength === 0 ||
+    bound.byteLength > limits.maxPhysicalKeyBytes + 1
+  ) {
+    throw new KVError(
+      'INVALID_ARGUMENT',
+      `boundary of keys is not 1 to ${limits.maxPhysicalKeyBytes + 1} bytes`,
+    )
   }
 }
 

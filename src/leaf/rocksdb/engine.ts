@@ -1,15 +1,15 @@
 /**
  * Hop 6: the data side of the RocksDB engine, one a data thread. It gathers what a loop turn brings and hands it over
- * once: reads to one ShardReader an incarnation, writes to the writer thread. A read may be answered many turns later
- * (read-pace.ts). The caller holds a lease on every incarnation that it names, from the call until `done`; `detach` comes
+ * once: reads to one ShardReader an incarnation, writes to the writer thread. A read may be answered many turns later, as
+ * scans are (read-pace.ts). The caller holds a lease on every incarnation that it names, from the call until `done`; `detach` comes
  * from the lease protocol, before the DB is closed.
  */
 import type { Clock } from '../../base/clock.js'
-import { type Done, toKVError } from '../../base/errors.js'
+import { type Done, KVError, toKVError } from '../../base/errors.js'
 import { traceHop } from '../../base/trace.js'
 import type { Incarnation } from '../../model/cluster-map.js'
-import type { LeafEngine } from '../../model/leaf-engine.js'
-import type { ShardMutate, ShardRead } from '../../model/plan.js'
+import type { LeafEngine, ShardPage } from '../../model/leaf-engine.js'
+import type { ShardMutate, ShardRead, ShardScan } from '../../model/plan.js'
 import type { MutateResult } from '../../model/request.js'
 import type { RowOutcome } from '../../model/row.js'
 import { AttachedDatabase } from './binding.js'
@@ -45,15 +45,24 @@ export class RocksEngine implements LeafEngine {
 
   read(read: ShardRead, done: Done<readonly RowOutcome[]>): void {
     traceHop('leaf.engine')
-    let reader: ShardReader
-    try {
-      reader = this.#readers.get(read.incarnation.id) ?? this.#attach(read.incarnation)
-    } catch (error) {
-      done(toKVError(error, 'attaching to a shard'))
+    const reader = this.#readerOf(read.incarnation)
+    if (reader instanceof KVError) {
+      done(reader)
       return
     }
     reader.add(read, done)
     this.#waiting.add(reader)
+    this.#schedule()
+  }
+
+  scan(scan: ShardScan, done: Done<ShardPage>): void {
+    traceHop('leaf.engine')
+    const reader = this.#readerOf(scan.incarnation)
+    if (reader instanceof KVError) {
+      done(reader)
+      return
+    }
+    reader.scan(scan, done)
     this.#schedule()
   }
 
@@ -65,18 +74,28 @@ export class RocksEngine implements LeafEngine {
 
   /**
    * Lets go of an incarnation, so that its DB can be closed.
-   * @throws {KVError} FAILED_PRECONDITION while an asynchronous read of it is under way. Rows that wait for their slice
-   * touch the DB no more: they answer SHARD_NOT_SERVING
+   * @throws {KVError} FAILED_PRECONDITION while it is being read: asynchronously, or in steps that have begun. Rows and
+   * scans that wait for their first slice touch the DB no more: they answer SHARD_NOT_SERVING
    */
   detach(incarnationId: number): void {
     this.#readers.get(incarnationId)?.database.detach()
     this.#readers.delete(incarnationId)
   }
 
+  #readerOf(incarnation: Incarnation): ShardReader | KVError {
+    const reader = this.#readers.get(incarnation.id)
+    if (reader !== undefined) return reader
+    try {
+      return this.#attach(incarnation)
+    } catch (error) {
+      return toKVError(error, 'attaching to a shard')
+    }
+  }
+
   #attach(incarnation: Incarnation): ShardReader {
     const { id, handle, directory, format } = incarnation
     const database = new AttachedDatabase(handle, directory, optionsOf(format))
-    const reader = new ShardReader(database, format, {
+    const reader = new ShardReader(database, incarnation, {
       clock: this.#clock,
       fetchedBytes: this.#fetchedBytes,
       pace: this.#pace,

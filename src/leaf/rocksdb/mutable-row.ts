@@ -1,157 +1,81 @@
 /**
- * Stored cells of a mutable shard to a row: what a row tombstone covers, what is deleted and what has expired falls out.
- *
- * A row that is read whole is read as a range. One of at most limits.maxCellsPerRangeRead stored cells is one range read,
- * hence one snapshot. Deleted cells stay stored, so a row can have any number of them: a longer one is read in several
- * steps, and a write that is made between two of them may show in the later part only.
+ * Stored cells of a mutable shard to a row: what a row tombstone or a range tombstone covers, what is deleted and what has
+ * expired falls out. One version a cell; two ways: cells that a MultiGet found by their names, and entries of a walk.
  */
 import { KVError } from '../../base/errors.js'
-import { limits } from '../../base/limits.js'
-import type { ShardRead } from '../../model/plan.js'
-import type { Cell, CellSelector, Row } from '../../model/row.js'
+import type { Cell, CellSelector, CellTimestamp, Row } from '../../model/row.js'
 import { isNewer, payloadStart, readTimestamp, ttlLeft } from '../cell-codec.js'
-import { localKeyOfMutable, mutableMetaKey, mutableRowEnd } from '../row-codec.js'
-import type { AttachedDatabase, Values } from './binding.js'
-import type { ReadJob } from './read-job.js'
-import type { Slice } from './read-pace.js'
-
-/** A step reads as much as the request may hold, but no less than this, because deleted cells may fill it. */
-const MIN_STEP_BYTES = 1024 * 1024
+import { decodeRangeTombstones, deletedUpTo, type RangeTombstone } from '../range-tombstones.js'
+import { isBefore } from '../selection.js'
+import type { Values } from './binding.js'
+import { checkRowTombstone, RowCollector, type Verdict } from './row-collector.js'
 
 export interface CellRead {
-  readonly read: ShardRead
+  /** Names columns and asks for nothing else (isPlain). */
   readonly selector: CellSelector | null
+  /** Whether the row's range tombstones were read. */
+  readonly withRanges: boolean
+  readonly withTimestamps: boolean
+  readonly withTtl: boolean
   readonly nowSeconds: number
 }
 
-/** @param values the row's tombstone at `at`, and behind it one value for each selected local key */
-export function readSelectedCells(cellRead: CellRead, values: Values, at: number): Row | null {
-  const { selector } = cellRead
-  const tombstone = values[at] ?? null
-  const cells: Cell[] = []
+/**
+ * @param values from `at` on: the row's tombstone, its range tombstones if they were read, one value for each selected
+ * local key
+ */
+export function readSelectedCells(read: CellRead, values: Values, at: number): Row | null {
+  const { selector, withRanges, withTimestamps, withTtl, nowSeconds } = read
   if (selector === null) throw new KVError('INTERNAL', 'selected cells without a selector')
+  const tombstone = values[at] ?? null
+  if (tombstone !== null) checkRowTombstone(tombstone)
+  const storedRanges = withRanges ? (values[at + 1] ?? null) : null
+  const ranges = storedRanges === null ? null : decodeRangeTombstones(storedRanges)
+  const first = at + (withRanges ? 2 : 1)
+  const cells: Cell[] = []
   for (const [i, localKey] of selector.localKeys.entries()) {
-    const stored = values[at + 1 + i]
+    const stored = values[first + i]
     if (stored === undefined || stored === null) continue
-    const cell = livingCell(cellRead, localKey, stored, tombstone)
-    if (cell !== null) cells.push(cell)
-  }
-  return cells.length === 0 ? null : { cells }
-}
-
-/** One row that is read whole, step by step. */
-export class WholeRow {
-  readonly #database: AttachedDatabase
-  readonly #job: ReadJob
-  readonly #cellRead: CellRead
-  readonly #wanted: SortedKeys | null
-  readonly #metaKeySize: number
-  readonly #end: Buffer
-  #from: Buffer
-  #tombstone: Buffer | null = null
-  readonly #cells: Cell[] = []
-
-  constructor(database: AttachedDatabase, job: ReadJob, { index, nowSeconds }: WholeRowOptions) {
-    const { keyOrder, rowKeys, tokens } = job.read
-    const rowKey = rowKeys[index]
-    const token = tokens[index]
-    if (rowKey === undefined || token === undefined)
-      throw new KVError('INTERNAL', 'read with fewer tokens than keys')
-    const selector = job.selectorOf(index)
-    this.#database = database
-    this.#job = job
-    this.#cellRead = { read: job.read, selector, nowSeconds }
-    this.#wanted = selector === null ? null : new SortedKeys(selector.localKeys)
-    this.#from = mutableMetaKey(keyOrder, token, rowKey)
-    this.#metaKeySize = this.#from.byteLength
-    this.#end = mutableRowEnd(this.#from)
-  }
-
-  /**
-   * Reads the next part: the row, null when there is none; undefined while there is more to read.
-   * @throws {KVError} TOO_LARGE when it has more living cells or bytes than one answer can hold
-   */
-  next(slice: Slice): Row | null | undefined {
-    const { rows, isCut } = this.#database.range({
-      from: this.#from,
-      to: this.#end,
-      maxRows: limits.maxCellsPerRangeRead,
-      maxBytes: Math.max(this.#job.leftBytes, MIN_STEP_BYTES),
+    const start = livingStart(stored, nowSeconds, tombstone)
+    if (start === -1 || (ranges !== null && isCovered(ranges, localKey, stored))) continue
+    cells.push({
+      localKey,
+      value: stored.subarray(start),
+      timestamp: withTimestamps ? readTimestamp(stored) : null,
+      ttlSeconds: withTtl ? ttlLeft(stored, nowSeconds) : null,
     })
-    for (let i = 0; i + 1 < rows.length; i += 2) {
-      const key = rows[i]
-      const stored = rows[i + 1]
-      if (key === undefined || stored === undefined) break
-      slice.bytes += key.byteLength + stored.byteLength
-      this.#take(key, stored)
-    }
-    const last = rows.at(-2)
-    if (isCut && last !== undefined) {
-      this.#from = Buffer.concat([last, AFTER])
-      return undefined
-    }
-    return this.#cells.length === 0 ? null : { cells: this.#cells }
   }
+  return cells.length === 0 ? null : { cells, next: null }
+}
 
-  #take(key: Buffer, stored: Buffer): void {
-    const localKey = localKeyOfMutable(this.#metaKeySize, key)
-    if (localKey === null) {
-      // The tombstone has the row's lowest key, so it comes first.
-      this.#tombstone = stored
-      return
+export class MutableCollector extends RowCollector {
+  take(metaSize: number, key: Buffer, stored: Buffer): Verdict {
+    const { selection, nowSeconds, withTimestamps } = this.wish
+    const start = livingStart(stored, nowSeconds, this.rowTombstone)
+    if (start === -1) return 'MORE'
+    const localKey = key.subarray(metaSize)
+    if (this.ranges.length > 0 && isCovered(this.ranges, localKey, stored)) return 'MORE'
+    const { resume, minTimestamp, maxTimestamp } = selection
+    let version: CellTimestamp | null = null
+    if (withTimestamps || minTimestamp !== null || maxTimestamp !== null || resume !== null) {
+      version = readTimestamp(stored)
+      if (minTimestamp !== null && version < minTimestamp) return 'MORE'
+      if (maxTimestamp !== null && version >= maxTimestamp) return 'MORE'
+      if (resume !== null && isBefore(resume, localKey, version)) return 'MORE'
     }
-    if (this.#wanted?.has(localKey) === false) return
-    const cell = livingCell(this.#cellRead, localKey, stored, this.#tombstone)
-    if (cell === null) return
-    this.#job.charge(key.byteLength + stored.byteLength, 1)
-    if (this.#cells.length === limits.maxCellsPerWholeRow) {
-      const message = `the row has more than ${limits.maxCellsPerWholeRow} columns: select some of them`
-      throw new KVError('TOO_LARGE', message)
-    }
-    this.#cells.push(cell)
+    const isResumed = resume !== null && resume.timestamp !== null && resume.localKey.equals(localKey)
+    if (!this.beginColumn(isResumed)) return 'STOP'
+    return this.answer(localKey, key.byteLength, stored, start, version)
   }
 }
 
-export interface WholeRowOptions {
-  /** Of the row in its request. */
-  readonly index: number
-  readonly nowSeconds: number
+/** Where the payload starts; -1 when the cell is deleted, covered by the row tombstone or expired. */
+function livingStart(stored: Buffer, nowSeconds: number, rowTombstone: Buffer | null): number {
+  const start = payloadStart(stored, nowSeconds)
+  return start !== -1 && rowTombstone !== null && !isNewer(stored, rowTombstone) ? -1 : start
 }
 
-/** What makes the lowest key behind another one. No stored key is so long that it could not take it. */
-const AFTER: Buffer = Buffer.from([0x00])
-
-function livingCell(
-  cellRead: CellRead,
-  localKey: Buffer,
-  stored: Buffer,
-  tombstone: Buffer | null,
-): Cell | null {
-  if (tombstone !== null && !isNewer(stored, tombstone)) return null
-  const start = payloadStart(stored, cellRead.nowSeconds)
-  if (start === -1) return null
-  return {
-    localKey,
-    value: stored.subarray(start),
-    timestamp: cellRead.read.withTimestamps ? readTimestamp(stored) : null,
-    ttlSeconds: cellRead.read.withTtl ? ttlLeft(stored, cellRead.nowSeconds) : null,
-  }
-}
-
-/** Membership in a sorted list, for candidates that come in order, too. */
-class SortedKeys {
-  readonly #keys: readonly Buffer[]
-  #next = 0
-
-  constructor(keys: readonly Buffer[]) {
-    this.#keys = keys
-  }
-
-  has(candidate: Buffer): boolean {
-    for (; this.#next < this.#keys.length; this.#next++) {
-      const order = this.#keys[this.#next]?.compare(candidate) ?? 1
-      if (order >= 0) return order === 0
-    }
-    return false
-  }
+function isCovered(ranges: readonly RangeTombstone[], localKey: Buffer, stored: Buffer): boolean {
+  const deleted = deletedUpTo(ranges, localKey)
+  return deleted !== null && readTimestamp(stored) <= deleted
 }

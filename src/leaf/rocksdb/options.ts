@@ -76,6 +76,9 @@ export const MUTABLE_OPTIONS: DatabaseOptions = {
   },
 }
 
+/** History shards: several versions of a cell, merged and kept as the cells of mutable ones are. */
+export const HISTORY_OPTIONS: DatabaseOptions = { ...MUTABLE_OPTIONS, format: 'godwit-history' }
+
 /** The DB whose LOCK file guards a data directory: nothing is ever written to it. */
 export const LOCK_OPTIONS: DatabaseOptions = {
   format: 'godwit-lock',

@@ -30,7 +30,7 @@ declare module '@nxtedition/rocksdb/binding.js' {
     readonly keyEncoding: 'buffer'
     readonly gte?: Uint8Array
     readonly lt?: Uint8Array
-    readonly limit?: number
+    readonly reverse?: boolean
   }
 
   /** Key, value, key, value, ... */
@@ -66,9 +66,9 @@ declare module '@nxtedition/rocksdb/binding.js' {
       options: NativeReadOptions,
       callback: (error: Error | null, values?: NativeValues) => void,
     ): void
-    db_query(database: NativeDatabase, options: NativeRangeOptions): NativeRows
     iterator_init(database: NativeDatabase, options: NativeRangeOptions): NativeIterator
     iterator_nextv_sync(iterator: NativeIterator, count: number): NativeRows
+    iterator_seek(iterator: NativeIterator, target: Uint8Array): void
     iterator_close(iterator: NativeIterator): void
     batch_init(): NativeBatch
     batch_put(
@@ -83,6 +83,7 @@ declare module '@nxtedition/rocksdb/binding.js' {
       value: Uint8Array,
       options: { readonly column?: NativeColumn },
     ): void
+    batch_del(batch: NativeBatch, key: Uint8Array, options: { readonly column?: NativeColumn }): void
     batch_clear(batch: NativeBatch): void
     batch_write(database: NativeDatabase, batch: NativeBatch, options: { readonly sync: boolean }): void
   }

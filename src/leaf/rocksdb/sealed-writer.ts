@@ -13,11 +13,11 @@ import { crc32 } from 'node:zlib'
 import { KVError } from '../../base/errors.js'
 import { murmur3Token } from '../../base/hash.js'
 import type { KeyOrder } from '../../model/dataset.js'
-import type { RowToken } from '../../model/plan.js'
+import type { RowToken } from '../../model/row-order.js'
 import type { Cell } from '../../model/row.js'
 import { isSealedHeadKey, sealedChunkKey, sealedHeadKey } from '../row-codec.js'
 import { Scratch } from '../scratch.js'
-import { checkCrc, encodeSealedRow, storedCrc } from '../sealed-row.js'
+import { CHUNK_SIZE, checkCrc, encodeSealedRow, type SealedRowOptions, storedCrc } from '../sealed-row.js'
 import { OwnedDatabase, type WriteBatch } from './binding.js'
 import { makeNewDirectory, syncDirectory, syncFile } from './files.js'
 import { SEALED_OPTIONS } from './options.js'
@@ -36,6 +36,8 @@ export interface SealedShardOptions {
   readonly keyOrder: KeyOrder
   /** Seconds since 1970 from which TTLs count. */
   readonly nowSeconds: number
+  /** CHUNK_SIZE unless given, which is for benches. */
+  readonly chunkSize?: number
 }
 
 export interface SealedShardFigures {
@@ -46,7 +48,8 @@ export interface SealedShardFigures {
 
 export class SealedShardWriter {
   readonly #directory: string
-  readonly #options: SealedShardOptions
+  readonly #keyOrder: KeyOrder
+  readonly #rowOptions: SealedRowOptions
   readonly #batch: WriteBatch
   // The batch copies what is put into it.
   readonly #headScratch = new Scratch()
@@ -58,7 +61,8 @@ export class SealedShardWriter {
 
   private constructor(directory: string, options: SealedShardOptions, database: OwnedDatabase) {
     this.#directory = directory
-    this.#options = options
+    this.#keyOrder = options.keyOrder
+    this.#rowOptions = { nowSeconds: options.nowSeconds, chunkSize: options.chunkSize ?? CHUNK_SIZE }
     this.#database = database
     this.#batch = database.newBatch()
   }
@@ -83,8 +87,8 @@ export class SealedShardWriter {
    * UNAVAILABLE when the disk fails (it does not)
    */
   add(rowKey: Buffer, cells: readonly Cell[], token = this.#tokenOf(rowKey)): void {
-    const { keyOrder, nowSeconds } = this.#options
-    const { head, chunks } = encodeSealedRow(cells, nowSeconds, this.#headScratch)
+    const keyOrder = this.#keyOrder
+    const { head, chunks } = encodeSealedRow(cells, this.#rowOptions, this.#headScratch)
     this.#put(sealedHeadKey(keyOrder, token, rowKey, this.#keyScratch.view), head)
     for (let index = 0; index < chunks.length; index++) {
       const chunk = chunks[index]
@@ -96,12 +100,12 @@ export class SealedShardWriter {
   }
 
   #tokenOf(rowKey: Buffer): RowToken {
-    return this.#options.keyOrder === 'HASHED' ? murmur3Token(rowKey) : NO_TOKEN
+    return this.#keyOrder === 'HASHED' ? murmur3Token(rowKey) : NO_TOKEN
   }
 
   #put(key: Buffer, value: Buffer): void {
     this.#batch.put(key, value)
-    this.#bytes += key.byteLength + value.byteLength
+    this.#bytes += key.length + value.length
   }
 
   #flush(): void {
@@ -148,7 +152,7 @@ export class SealedShardWriter {
         if (isHead) heads++
         checkCrc(value, isHead ? 'head' : 'chunk')
         sum.add(key, storedCrc(value))
-        bytes += key.byteLength + value.byteLength
+        bytes += key.length + value.length
       }
     }
     if (heads < this.#rows) {

@@ -4,7 +4,7 @@
  *     FORMAT.json     name, number and persistent options of the format; compared before the DB is opened, because
  *                     opening one with other options can destroy it
  *     SEALED.json     sealed: rows, bytes, sequence, checksum; its presence says that the shard is complete
- *     WATERMARK.json  mutable: a sequence known to be on stable storage and the greatest stamp given until then. A DB
+ *     WATERMARK.json  shards that can be written: a sequence known to be on stable storage and the greatest stamp given until then. A DB
  *                     whose sequence is lower has lost part of its log, which RocksDB does not report
  *     db/             the DB itself
  */
@@ -12,7 +12,16 @@ import { join } from 'node:path'
 import { KVError } from '../../base/errors.js'
 import type { ShardFormat } from '../../model/cluster-map.js'
 import { countField, readJsonNow, writeJsonDurably } from './files.js'
-import { type DatabaseOptions, MUTABLE_OPTIONS, persistentOptions, SEALED_OPTIONS } from './options.js'
+import {
+  type DatabaseOptions,
+  HISTORY_OPTIONS,
+  MUTABLE_OPTIONS,
+  persistentOptions,
+  SEALED_OPTIONS,
+} from './options.js'
+
+/** Key in the DB itself: there as soon as the shard may hold range tombstones, with any value. Never renumber. */
+export const RANGE_TOMBSTONES_KEY: Buffer = Buffer.from([0x00, 0x00])
 
 export interface SealRecord {
   readonly rows: number
@@ -32,8 +41,14 @@ export function databaseDirectory(shardDirectory: string): string {
   return join(shardDirectory, 'db')
 }
 
+const OPTIONS: Record<ShardFormat, DatabaseOptions> = {
+  sealed: SEALED_OPTIONS,
+  mutable: MUTABLE_OPTIONS,
+  history: HISTORY_OPTIONS,
+}
+
 export function optionsOf(format: ShardFormat): DatabaseOptions {
-  return format === 'sealed' ? SEALED_OPTIONS : MUTABLE_OPTIONS
+  return OPTIONS[format]
 }
 
 export async function writeFormat(shardDirectory: string, format: ShardFormat): Promise<void> {

@@ -2,8 +2,8 @@
  * Hop 6, the reading half: all reads of one incarnation in one data thread. The reads of a loop turn are gathered into as
  * few MultiGets as possible (1.5 times the throughput of one call a read). Guarantees:
  *
- * - every row is read in one snapshot: a MultiGet is never cut inside a row. Rows of very many cells, deleted ones
- *   included, are the exception when they are read whole (mutable-row.ts);
+ * - every row is read in one snapshot: a MultiGet is never cut inside a row, and a row that is walked has one cursor. The
+ *   chunks of a sealed row come later, and cannot have changed;
  * - the rows of one request hold at most MAX_READ_BYTES (read-job.ts), and what is read at a time is bounded over all
  *   requests of the thread (read-pace.ts);
  * - a damaged block fails the rows that lie in it and no others: when a MultiGet fails, its rows are read one by one;
@@ -11,22 +11,29 @@
  * - values are copies made by the binding, rows hold views of them.
  *
  * Small gatherings are read on this thread while the data is hot; large or cold ones in parts on libuv's pool, where
- * four misses wait side by side instead of one after the other (cold: 3.7 times the throughput). Whole rows of mutable
- * shards, and rows that a MultiGet left out, are read on this thread one by one, a slice of them a loop turn.
+ * four misses wait side by side instead of one after the other (cold: 3.7 times the throughput). Rows of shards that can be
+ * written of which more is wanted than some columns by name (row-read.ts), and rows that a MultiGet left out, are read on
+ * this thread one by one, a slice of them a loop turn.
  */
 import type { Clock } from '../../base/clock.js'
 import { type Done, KVError, toKVError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
-import type { ShardFormat } from '../../model/cluster-map.js'
-import type { ShardRead } from '../../model/plan.js'
+import type { Incarnation, ShardFormat } from '../../model/cluster-map.js'
+import type { ShardRead, ShardScan } from '../../model/plan.js'
+import type { ShardPage } from '../../model/leaf-engine.js'
 import type { Row, RowOutcome } from '../../model/row.js'
-import { sealedChunkKey, sealedHeadKey, mutableCellKey, mutableMetaKey } from '../row-codec.js'
+import { sealedChunkKey, sealedHeadKey, mutableCellKey, mutableMetaKey, rangesKey } from '../row-codec.js'
 import { checkCrc, SealedHead } from '../sealed-row.js'
+import { pickCells, type SealedPick } from '../sealed-selection.js'
 import type { AttachedDatabase, Values } from './binding.js'
 import { ColdDetector, type FetchedBytes } from './cold-detector.js'
-import { readSelectedCells, WholeRow } from './mutable-row.js'
-import { ReadJob, tooLarge } from './read-job.js'
+import { PAGE_BYTES_PER_CELL, tooLarge } from './held-bytes.js'
+import { readSelectedCells } from './mutable-row.js'
+import { ReadJob } from './read-job.js'
 import type { ReadPace } from './read-pace.js'
+import { NOT_READ } from './read-pages.js'
+import { MAX_POINT_COLUMNS, RowRead } from './row-read.js'
+import { ScanRun } from './scan-run.js'
 
 /**
  * Hot gatherings up to this size are read on the spot: 512 keys take 2 to 4 ms. The way over the pool costs a hot key a
@@ -44,9 +51,6 @@ const PARTS = 4
 /** Keys of a part that reads chunks, which are up to 16 KB each and rarely more. */
 const MAX_CHUNKS_PER_PART = 1_024
 
-/** Selecting more columns than this reads the row whole and filters: a MultiGet may not outgrow its bound. */
-const MAX_POINT_COLUMNS = 1_000
-
 /** One row to read by known keys: a run of the gathering's keys. */
 interface RowTask {
   readonly job: ReadJob
@@ -56,6 +60,17 @@ interface RowTask {
   /** Sealed rows of more than one chunk come back for their chunks: the head, checked, and which chunks are meant. */
   readonly head: SealedHead | null
   readonly chunks: readonly number[]
+  /** Sealed rows of which not just some columns by name are wanted: which cells. */
+  readonly pick: SealedPick | null
+  /** Whether the row's range tombstones are among its keys. */
+  readonly withRanges: boolean
+}
+
+/** What a row's chunks are read for. */
+interface ChunkWish {
+  readonly head: SealedHead
+  readonly chunks: readonly number[]
+  readonly pick: SealedPick | null
 }
 
 class Gathering {
@@ -69,7 +84,7 @@ class Gathering {
   }
 
   /** @throws {KVError} TOO_LARGE when the request's budget does not hold the keys; nothing is added then */
-  pushChunks({ job, index }: RowTask, head: SealedHead, chunks: readonly number[]): void {
+  pushChunks({ job, index }: RowTask, { head, chunks, pick }: ChunkWish): void {
     const { keyOrder, rowKeys, tokens } = job.read
     const rowKey = rowKeys[index]
     const token = tokens[index]
@@ -78,7 +93,7 @@ class Gathering {
     if (chunks.length > limits.maxKeysPerMultiGet) throw tooLarge()
     job.chargeKeys(chunks.length * (rowKey.byteLength + CHUNK_KEY_BYTES))
     for (const chunk of chunks) this.keys.push(sealedChunkKey(keyOrder, token, rowKey, chunk))
-    this.tasks.push({ job, index, from, to: this.keys.length, head, chunks })
+    this.tasks.push({ job, index, from, to: this.keys.length, head, chunks, pick, withRanges: false })
   }
 }
 
@@ -110,6 +125,8 @@ const CHUNK_KEY_BYTES = 15
 export class ShardReader {
   readonly database: AttachedDatabase
   readonly #format: ShardFormat
+  readonly #maxCellVersions: number
+  readonly #rangeFlag: Int32Array
   readonly #clock: Clock
   readonly #pace: ReadPace
   #jobs: ReadJob[] = []
@@ -118,11 +135,13 @@ export class ShardReader {
 
   constructor(
     database: AttachedDatabase,
-    format: ShardFormat,
+    { format, maxCellVersions, hasRangeTombstones }: Incarnation,
     options: { readonly clock: Clock; readonly fetchedBytes: FetchedBytes; readonly pace: ReadPace },
   ) {
     this.database = database
     this.#format = format
+    this.#maxCellVersions = maxCellVersions
+    this.#rangeFlag = new Int32Array(hasRangeTombstones)
     this.#clock = options.clock
     this.#pace = options.pace
     this.#detector = new ColdDetector(options.clock, options.fetchedBytes)
@@ -130,6 +149,12 @@ export class ShardReader {
 
   add(read: ShardRead, done: Done<readonly RowOutcome[]>): void {
     this.#jobs.push(new ReadJob(read, done))
+  }
+
+  /** Begins a scan when its turn comes; `done` is called once. */
+  scan(scan: ShardScan, done: Done<ShardPage>): void {
+    const run = new ScanRun(this.database, scan, { clock: this.#clock, done })
+    this.#pace.addScan((slice) => run.step(slice))
   }
 
   /** Reads what was added since the last time, and gives the pace what takes steps; called once a loop turn. */
@@ -149,20 +174,25 @@ export class ShardReader {
 
   #gather(job: ReadJob, gathering: Gathering, nowSeconds: number): void {
     const { rowKeys } = job.read
+    const withRanges = this.#hasRanges
     for (let index = 0; index < rowKeys.length; index++) {
       const from = gathering.keys.length
       try {
-        const isWhole = this.#pushKeys(job, index, gathering.keys)
-        if (isWhole) this.#addWholeRow(job, index, nowSeconds)
-        else
-          gathering.tasks.push({
-            job,
-            index,
-            from,
-            to: gathering.keys.length,
-            head: null,
-            chunks: NO_CHUNKS,
-          })
+        if (this.#isWalked(job, index)) {
+          this.#addWalk(job, index, nowSeconds)
+          continue
+        }
+        this.#pushKeys(job, index, gathering.keys)
+        gathering.tasks.push({
+          job,
+          index,
+          from,
+          to: gathering.keys.length,
+          head: null,
+          chunks: NO_CHUNKS,
+          pick: null,
+          withRanges,
+        })
       } catch (error) {
         gathering.keys.length = from
         job.settle(index, toKVError(error, 'encoding a key'))
@@ -170,28 +200,35 @@ export class ShardReader {
     }
   }
 
-  /** Adds the keys of a row; answers true, adding none, when it must be read as a range. */
-  #pushKeys(job: ReadJob, index: number, keys: Buffer[]): boolean {
+  get #hasRanges(): boolean {
+    return this.#format === 'mutable' && Atomics.load(this.#rangeFlag, 0) !== 0
+  }
+
+  /** Whether a row cannot be read by known keys. */
+  #isWalked(job: ReadJob, index: number): boolean {
+    if (this.#format !== 'mutable') return this.#format === 'history'
+    const selector = job.selectorOf(index)
+    return selector === null || selector.localKeys.length > MAX_POINT_COLUMNS || !job.isSimple(index)
+  }
+
+  #pushKeys(job: ReadJob, index: number, keys: Buffer[]): void {
     const { keyOrder, rowKeys, tokens } = job.read
     const rowKey = rowKeys[index]
     const token = tokens[index]
-    if (rowKey === undefined || token === undefined)
-      throw new KVError('INTERNAL', 'read with fewer tokens than keys')
+    if (rowKey === undefined || token === undefined) throw tooFewTokens()
     if (this.#format === 'sealed') {
       keys.push(sealedHeadKey(keyOrder, token, rowKey))
-      return false
+      return
     }
-    const selector = job.selectorOf(index)
-    if (selector === null || selector.localKeys.length > MAX_POINT_COLUMNS) return true
     const metaKey = mutableMetaKey(keyOrder, token, rowKey)
     keys.push(metaKey)
-    for (const localKey of selector.localKeys) {
+    if (this.#hasRanges) keys.push(rangesKey(metaKey))
+    for (const localKey of job.selectorOf(index)?.localKeys ?? []) {
       const key = mutableCellKey(metaKey, localKey)
       // A request that names each long row key and each long local key once has both many times here.
       job.chargeKeys(key.byteLength)
       keys.push(key)
     }
-    return false
   }
 
   #fetch(gathering: Gathering, nowSeconds: number): void {
@@ -281,8 +318,14 @@ export class ShardReader {
     if (job.isSpent) throw tooLarge()
     if (values instanceof KVError || hasUnread(values, at, to)) {
       // A MultiGet that failed, or stopped at its size, says nothing of one row, unless it was about no other.
-      if (at === 0 && to === part.keys.length) throw values instanceof KVError ? values : tooLarge()
-      this.#addAlone(task, part.keys.slice(at, to), nowSeconds)
+      if (at !== 0 || to !== part.keys.length) this.#addAlone(task, part.keys.slice(at, to), nowSeconds)
+      else if (values instanceof KVError) throw values
+      else this.#addLarge(task, nowSeconds)
+      return undefined
+    }
+    if (!task.withRanges && this.#hasRanges) {
+      // The first range tombstone came while this was read, and may be one of this row.
+      this.#addWalk(job, task.index, nowSeconds)
       return undefined
     }
     job.charge(sizeOf(values, at, to))
@@ -292,19 +335,48 @@ export class ShardReader {
   }
 
   #row(task: RowTask, { values, at, nowSeconds }: FoundValues, again: Gathering): Row | null | undefined {
-    const { job } = task
-    const { read } = job
-    const selector = job.selectorOf(task.index)
-    if (this.#format === 'mutable') return readSelectedCells({ read, selector, nowSeconds }, values, at)
-    const options = { withTimestamps: read.withTimestamps, withTtl: read.withTtl, nowSeconds }
-    if (task.head !== null) return task.head.row(selector, options, chunksOf(task, values, at))
+    const { job, index, withRanges } = task
+    const { withTimestamps } = job
+    const { withTtl } = job.read
+    const selector = job.selectorOf(index)
+    if (this.#format === 'mutable')
+      return readSelectedCells({ selector, withRanges, withTimestamps, withTtl, nowSeconds }, values, at)
+    const options = { withTimestamps, withTtl, nowSeconds }
+    if (task.head !== null) {
+      const chunks = chunksOf(task, values, at)
+      if (task.pick === null) return task.head.row(selector, options, chunks)
+      return pickedRow(task.head, task.pick, { ...options, keysOnly: false }, chunks)
+    }
     const stored = values[at]
     if (stored === undefined || stored === null) return null
     const head = new SealedHead(stored)
+    if (!job.isSimple(index) || job.isPaged) return this.#pickedRow(task, head, nowSeconds, again)
     const chunks = head.chunksFor(selector)
     if (chunks.length === 0) return head.row(selector, options)
-    again.pushChunks(task, head, chunks)
+    again.pushChunks(task, { head, chunks, pick: null })
     return undefined
+  }
+
+  #pickedRow(task: RowTask, head: SealedHead, nowSeconds: number, again: Gathering): Row | null | undefined {
+    const { job, index } = task
+    const room = job.roomFor(index)
+    if (room <= 0) return NOT_READ
+    const selection = job.selectionOf(index)
+    const pick = pickCells(head, selection, { nowSeconds, room, bytesPerCell: PAGE_BYTES_PER_CELL })
+    const { keysOnly } = selection
+    const chunks = keysOnly ? NO_CHUNKS : head.chunksAt(pick.indexes)
+    if (chunks.length === 0) {
+      const { withTimestamps } = job
+      return pickedRow(head, pick, { withTimestamps, withTtl: job.read.withTtl, nowSeconds, keysOnly })
+    }
+    again.pushChunks(task, { head, chunks, pick })
+    return undefined
+  }
+
+  /** A row that is more than a MultiGet holds can still be read page by page. */
+  #addLarge({ job, index }: RowTask, nowSeconds: number): void {
+    if (!job.isPaged || this.#format !== 'mutable') throw tooLarge()
+    this.#addWalk(job, index, nowSeconds)
   }
 
   /** This row's keys by themselves, so that only it can fail. */
@@ -321,17 +393,53 @@ export class ShardReader {
     })
   }
 
-  #addWholeRow(job: ReadJob, index: number, nowSeconds: number): void {
-    let row: WholeRow | null = null
+  #addWalk(job: ReadJob, index: number, nowSeconds: number): void {
+    let row: RowRead | null = null
+    let readBytes = 0
     this.#pace.addStep((slice) => {
       const outcome = attempt(() => {
         this.#checkMayRead(job)
-        row ??= new WholeRow(this.database, job, { index, nowSeconds })
-        return row.next(slice)
+        if (row === null) {
+          const room = job.roomFor(index)
+          if (room <= 0) return NOT_READ
+          row = this.#beginWalk(job, { index, room, nowSeconds })
+        }
+        return row.next()
       })
+      if (row !== null) {
+        slice.bytes += row.readBytes - readBytes
+        ;({ readBytes } = row)
+      }
       if (outcome === undefined) return true
+      row?.close()
       job.settle(index, outcome)
       return false
+    })
+  }
+
+  #beginWalk(
+    job: ReadJob,
+    {
+      index,
+      room,
+      nowSeconds,
+    }: { readonly index: number; readonly room: number; readonly nowSeconds: number },
+  ): RowRead {
+    const { keyOrder, rowKeys, tokens, withTtl } = job.read
+    const rowKey = rowKeys[index]
+    const token = tokens[index]
+    if (rowKey === undefined || token === undefined) throw tooFewTokens()
+    return new RowRead(this.database, {
+      format: this.#format === 'history' ? 'history' : 'mutable',
+      metaKey: mutableMetaKey(keyOrder, token, rowKey),
+      wish: {
+        selection: job.selectionOf(index),
+        maxCellVersions: this.#maxCellVersions,
+        withTimestamps: job.withTimestamps,
+        withTtl,
+        nowSeconds,
+      },
+      bounds: { held: job, room },
     })
   }
 
@@ -353,6 +461,19 @@ function endOfPart(tasks: readonly RowTask[], first: number, partSize: number): 
     last++
   }
   return last
+}
+
+function tooFewTokens(): KVError {
+  return new KVError('INTERNAL', 'read with fewer tokens than keys')
+}
+
+function pickedRow(
+  head: SealedHead,
+  { indexes, next }: SealedPick,
+  options: Parameters<SealedHead['cellsAt']>[1],
+  chunks?: ReadonlyMap<number, Buffer>,
+): Row | null {
+  return indexes.length === 0 ? null : { cells: head.cellsAt(indexes, options, chunks), next }
 }
 
 function attempt<T>(read: () => T): T | KVError {

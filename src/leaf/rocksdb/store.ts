@@ -6,12 +6,12 @@ import { existsSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { KVError } from '../../base/errors.js'
-import type { Incarnation } from '../../model/cluster-map.js'
+import type { Incarnation, ShardFormat, WritableFormat } from '../../model/cluster-map.js'
 import type { LeafStore, ShardLocation } from '../../model/leaf-engine.js'
 import { OwnedDatabase } from './binding.js'
 import { makeNewDirectory, syncDirectory } from './files.js'
-import { checkFormat, databaseDirectory, optionsOf, readSeal, readWatermark } from './shard-files.js'
-import { writeFormat, writeWatermark } from './shard-files.js'
+import { checkFormat, databaseDirectory, optionsOf, RANGE_TOMBSTONES_KEY } from './shard-files.js'
+import { readSeal, readWatermark, writeFormat, writeWatermark } from './shard-files.js'
 
 export const ROCKSDB_ENGINE = 'rocksdb'
 
@@ -26,23 +26,23 @@ export class RocksStore implements LeafStore {
   }
 
   /** Complete or absent: it is built beside and renamed into place. */
-  async createMutable(directory: string): Promise<void> {
+  async createWritable(directory: string, format: WritableFormat): Promise<void> {
     const staging = `${directory}.new`
     await rm(staging, { recursive: true, force: true })
     if (existsSync(directory)) throw new KVError('ALREADY_EXISTS', `${directory} exists already`)
     await makeNewDirectory(staging)
     await makeNewDirectory(databaseDirectory(staging))
-    const database = await OwnedDatabase.create(databaseDirectory(staging), optionsOf('mutable'))
+    const database = await OwnedDatabase.create(databaseDirectory(staging), optionsOf(format))
     const { sequence } = database
     await database.close()
     await writeWatermark(staging, { sequence, stamp: 0 })
-    await writeFormat(staging, 'mutable')
+    await writeFormat(staging, format)
     await rename(staging, directory)
     await syncDirectory(dirname(directory))
   }
 
   async open(shard: ShardLocation): Promise<Incarnation> {
-    const { directory, format, datasetId } = shard
+    const { directory, format, datasetId, maxCellVersions } = shard
     checkFormat(directory, format)
     // Read before the DB is opened: opening replays the log and cannot be undone.
     const expected = format === 'sealed' ? readSeal(directory) : readWatermark(directory)
@@ -55,10 +55,27 @@ export class RocksStore implements LeafStore {
         `${directory} lost writes: its sequence is ${sequence}, recorded is ${expected.sequence}; restore it`,
       )
     }
+    let hasRangeTombstones: SharedArrayBuffer
+    try {
+      hasRangeTombstones = rangeTombstoneFlag(database, format)
+    } catch (error) {
+      await database.close()
+      throw error
+    }
     const id = this.#nextId()
     this.#open.set(id, database)
     const { handle } = database
-    return { id, datasetId, shard: shard.shard, format, engine: this.name, handle, directory }
+    return {
+      id,
+      datasetId,
+      shard: shard.shard,
+      format,
+      maxCellVersions,
+      engine: this.name,
+      handle,
+      hasRangeTombstones,
+      directory,
+    }
   }
 
   async close(incarnationId: number): Promise<void> {
@@ -75,6 +92,14 @@ export class RocksStore implements LeafStore {
     }
     if (failures.length > 0) throw failures[0]
   }
+}
+
+/** As in Incarnation; set where the shard has recorded that it may hold range tombstones. */
+function rangeTombstoneFlag(database: OwnedDatabase, format: ShardFormat): SharedArrayBuffer {
+  const flag = new SharedArrayBuffer(4)
+  const [recorded] = format === 'sealed' ? [] : database.getMany([RANGE_TOMBSTONES_KEY])
+  if (recorded !== undefined) Atomics.store(new Int32Array(flag), 0, 1)
+  return flag
 }
 
 function countFrom(first: number): () => number {

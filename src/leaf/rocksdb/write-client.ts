@@ -6,9 +6,14 @@
 import type { Clock } from '../../base/clock.js'
 import { type Done, type ErrorCode, KVError, toKVError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
+import type { Mutation } from '../../model/mutation.js'
 import type { ShardMutate } from '../../model/plan.js'
-import type { MutateResult } from '../../model/request.js'
+import { type MutateRequest, type MutateResult, plainResult } from '../../model/request.js'
+import { decodeResult } from './program-wire.js'
 import { type WriteChannel, WriteEncoder, forEachAck } from './write-wire.js'
+
+/** What an answer with a row is taken to need until it comes; a row may have 1 MiB. */
+const ASSUMED_ROW_BYTES = 16 * 1024
 
 interface PendingWrite {
   readonly done: Done<MutateResult>
@@ -47,7 +52,9 @@ export class WriteClient {
       return
     }
     this.#nextOpId = (opId + 1) >>> 0
-    const sizeBytes = this.#encoder.sizeBytes - before
+    const { returnAfter, returnOnConflict } = mutate.request
+    const answersRow = returnAfter !== undefined || returnOnConflict !== undefined
+    const sizeBytes = this.#encoder.sizeBytes - before + (answersRow ? ASSUMED_ROW_BYTES : 0)
     this.#queuedBytes += sizeBytes
     this.#pending.set(opId, { done, sizeBytes })
   }
@@ -57,17 +64,13 @@ export class WriteClient {
     if (this.#encoder.sizeBytes > 0) this.#channel.send(this.#encoder.take())
   }
 
-  #refusal({ incarnation, mutation, deadline }: ShardMutate): KVError | null {
+  #refusal({ incarnation, request, deadline }: ShardMutate): KVError | null {
     if (deadline <= this.#clock.monotonicMs())
       return refused('DEADLINE_EXCEEDED', 'deadline passed before the write began')
-    if (incarnation.format !== 'mutable')
+    if (incarnation.format === 'sealed')
       return refused('READ_ONLY', 'sealed data takes no writes: load a new version')
-    if (mutation.cells.length === 0 && (mutation.deletes === 'NOTHING' || mutation.deletes.length === 0)) {
-      return refused('INVALID_ARGUMENT', 'write without a cell or a deletion')
-    }
-    if (mutation.cells.some(({ value }) => value.byteLength > limits.maxValueBytes)) {
-      return refused('TOO_LARGE', `a value has more than ${limits.maxValueBytes} bytes`)
-    }
+    const fault = faultOf(request)
+    if (fault !== null) return fault
     if (this.#queuedBytes >= this.#maxQueuedBytes) {
       return refused(
         'OVERLOADED',
@@ -77,13 +80,47 @@ export class WriteClient {
     return null
   }
 
-  #acknowledge(opId: number, outcome: bigint | KVError): void {
+  #acknowledge(opId: number, outcome: bigint | Buffer | KVError): void {
     const pending = this.#pending.get(opId)
     if (pending === undefined) return
     this.#pending.delete(opId)
     this.#queuedBytes -= pending.sizeBytes
-    pending.done(outcome instanceof KVError ? outcome : { timestamp: outcome })
+    pending.done(outcome instanceof KVError ? outcome : resultOf(outcome))
   }
+}
+
+function resultOf(outcome: bigint | Buffer): MutateResult {
+  return typeof outcome === 'bigint' ? plainResult(outcome) : decodeResult(outcome)
+}
+
+/** What no row can make right. */
+function faultOf({ mutations, otherwise }: MutateRequest): KVError | null {
+  if (mutations.length === 0) return refused('INVALID_ARGUMENT', 'write without a mutation')
+  for (const mutation of mutations) if (isFaulty(mutation)) return faultOfMutation(mutation)
+  for (const mutation of otherwise) if (isFaulty(mutation)) return faultOfMutation(mutation)
+  return null
+}
+
+function isFaulty(mutation: Mutation): boolean {
+  return isVoid(mutation) || hasLargeValue(mutation)
+}
+
+function faultOfMutation(mutation: Mutation): KVError {
+  return isVoid(mutation)
+    ? refused('INVALID_ARGUMENT', 'write without a cell or a deletion')
+    : refused('TOO_LARGE', `a value has more than ${limits.maxValueBytes} bytes`)
+}
+
+function isVoid(mutation: Mutation): boolean {
+  if (mutation.kind === 'PUT') return mutation.cells.length === 0 && !mutation.replaceRow
+  if (mutation.kind === 'APPEND') return mutation.cells.length === 0
+  return mutation.kind === 'INCREMENT' && mutation.deltas.length === 0
+}
+
+function hasLargeValue(mutation: Mutation): boolean {
+  if (mutation.kind !== 'PUT' && mutation.kind !== 'APPEND') return false
+  for (const { value } of mutation.cells) if (value.byteLength > limits.maxValueBytes) return true
+  return false
 }
 
 function refused(code: ErrorCode, message: string): KVError {

@@ -3,17 +3,23 @@
  * the process, so it has no version. Big-endian.
  *
  *     batch   operation*
- *     op      u32 opId | u32 incarnationId | u8 flags | u32 rowPrefixSize | i64 timestamp | u32 entryCount | entry*
+ *     op      u32 opId | u32 incarnationId | u8 flags | u32 rowPrefixSize | i64 timestamp | f64 deadline
+ *             | u32 bodySize | body
+ *     body    entry*, of a write that only has to be stored; or a row program (program-wire.ts)
  *     entry   u8 stamping | u32 keySize | u32 valueSize | key | value
  *     acks    ack*
- *     ack     u32 opId | u16 status | i64 timestamp | u16 messageSize | message
+ *     ack     u32 opId | u16 status | i64 timestamp | u32 messageSize | message
  *
  * The data thread does all the work that can be done beside the writer: it makes the physical keys and the cell values,
  * with room for the timestamps that only the writer can give. The first `rowPrefixSize` bytes of every key are the row.
+ * A deadline is on the monotonic clock, which is one for all threads of a process.
  */
 import { ERROR_CODES, type ErrorCode, isErrorCode, KVError, type WriteOutcome } from '../../base/errors.js'
+import type { Deadline } from '../../base/deadline.js'
 import { murmur3Token } from '../../base/hash.js'
+import { type DeleteMutation, isBlind, type PutMutation } from '../../model/mutation.js'
 import type { ShardMutate } from '../../model/plan.js'
+import type { MutateRequest } from '../../model/request.js'
 import type { CellTimestamp } from '../../model/row.js'
 import {
   cellSize,
@@ -23,26 +29,39 @@ import {
   writeTimestamp,
   writeTombstone,
 } from '../cell-codec.js'
-import { mutableCellKey, mutableMetaKey } from '../row-codec.js'
+import {
+  HISTORY_KINDS,
+  HISTORY_VERSION_SIZE,
+  historyCellKey,
+  mutableCellKey,
+  mutableMetaKey,
+  writeInvertedStamp,
+} from '../row-codec.js'
+import { decodeProgram, encodeProgram, type RowProgram } from './program-wire.js'
+import { WireOutput } from './wire-bytes.js'
 
-/** How the writer fills in an entry's timestamp: not at all; with the stamp; with at most one below the stamp. */
-const KEEP = 0
+/** What the writer fills in of an entry: its value's time; the same, but at most one below; its key's; its arrival. */
 const STAMP = 1
 const BELOW_STAMP = 2
+const STAMP_KEY = 4
+const ARRIVAL = 8
 
 const SYNCED = 1
 const NEEDS_STAMP = 2
+const PROGRAM = 4
 
-const OP_HEADER_SIZE = 25
+const OP_HEADER_SIZE = 33
 const ENTRY_HEADER_SIZE = 9
-const ACK_HEADER_SIZE = 16
-const INITIAL_SIZE = 16 * 1024
+/** A program's body begins with the size of its row's key. */
+const PROGRAM_KEY_AT = 4
+const ACK_HEADER_SIZE = 18
 /** Longer rows' ids are this much of the row and a hash of all of it. */
 const MAX_PLAIN_ROW_ID = 64
 const MAX_TIMESTAMP = 0x7fff_ffff_ffff_ffffn
 const MIN_TIMESTAMP = -0x8000_0000_0000_0000n
 
-/** Status of an ack: 0, or the code's number in ERROR_CODES with the outcome in the top bit. */
+/** Status of an ack: 0; a result; or the code's number in ERROR_CODES with the outcome in the top bit. */
+const RESULT = 0x4000
 const OUTCOME_UNKNOWN = 0x8000
 
 const CODES_BY_NUMBER: ReadonlyMap<number, ErrorCode> = new Map(
@@ -59,49 +78,18 @@ export interface WriteChannel {
   onAck(listener: (acks: Uint8Array) => void): void
 }
 
-/** Grows; `take` hands its bytes over for good, so that their memory can be transferred to another thread. */
-class Output {
-  #bytes = Buffer.alloc(0)
-  #end = 0
-
-  get size(): number {
-    return this.#end
-  }
-
-  /** Room for `size` bytes; answers where it starts. The buffer may be another one after each call. */
-  reserve(size: number): number {
-    const at = this.#end
-    this.#end += size
-    if (this.#end > this.#bytes.byteLength) {
-      const larger = Buffer.from(
-        new ArrayBuffer(Math.max(INITIAL_SIZE, this.#end, 2 * this.#bytes.byteLength)),
-      )
-      larger.set(this.#bytes.subarray(0, at))
-      this.#bytes = larger
-    }
-    return at
-  }
-
-  get bytes(): Buffer {
-    return this.#bytes
-  }
-
-  truncate(size: number): void {
-    this.#end = size
-  }
-
-  take(): Uint8Array<ArrayBuffer> {
-    const { buffer } = this.#bytes
-    const taken = new Uint8Array(buffer instanceof ArrayBuffer ? buffer : new ArrayBuffer(0), 0, this.#end)
-    this.#bytes = Buffer.alloc(0)
-    this.#end = 0
-    return taken
-  }
+/** The one mutation of a request that can be stored without reading anything; null: the request is a program. */
+export function blindMutation(request: MutateRequest): PutMutation | DeleteMutation | null {
+  const [mutation] = request.mutations
+  if (mutation === undefined || request.mutations.length > 1 || request.conditions.length > 0) return null
+  if (request.returnAfter !== undefined || request.idempotency !== null || !isBlind(mutation)) return null
+  // isBlind holds for these two kinds alone. Without conditions the rest of a request has no effect.
+  return mutation.kind === 'PUT' || mutation.kind === 'DELETE' ? mutation : null
 }
 
 /** Encodes the writes of one loop turn. */
 export class WriteEncoder {
-  readonly #output = new Output()
+  readonly #output = new WireOutput()
 
   get sizeBytes(): number {
     return this.#output.size
@@ -126,51 +114,92 @@ export class WriteEncoder {
   }
 
   #encode(opId: number, mutate: ShardMutate, nowSeconds: number): void {
-    const { mutation, rowKey, token, keyOrder } = mutate
+    const { request, rowKey, token, keyOrder } = mutate
     const metaKey = mutableMetaKey(keyOrder, token, rowKey)
     const header = this.#output.reserve(OP_HEADER_SIZE)
-    let entryCount = 0
-    let newestOwn: CellTimestamp | null = null
-    let needsStamp = mutation.timestamp === null && mutation.deletes !== 'NOTHING'
-    if (mutation.deletes === 'ROW') {
-      const deletion = rowDeletion(mutate)
-      if (deletion !== null) {
-        this.#tombstone(metaKey, deletion, nowSeconds)
-        entryCount++
-      }
-    } else if (mutation.deletes !== 'NOTHING') {
-      const deletion = { timestamp: mutation.timestamp, stamping: mutation.timestamp === null ? STAMP : KEEP }
-      const written = new Set(mutation.cells.map((cell) => cell.localKey.toString('latin1')))
-      for (const localKey of mutation.deletes) {
-        // A cell beside its own deletion wins; at an equal timestamp the deletion would.
-        if (written.has(localKey.toString('latin1'))) continue
-        this.#tombstone(mutableCellKey(metaKey, localKey), deletion, nowSeconds)
-        entryCount++
-      }
+    const mutation = blindMutation(request)
+    let flags = mutate.durability === 'LOG_SYNCED' ? SYNCED : 0
+    let timestamp: CellTimestamp = 0n
+    if (mutation === null) {
+      flags |= PROGRAM
+      encodeProgram(this.#output, metaKey, request)
+    } else {
+      const isHistory = mutate.incarnation.format === 'history'
+      const own = mutation.kind === 'PUT' ? newestOwn(mutation) : mutation.timestamp
+      if (own === null) flags |= NEEDS_STAMP
+      else timestamp = own
+      const entries = new EntryEncoder(this.#output, { metaKey, isHistory, nowSeconds })
+      if (mutation.kind === 'PUT') entries.put(mutation)
+      else entries.remove(mutation)
     }
-    for (const cell of mutation.cells) {
-      const timestamp = cell.timestamp ?? mutation.timestamp
-      if (timestamp === null) needsStamp = true
-      else if (newestOwn === null || timestamp > newestOwn) newestOwn = timestamp
-      const key = mutableCellKey(metaKey, cell.localKey)
-      const stored = { timestamp: timestamp ?? 0n, ttlSeconds: cell.ttlSeconds, value: cell.value }
-      const size = cellSize(cell.value.byteLength, cell.ttlSeconds !== null)
-      const at = this.#entry(timestamp === null ? STAMP : KEEP, key, size)
-      writeCell(this.#output.bytes, at, stored, nowSeconds)
-      entryCount++
-    }
-    const { bytes } = this.#output
+    const { bytes, size } = this.#output
     bytes.writeUInt32BE(opId, header)
     bytes.writeUInt32BE(mutate.incarnation.id, header + 4)
-    bytes[header + 8] = (mutate.durability === 'LOG_SYNCED' ? SYNCED : 0) | (needsStamp ? NEEDS_STAMP : 0)
+    bytes[header + 8] = flags
     bytes.writeUInt32BE(metaKey.byteLength - 1, header + 9)
-    bytes.writeBigInt64BE(mutation.timestamp ?? newestOwn ?? 0n, header + 13)
-    bytes.writeUInt32BE(entryCount, header + 21)
+    bytes.writeBigInt64BE(timestamp, header + 13)
+    bytes.writeDoubleBE(mutate.deadline, header + 21)
+    bytes.writeUInt32BE(size - header - OP_HEADER_SIZE, header + 29)
+  }
+}
+
+interface EntryTarget {
+  readonly metaKey: Buffer
+  readonly isHistory: boolean
+  readonly nowSeconds: number
+}
+
+/** Makes the entries of writes that only have to be stored. */
+class EntryEncoder {
+  readonly #output: WireOutput
+  readonly #target: EntryTarget
+
+  constructor(output: WireOutput, target: EntryTarget) {
+    this.#output = output
+    this.#target = target
   }
 
-  #tombstone(key: Buffer, deletion: Deletion, nowSeconds: number): void {
-    const at = this.#entry(deletion.stamping, key, TOMBSTONE_SIZE)
-    writeTombstone(this.#output.bytes, at, deletion.timestamp ?? 0n, nowSeconds)
+  put(mutation: PutMutation): void {
+    const { metaKey, isHistory, nowSeconds } = this.#target
+    const deletion = mutation.replaceRow ? replacedUpTo(mutation) : null
+    if (deletion !== null) this.#tombstone(metaKey, deletion.stamping, deletion.timestamp)
+    for (const { localKey, value, ttlSeconds, timestamp: own } of mutation.cells) {
+      const timestamp = own ?? mutation.timestamp
+      const size = cellSize(value.byteLength, ttlSeconds !== null)
+      const stored = { timestamp: timestamp ?? 0n, ttlSeconds, value }
+      const at = isHistory
+        ? this.#version(localKey, timestamp, HISTORY_KINDS.PUT, size)
+        : this.#entry(timestamp === null ? STAMP : 0, mutableCellKey(metaKey, localKey), size)
+      writeCell(this.#output.bytes, at, stored, nowSeconds)
+    }
+  }
+
+  remove({ selector, timestamp }: DeleteMutation): void {
+    const { metaKey, isHistory, nowSeconds } = this.#target
+    const stamping = timestamp === null ? STAMP : 0
+    if (selector === null) {
+      this.#tombstone(metaKey, stamping, timestamp)
+      return
+    }
+    for (const localKey of selector.localKeys) {
+      if (isHistory) {
+        const at = this.#version(localKey, timestamp, HISTORY_KINDS.DELETE_UP_TO, TOMBSTONE_SIZE)
+        writeTombstone(this.#output.bytes, at, 0n, nowSeconds)
+      } else {
+        this.#tombstone(mutableCellKey(metaKey, localKey), stamping, timestamp)
+      }
+    }
+  }
+
+  #tombstone(key: Buffer, stamping: number, timestamp: CellTimestamp | null): void {
+    const at = this.#entry(stamping, key, TOMBSTONE_SIZE)
+    writeTombstone(this.#output.bytes, at, timestamp ?? 0n, this.#target.nowSeconds)
+  }
+
+  /** A version of a cell of a history shard: its value begins with the stamp of its arrival. */
+  #version(localKey: Buffer, timestamp: CellTimestamp | null, kind: number, valueSize: number): number {
+    const key = historyCellKey(this.#target.metaKey, localKey, timestamp ?? 0n, kind)
+    return this.#entry(timestamp === null ? ARRIVAL | STAMP_KEY : ARRIVAL, key, valueSize)
   }
 
   #entry(stamping: number, key: Buffer, valueSize: number): number {
@@ -184,30 +213,40 @@ export class WriteEncoder {
   }
 }
 
+/** The newest time that the caller gave; null: something of it is left to the writer. */
+function newestOwn({ cells, timestamp, replaceRow }: PutMutation): CellTimestamp | null {
+  if (timestamp !== null) return timestamp
+  if (replaceRow) return null
+  let newest = MIN_TIMESTAMP
+  for (const cell of cells) {
+    if (cell.timestamp === null) return null
+    if (cell.timestamp > newest) newest = cell.timestamp
+  }
+  return newest
+}
+
 interface Deletion {
   readonly timestamp: CellTimestamp | null
   readonly stamping: number
 }
 
-/** A row deletion beside cells lies below the oldest of them, so that the cells win; null: nothing lies below that one. */
-function rowDeletion({ mutation }: ShardMutate): Deletion | null {
-  const { timestamp, cells } = mutation
-  if (cells.length === 0) return { timestamp, stamping: timestamp === null ? STAMP : KEEP }
+/** The removal of a whole row lies below the oldest of the cells that replace it; null: nothing lies below that one. */
+function replacedUpTo({ timestamp, cells }: PutMutation): Deletion | null {
+  if (cells.length === 0) return { timestamp, stamping: timestamp === null ? STAMP : 0 }
   let oldest = timestamp ?? MAX_TIMESTAMP
   for (const cell of cells) if (cell.timestamp !== null && cell.timestamp < oldest) oldest = cell.timestamp
   if (oldest === MIN_TIMESTAMP) return null
-  return { timestamp: oldest - 1n, stamping: timestamp === null ? BELOW_STAMP : KEEP }
+  return { timestamp: oldest - 1n, stamping: timestamp === null ? BELOW_STAMP : 0 }
 }
 
 /** One write as the writer sees it; its keys and values are views into the batch. */
 export class WireWrite {
   readonly opId: number
   readonly incarnationId: number
-  readonly isSynced: boolean
-  readonly needsStamp: boolean
+  readonly deadline: Deadline
   /** Bytes of the message that this write took. */
   readonly sizeBytes: number
-  readonly entryCount: number
+  readonly #flags: number
   readonly #bytes: Buffer
   readonly #start: number
 
@@ -217,13 +256,23 @@ export class WireWrite {
     this.#start = at
     this.opId = bytes.readUInt32BE(at)
     this.incarnationId = bytes.readUInt32BE(at + 4)
-    const flags = bytes[at + 8] ?? 0
-    this.isSynced = (flags & SYNCED) !== 0
-    this.needsStamp = (flags & NEEDS_STAMP) !== 0
-    this.entryCount = bytes.readUInt32BE(at + 21)
-    let end = at + OP_HEADER_SIZE
-    for (let i = 0; i < this.entryCount; i++) end = this.#entryEnd(end)
-    this.sizeBytes = end - at
+    this.#flags = bytes[at + 8] ?? 0
+    this.deadline = bytes.readDoubleBE(at + 21)
+    this.sizeBytes = OP_HEADER_SIZE + bytes.readUInt32BE(at + 29)
+  }
+
+  get isSynced(): boolean {
+    return (this.#flags & SYNCED) !== 0
+  }
+
+  /** Whether it is to be decided by the writer; otherwise it has only to be stamped and stored. */
+  get isProgram(): boolean {
+    return (this.#flags & PROGRAM) !== 0
+  }
+
+  /** Whether a time is left to the writer; then the stamp is the time that it took effect at. */
+  get needsStamp(): boolean {
+    return (this.#flags & NEEDS_STAMP) !== 0
   }
 
   /**
@@ -231,11 +280,19 @@ export class WireWrite {
    * share it share their stamps, which then only rise faster.
    */
   rowId(): string {
-    const key = this.#start + OP_HEADER_SIZE + ENTRY_HEADER_SIZE
+    const key = this.#rowStart()
     const end = key + this.#bytes.readUInt32BE(this.#start + 9)
     if (end - key <= MAX_PLAIN_ROW_ID) return this.#bytes.toString('latin1', key, end)
     const { high, low } = murmur3Token(this.#bytes, key, end)
     return `${this.#bytes.toString('latin1', key, key + MAX_PLAIN_ROW_ID)}#${high}.${low}`
+  }
+
+  /** Whether it is of the row that has this meta key. */
+  isOfRow(metaKey: Buffer): boolean {
+    const key = this.#rowStart()
+    const size = this.#bytes.readUInt32BE(this.#start + 9)
+    if (size !== metaKey.byteLength - 1) return false
+    return metaKey.compare(this.#bytes, key, key + size, 0, size) === 0
   }
 
   /** The timestamp that the caller gave, the newest of the cells' own failing that. */
@@ -243,28 +300,42 @@ export class WireWrite {
     return this.#bytes.readBigInt64BE(this.#start + 13)
   }
 
-  /** Fills in the timestamps that were left to the writer. */
-  stamp(stamp: number): void {
+  /** @throws {KVError} INTERNAL when it is damaged */
+  program(): RowProgram {
+    const body = this.#start + OP_HEADER_SIZE
+    return decodeProgram(this.#bytes, body, this.#start + this.sizeBytes)
+  }
+
+  /** Fills in the times that were left to the writer. @param arrival for versions of history shards */
+  stamp(stamp: number | null, arrival: number | null): void {
+    if (stamp === null && arrival === null) return
     const bytes = this.#bytes
-    let at = this.#start + OP_HEADER_SIZE
-    for (let i = 0; i < this.entryCount; i++) {
-      const stamping = bytes[at]
+    const end = this.#start + this.sizeBytes
+    for (let at = this.#start + OP_HEADER_SIZE; at < end; at = this.#entryEnd(at)) {
+      const stamping = bytes[at] ?? 0
+      if (stamping === 0) continue
       const valueAt = at + ENTRY_HEADER_SIZE + bytes.readUInt32BE(at + 1)
-      if (stamping === STAMP) writeStamp(bytes, valueAt, stamp)
-      else if (stamping === BELOW_STAMP) writeBelow(bytes, valueAt, stamp)
-      at = this.#entryEnd(at)
+      if (arrival !== null && (stamping & ARRIVAL) !== 0) writeStamp(bytes, valueAt, arrival)
+      if (stamp === null) continue
+      if ((stamping & STAMP) !== 0) writeStamp(bytes, valueAt, stamp)
+      if ((stamping & BELOW_STAMP) !== 0) writeBelow(bytes, valueAt, stamp)
+      if ((stamping & STAMP_KEY) !== 0) writeInvertedStamp(bytes, valueAt - HISTORY_VERSION_SIZE, stamp)
     }
   }
 
   forEachEntry(visit: (key: Buffer, value: Buffer) => void): void {
     const bytes = this.#bytes
-    let at = this.#start + OP_HEADER_SIZE
-    for (let i = 0; i < this.entryCount; i++) {
+    const last = this.#start + this.sizeBytes
+    for (let at = this.#start + OP_HEADER_SIZE; at < last;) {
       const end = this.#entryEnd(at)
       const valueAt = at + ENTRY_HEADER_SIZE + bytes.readUInt32BE(at + 1)
       visit(bytes.subarray(at + ENTRY_HEADER_SIZE, valueAt), bytes.subarray(valueAt, end))
       at = end
     }
+  }
+
+  #rowStart(): number {
+    return this.#start + OP_HEADER_SIZE + (this.isProgram ? PROGRAM_KEY_AT : ENTRY_HEADER_SIZE)
   }
 
   #entryEnd(at: number): number {
@@ -292,7 +363,11 @@ export function decodeWrites(batch: Uint8Array): WireWrite[] {
 
 /** Collects the acknowledgements for one channel. */
 export class AckEncoder {
-  readonly #output = new Output()
+  readonly #output = new WireOutput()
+
+  get sizeBytes(): number {
+    return this.#output.size
+  }
 
   /** @param timestamp a stamp, or what the caller gave */
   done(opId: number, timestamp: number | CellTimestamp): void {
@@ -304,6 +379,13 @@ export class AckEncoder {
       bytes.writeInt32BE(Math.floor(timestamp / 0x1_0000_0000), at + 6)
       bytes.writeInt32BE(timestamp | 0, at + 10)
     }
+  }
+
+  /** @param result of a program, encoded */
+  answered(opId: number, result: Uint8Array): void {
+    const at = this.#header(opId, RESULT, result.byteLength)
+    this.#output.bytes.writeBigInt64BE(0n, at + 6)
+    this.#output.bytes.set(result, at + ACK_HEADER_SIZE)
   }
 
   failed(opId: number, error: KVError): void {
@@ -324,23 +406,25 @@ export class AckEncoder {
     const { bytes } = this.#output
     bytes.writeUInt32BE(opId, at)
     bytes.writeUInt16BE(status, at + 4)
-    bytes.writeUInt16BE(messageSize, at + 14)
+    bytes.writeUInt32BE(messageSize, at + 14)
     return at
   }
 }
 
-/** Calls `visit` for every acknowledgement, in order. */
+/** Calls `visit` for every acknowledgement, in order: with a time, a program's encoded result (a view), or a failure. */
 export function forEachAck(
   acks: Uint8Array,
-  visit: (opId: number, outcome: CellTimestamp | KVError) => void,
+  visit: (opId: number, outcome: CellTimestamp | Buffer | KVError) => void,
 ): void {
   const bytes = Buffer.from(acks.buffer, acks.byteOffset, acks.byteLength)
   for (let at = 0; at < bytes.byteLength;) {
     const status = bytes.readUInt16BE(at + 4)
-    const messageSize = bytes.readUInt16BE(at + 14)
+    const messageSize = bytes.readUInt32BE(at + 14)
     const end = at + ACK_HEADER_SIZE + messageSize
     if (status === 0) {
       visit(bytes.readUInt32BE(at), bytes.readBigInt64BE(at + 6))
+    } else if (status === RESULT) {
+      visit(bytes.readUInt32BE(at), bytes.subarray(end - messageSize, end))
     } else {
       const code = CODES_BY_NUMBER.get(status & ~OUTCOME_UNKNOWN) ?? 'INTERNAL'
       const outcome: WriteOutcome = (status & OUTCOME_UNKNOWN) === 0 ? 'NOT_APPLIED' : 'UNKNOWN'

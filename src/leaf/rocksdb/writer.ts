@@ -8,6 +8,10 @@
  *   stored in the DB by the same batch, so that stamps do not go back over a restart even if the clock does.
  * - **One merge a key.** Of several values for one key in a group only the greatest is written: the others could never be
  *   read, and RocksDB would fold them at every read until the next flush.
+ * - **Programs.** Writes with conditions, counters, several mutations, or a token that makes them safe to repeat are decided
+ *   here, in one tick and in the group's order (row-program.ts), so they are atomic without a lock.
+ * - **Deadlines.** A write whose deadline passed while it waited is not applied.
+ * - **Hot keys.** A key that is merged again and again is now and then put whole (hot-keys.ts).
  * - **Failure.** When a batch fails its writes answer UNAVAILABLE with outcome UNKNOWN, the shard takes no more writes
  *   (NOT_APPLIED), and its owner is told, who must reopen it.
  * - **Watermark.** Once a second, for shards written since, a sequence that is on stable storage is recorded beside the
@@ -20,7 +24,9 @@ import { KVError, toKVError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { Incarnation } from '../../model/cluster-map.js'
 import type { TimestampUnit } from '../../model/dataset.js'
-import { WritableShard } from './writable-shard.js'
+import { DEFAULT_RULES, type ShardRules, WritableShard } from './writable-shard.js'
+import type { PurgedKind } from './purge.js'
+import { PurgeSchedule } from './purge-schedule.js'
 import { AckEncoder, decodeWrites, type WireWrite } from './write-wire.js'
 
 const WATERMARK_INTERVAL_MS = 1_000
@@ -31,6 +37,10 @@ export interface GroupWriterOptions {
   readonly onShardFailed: (incarnationId: number, error: KVError) => void
   /** A watermark could not be recorded; writing goes on. */
   readonly onWatermarkFailed: (incarnationId: number, error: KVError) => void
+  /** Entries that the purge has removed; for metrics. */
+  readonly onPurged?: (what: PurgedKind, count: number) => void
+  /** A slice of the purge failed; it is tried again later. */
+  readonly onPurgeFailed?: (incarnationId: number, error: KVError) => void
 }
 
 interface QueuedWrite {
@@ -49,18 +59,31 @@ export class GroupWriter {
   readonly #shards = new Map<number, WritableShard>()
   /** Incarnations whose failure was reported. */
   readonly #reported = new Set<number>()
+  readonly #purges: PurgeSchedule
   #queue: QueuedWrite[] = []
   #isScheduled = false
   #timer: NodeJS.Timeout | null = null
 
   constructor(options: GroupWriterOptions) {
     this.#options = options
+    this.#purges = new PurgeSchedule({
+      clock: options.clock,
+      onPurged: (what, count) => options.onPurged?.(what, count),
+      onFailed: (id, error) => this.#purgeFailed(id, error),
+    })
   }
 
-  /** Makes a shard writable. Call before any write to it is sent. @throws {KVError} CORRUPT, SHARD_NOT_SERVING */
-  attach(incarnation: Incarnation, unit: TimestampUnit): void {
-    if (this.#shards.has(incarnation.id)) return
-    this.#shards.set(incarnation.id, new WritableShard(incarnation, unit, this.#options.clock))
+  /**
+   * Makes a shard writable. Call before any write to it is sent; again when the dataset's rules have changed.
+   * @throws {KVError} CORRUPT, SHARD_NOT_SERVING
+   */
+  attach(incarnation: Incarnation, unit: TimestampUnit, rules: ShardRules = DEFAULT_RULES): void {
+    const known = this.#shards.get(incarnation.id)
+    const shard = known ?? new WritableShard(incarnation, unit, this.#options.clock)
+    shard.rules = rules
+    if (known !== undefined) return
+    this.#shards.set(incarnation.id, shard)
+    this.#purges.add(incarnation.id, shard)
     this.#timer ??= setInterval(() => void this.writeWatermarks(), WATERMARK_INTERVAL_MS).unref()
   }
 
@@ -72,6 +95,7 @@ export class GroupWriter {
     const shard = this.#shards.get(incarnationId)
     if (shard === undefined) return
     this.#commitAll()
+    this.#purges.remove(incarnationId)
     this.#shards.delete(incarnationId)
     this.#reported.delete(incarnationId)
     await this.#writeWatermark(incarnationId, shard)
@@ -97,6 +121,11 @@ export class GroupWriter {
     }
   }
 
+  /** Removes, now, what no read can see any more; nothing where the shard's rules say so. */
+  purge(incarnationId: number): Promise<void> {
+    return this.#purges.pass(incarnationId)
+  }
+
   /** Records how far each shard is on stable storage, where it changed. */
   async writeWatermarks(): Promise<void> {
     await Promise.all(Array.from(this.#shards, ([id, shard]) => this.#writeWatermark(id, shard)))
@@ -119,6 +148,7 @@ export class GroupWriter {
 
   #commitGroup(): void {
     const group = this.#queue.splice(0, groupSize(this.#queue))
+    const left: QueuedWrite[] = []
     const byShard = new Map<number, QueuedWrite[]>()
     const channels = new Set<Acks>()
     for (const queued of group) {
@@ -127,31 +157,32 @@ export class GroupWriter {
       if (writes === undefined) byShard.set(queued.write.incarnationId, [queued])
       else writes.push(queued)
     }
-    for (const [id, writes] of byShard) this.#commitShard(id, writes)
-    for (const { encoder, send } of channels) send(encoder.take())
+    for (const [id, writes] of byShard) left.push(...writes.slice(this.#commitShard(id, writes)))
+    if (left.length > 0) this.#queue.unshift(...left)
+    for (const { encoder, send } of channels) if (encoder.sizeBytes > 0) send(encoder.take())
   }
 
-  #commitShard(id: number, group: readonly QueuedWrite[]): void {
+  /** Answers how many of the group, from the first, are done with. */
+  #commitShard(id: number, group: readonly QueuedWrite[]): number {
     const shard = this.#shards.get(id)
     if (shard === undefined) {
       const error = new KVError('SHARD_NOT_SERVING', `incarnation ${id} is not writable here; try again`, {
         outcome: 'NOT_APPLIED',
       })
       for (const { write, acks } of group) acks.encoder.failed(write.opId, error)
-      return
+      return group.length
     }
-    let stamps: readonly (number | null)[]
-    try {
-      stamps = shard.commit(group.map(({ write }) => write))
-    } catch (thrown) {
-      const error = toKVError(thrown, `writing incarnation ${id}`)
-      for (const { write, acks } of group) acks.encoder.failed(write.opId, error)
-      this.#reportFailure(id, shard, error)
-      return
+    const outcomes = shard.commit(group.map(({ write }) => write))
+    if (shard.failure !== null) this.#reportFailure(id, shard, shard.failure)
+    for (const [index, outcome] of outcomes.entries()) {
+      const queued = group[index]
+      if (queued === undefined) break
+      const { write, acks } = queued
+      if (outcome instanceof KVError) acks.encoder.failed(write.opId, outcome)
+      else if (outcome instanceof Uint8Array) acks.encoder.answered(write.opId, outcome)
+      else acks.encoder.done(write.opId, outcome ?? write.ownTimestamp())
     }
-    for (const [index, { write, acks }] of group.entries()) {
-      acks.encoder.done(write.opId, stamps[index] ?? write.ownTimestamp())
-    }
+    return outcomes.length
   }
 
   /** A shard that has failed takes no writes until it is opened anew, so somebody must hear of it: once. */
@@ -159,6 +190,12 @@ export class GroupWriter {
     if (!shard.hasFailed || this.#reported.has(id)) return
     this.#reported.add(id)
     this.#options.onShardFailed(id, error)
+  }
+
+  #purgeFailed(id: number, error: KVError): void {
+    this.#options.onPurgeFailed?.(id, error)
+    const shard = this.#shards.get(id)
+    if (shard !== undefined) this.#reportFailure(id, shard, error)
   }
 
   async #writeWatermark(id: number, shard: WritableShard): Promise<void> {

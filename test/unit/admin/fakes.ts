@@ -6,6 +6,7 @@ import { createAdminServer, type AdminServerOptions } from '../../../src/admin/s
 import type { ChangeContext, DatasetRecord } from '../../../src/model/dataset.js'
 import type { DatasetDraft, Metastore } from '../../../src/model/metastore.js'
 import type { LoadRequest, LoadStatus, Readiness } from '../../../src/model/operations.js'
+import { plainResult } from '../../../src/model/request.js'
 import type { Cell, Row } from '../../../src/model/row.js'
 
 export const cities: DatasetRecord = {
@@ -19,6 +20,8 @@ export const cities: DatasetRecord = {
   shardCount: 1,
   retainedVersions: 3,
   maxValueBytes: 1024,
+  maxCellVersions: 1,
+  graceSeconds: 864_000,
   defaultTtlSeconds: null,
   defaultDurability: 'LOG_SYNCED',
   migrationState: 'TARGET_ONLY',
@@ -71,6 +74,7 @@ export interface Call {
 
 export class FakeMetastore implements Metastore {
   readonly calls: Call[] = []
+  readonly tokenKey = Buffer.alloc(32)
 
   #changed(what: string, args: readonly unknown[], change: ChangeContext): Promise<DatasetRecord> {
     this.calls.push({ what, args: [...args, change] })
@@ -151,10 +155,10 @@ export class FakeRows implements RowAccess {
     return this.#answer('get', [dataset, rowKey, localKeys], this.row)
   }
   put(dataset: string, rowKey: Buffer, cells: readonly Cell[]) {
-    return this.#answer('put', [dataset, rowKey, cells], { timestamp: 2n ** 62n + 1n })
+    return this.#answer('put', [dataset, rowKey, cells], plainResult(2n ** 62n + 1n))
   }
   remove(dataset: string, rowKey: Buffer, localKeys: readonly Buffer[] | null) {
-    return this.#answer('remove', [dataset, rowKey, localKeys], { timestamp: 5n })
+    return this.#answer('remove', [dataset, rowKey, localKeys], plainResult(5n))
   }
 }
 

@@ -125,7 +125,10 @@ test('a version that is no number is refused', async () => {
 
 test('a row is answered as text where it is UTF-8 and as base64 where it is not', async () => {
   const { ask, rows } = startFakeAdmin()
-  rows.row = { cells: [cell('name', 'Zürich'), cell('raw', Buffer.from([0xff, 0])), cell('', '')] }
+  rows.row = {
+    cells: [cell('name', 'Zürich'), cell('raw', Buffer.from([0xff, 0])), cell('', '')],
+    next: null,
+  }
   const answer = await ask('GET /v1/datasets/cities/rows/42')
   assert.deepEqual(answer.body, {
     dataset: 'cities',
@@ -150,7 +153,7 @@ test('a row that is absent is an answer, not an error', async () => {
 
 test('timestamps are text, because JSON numbers lose digits', async () => {
   const { ask, rows } = startFakeAdmin()
-  rows.row = { cells: [{ ...cell('a', 'b'), timestamp: 2n ** 63n - 1n, ttlSeconds: 9 }] }
+  rows.row = { cells: [{ ...cell('a', 'b'), timestamp: 2n ** 63n - 1n, ttlSeconds: 9 }], next: null }
   const { text } = await ask('GET /v1/datasets/cities/rows/42')
   assert.ok(text.includes('"timestamp":"9223372036854775807","ttlSeconds":9'))
   const put = await ask('PUT /v1/datasets/profiles/rows/a', { body: { value: 'x' } })

@@ -15,7 +15,7 @@ function newCalls(calls: Call[]): readonly Call[] {
 const who = { actor: 'tester', reason: 'because' }
 
 test('get with one column prints the bare value', async () => {
-  admin.rows.row = { cells: [cell('name', 'London')] }
+  admin.rows.row = { cells: [cell('name', 'London')], next: null }
   const { exitCode, stdout, stderr } = await godwit(['get', 'cities', '2643743', '--column', 'name'], world)
   assert.deepEqual([exitCode, stdout, stderr], [0, 'London\n', ''])
   assert.deepEqual(newCalls(admin.rows.calls), [
@@ -24,7 +24,7 @@ test('get with one column prints the bare value', async () => {
 })
 
 test('get with several columns, or all, prints a table', async () => {
-  admin.rows.row = { cells: [cell('country', 'GB'), cell('name', 'London')] }
+  admin.rows.row = { cells: [cell('country', 'GB'), cell('name', 'London')], next: null }
   const expected = 'COLUMN   VALUE\ncountry  GB\nname     London\n'
   assert.equal((await godwit(['get', 'cities', '1', '-c', 'name', '-c', 'country'], world)).stdout, expected)
   assert.equal((await godwit(['get', 'cities', '1'], world)).stdout, expected)
@@ -32,17 +32,17 @@ test('get with several columns, or all, prints a table', async () => {
 })
 
 test('get prints the only, unnamed value of a row bare', async () => {
-  admin.rows.row = { cells: [cell('', 'opaque')] }
+  admin.rows.row = { cells: [cell('', 'opaque')], next: null }
   assert.equal((await godwit(['get', 'sessions', '1'], world)).stdout, 'opaque\n')
 })
 
 test('get of bytes that are no text says that they are base64', async () => {
-  admin.rows.row = { cells: [cell('raw', Buffer.from([0xff, 0]))] }
+  admin.rows.row = { cells: [cell('raw', Buffer.from([0xff, 0]))], next: null }
   assert.equal((await godwit(['get', 'd', '1', '-c', 'raw'], world)).stdout, 'base64:/wA=\n')
 })
 
 test('get keeps control characters for programs and escapes them for a terminal', async () => {
-  admin.rows.row = { cells: [cell('a', 'x\x1b[2J')] }
+  admin.rows.row = { cells: [cell('a', 'x\x1b[2J')], next: null }
   assert.equal((await godwit(['get', 'd', '1', '-c', 'a'], world)).stdout, 'x\x1b[2J\n')
   assert.equal(
     (await godwit(['get', 'd', '1', '-c', 'a'], { ...world, isTerminal: true })).stdout,
@@ -60,7 +60,7 @@ test('get of an absent row exits with 3 and says so', async () => {
 })
 
 test('get with --json prints the row as the API gives it', async () => {
-  admin.rows.row = { cells: [cell('name', 'London')] }
+  admin.rows.row = { cells: [cell('name', 'London')], next: null }
   const { stdout } = await godwit(['get', 'cities', '1', '--json'], world)
   assert.deepEqual(JSON.parse(stdout), { cells: [{ column: { utf8: 'name' }, value: { utf8: 'London' } }] })
 })

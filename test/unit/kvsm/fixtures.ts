@@ -56,6 +56,8 @@ export function recordWith(
     shardCount: 1,
     retainedVersions,
     maxValueBytes: 1024,
+    maxCellVersions: 1,
+    graceSeconds: 864_000,
     defaultTtlSeconds: null,
     defaultDurability: 'LOG_SYNCED',
     migrationState: 'TARGET_ONLY',

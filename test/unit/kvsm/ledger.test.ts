@@ -205,7 +205,7 @@ test('every change is logged with its audit line', async () => {
   const metastore = await openMetastore(new MemoryStore(), manualClock(), recordingLogger(lines))
   await metastore.createDataset(batchDraft('cities'), CHANGE)
   assert.deepEqual(lines, [
-    { level: 'info', message: 'dataset changed', fields: { ...metastore.audit(1)[0], revision: 1 } },
+    { level: 'info', message: 'dataset changed', fields: { ...metastore.audit(1)[0], revision: 2 } },
   ])
   assert.equal(metastore.audit(1)[0]?.atMs, START_MS)
 })

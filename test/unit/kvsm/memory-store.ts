@@ -7,7 +7,11 @@ import type { MetaStoreBackend, MetaTable, RecordWrite, StoredRecord } from '../
 
 export class MemoryStore implements MetaStoreBackend {
   readonly name = 'metastore in memory'
-  readonly tables = { dataset: new Map<string, StoredRecord>(), audit: new Map<string, StoredRecord>() }
+  readonly tables: Readonly<Record<MetaTable, Map<string, StoredRecord>>> = {
+    dataset: new Map(),
+    audit: new Map(),
+    secret: new Map(),
+  }
   /** The next commit fails: before it is applied, or after. */
   failure: 'none' | 'before' | 'after' = 'none'
   /** Every read fails while it is set. */

@@ -237,3 +237,22 @@ test('a version that cannot be served is neither published nor rolled back to, a
     record?.versions.find(({ state }) => state === 'CURRENT')?.id
   assert.equal(current(metastore.get('cities')), current(before))
 })
+
+test('the key of tokens is made once and is the same for whoever opens the store again', async () => {
+  const store = new MemoryStore()
+  const [first, second] = await Promise.all([
+    openMetastore(store, manualClock(), silentLogger),
+    openMetastore(store, manualClock(), silentLogger),
+  ])
+  assert.equal(first.tokenKey.byteLength, 32)
+  assert.deepEqual(second.tokenKey, first.tokenKey)
+  const other = await openMetastore(new MemoryStore(), manualClock(), silentLogger)
+  assert.notDeepEqual(other.tokenKey, first.tokenKey)
+})
+
+test('a damaged key of tokens is refused by name', async () => {
+  const store = new MemoryStore()
+  store.tables.secret.set('tokens', { key: 'tokens', value: 'abcd', revision: 1 })
+  const opening = openMetastore(store, manualClock(), silentLogger)
+  await assert.rejects(opening, kvError('CORRUPT', /key of tokens/))
+})

@@ -34,6 +34,14 @@ test('a dataset comes back as it was, with the revision that the store gives', (
   )
 })
 
+test('a record that was written before cells had versions has one, and the usual grace', () => {
+  const older = altered((_, record) => {
+    delete record['maxCellVersions']
+    delete record['graceSeconds']
+  })
+  assert.deepEqual(decode(older), STORED)
+})
+
 test('a decoded record cannot be changed by whoever reads it', () => {
   const { record } = decodeDataset({ key: 'cities', value: encodeDataset(STORED), revision: 7 })
   for (const part of [record, record.owner, record.versions, record.versions[0]])

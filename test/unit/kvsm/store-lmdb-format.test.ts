@@ -21,7 +21,17 @@ test('an entry has the bytes that its head comment gives', () => {
 
 test('the bytes are those of the examples in FORMATS', () => {
   assert.equal(encodeEntry('dataset/a', 7, '{}').toString('hex'), 'a93d246100000000000000077b7d')
-  assert.equal(encodeHeader(emptyHeader()).toString('hex', 0, 14), '8ea8374300000000000000007b22')
+  assert.equal(encodeHeader(emptyHeader()).toString('hex', 0, 14), '8bb6533d00000000000000007b22')
+})
+
+test('a table that came later is empty in a header that was written before', () => {
+  const { audit, dataset } = emptyHeader().tables
+  const older = encodeEntry(
+    'header',
+    3,
+    JSON.stringify({ format: 1, revision: 3, tables: { audit, dataset } }),
+  )
+  assert.deepEqual(decodeHeader(older).tables, emptyHeader().tables)
 })
 
 test('any one flipped bit, a cut or another key is found', () => {

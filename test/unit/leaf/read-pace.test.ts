@@ -105,3 +105,47 @@ test('reads that are answered while they begin make room for those that wait', (
   releases[0]?.()
   assert.equal(begun, 20_000)
 })
+
+test('rows and scans have slices in turns', async () => {
+  const { pace, clock, log } = makePace()
+  const slow = (name: string, times: number): ReadStep => {
+    let left = times
+    return () => {
+      clock.ms += 5
+      log.push(name)
+      return --left > 0
+    }
+  }
+  pace.addScan(slow('scan', 3))
+  pace.addStep(slow('row', 3))
+  pace.run()
+  while (log.length < 6) await nextTurn()
+  assert.deepEqual(log, ['row', 'scan', 'row', 'scan', 'row', 'scan'])
+})
+
+test('four scans take turns, those behind them wait, and a short one is not held up by a long one', async () => {
+  const { pace, clock, log } = makePace()
+  const scan = (name: string, times: number): ReadStep => {
+    let left = times
+    return () => {
+      clock.ms += 5
+      log.push(name)
+      return --left > 0
+    }
+  }
+  pace.addScan(scan('long', 4))
+  for (const name of ['a', 'b', 'c', 'd']) pace.addScan(scan(name, 1))
+  pace.run()
+  while (log.length < 8) await nextTurn()
+  assert.ok(log.indexOf('a') <= 2 && log.indexOf('b') <= 3 && log.indexOf('c') <= 4, log.join())
+  assert.ok(log.indexOf('d') < 7, log.join())
+})
+
+test('a slice always has a step, however late the thread is', async () => {
+  const { pace, clock, log } = makePace()
+  Object.assign(clock, { monotonicMs: () => (clock.ms += 100) })
+  for (let i = 0; i < 3; i++) pace.addStep(() => log.push('row') === 0)
+  pace.addScan(() => log.push('scan') === 0)
+  pace.run()
+  while (log.length < 4) await nextTurn()
+})

@@ -3,15 +3,25 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { limits } from '../../../src/base/limits.js'
 import {
+  FIRST_ROW_KEY,
+  HISTORY_KINDS,
+  boundKey,
+  historyCellKey,
+  historyCellOf,
+  historyColumnKey,
   localKeyOfMutable,
   mutableCellKey,
   mutableMetaKey,
   mutableRowEnd,
+  rangesKey,
+  rowOfKey,
   sealedChunkKey,
   sealedHeadKey,
+  splitRowKey,
+  wholeRowEnd,
+  writeRecordKey,
 } from '../../../src/leaf/row-codec.js'
-
-const NO_TOKEN = { high: 0, low: 0 }
+import { NO_TOKEN, type RowPosition, compareRows } from '../../../src/model/row-order.js'
 
 /** Bytes that escapes and separators are made of come up often. */
 function keyBytes(): fc.Arbitrary<Buffer> {
@@ -108,8 +118,98 @@ test('keys have the bytes that FORMATS.md shows', () => {
     mutableCellKey(meta, Buffer.from('c')).toString('hex'),
     '7fffffff00000002' + '6100ff' + '0001' + '01' + '63',
   )
+  const version = historyCellKey(meta, Buffer.from('c'), 3n, HISTORY_KINDS.PUT).toString('hex')
+  assert.equal(
+    version,
+    '7fffffff00000002' + '6100ff' + '0001' + '01' + '63' + '0001' + '7ffffffffffffffc' + '02',
+  )
   assert.equal(sealedHeadKey('ORDERED', token, row).toString('hex'), '01' + '6100')
   assert.equal(sealedChunkKey('ORDERED', token, row, 3).toString('hex'), '02' + '0002' + '6100' + '00000003')
+})
+
+const timestamp = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
+const kind = fc.constantFrom(...Object.values(HISTORY_KINDS))
+const half = fc.oneof(fc.constantFrom(0, 1, -1, -(2 ** 31), 2 ** 31 - 1), fc.integer())
+const position: fc.Arbitrary<RowPosition> = fc.record({
+  token: fc.record({ high: half, low: half }),
+  rowKey: keyBytes(),
+})
+
+test('versions sort as local key, then newest first, then deletions before values, and come back out of their keys', () => {
+  const version = fc.record({ localKey: keyBytes(), timestamp, kind })
+  fc.assert(
+    fc.property(keyBytes(), version, version, (row, a, b) => {
+      const meta = mutableMetaKey('HASHED', NO_TOKEN, row)
+      const [keyA, keyB] = [a, b].map((one) => historyCellKey(meta, one.localKey, one.timestamp, one.kind))
+      const byTime = a.timestamp === b.timestamp ? a.kind - b.kind : a.timestamp > b.timestamp ? -1 : 1
+      assert.equal(sign(keyA!.compare(keyB!)), sign(a.localKey.compare(b.localKey) || byTime))
+      assert.deepEqual(historyCellOf(meta.byteLength, keyA!), { ...a })
+      assert.ok(keyA!.subarray(0, keyA!.byteLength - 9).equals(historyColumnKey(meta, a.localKey)))
+    }),
+    { numRuns: 5_000 },
+  )
+})
+
+test('all of a row lies between its meta key and its end: tombstone, ranges, cells, then write records', () => {
+  fc.assert(
+    fc.property(keyBytes(), keyBytes(), keyBytes(), (row, other, local) => {
+      const meta = mutableMetaKey('ORDERED', NO_TOKEN, row)
+      const keys = [
+        meta,
+        rangesKey(meta),
+        historyCellKey(meta, local, 5n, HISTORY_KINDS.PUT),
+        mutableRowEnd(meta),
+        writeRecordKey(meta, 3, Buffer.alloc(8)),
+        wholeRowEnd(meta),
+      ]
+      for (const [i, key] of keys.entries()) if (i > 0) assert.ok(keys[i - 1]!.compare(key) < 0)
+      const parts = keys.slice(0, 5).map((key) => splitRowKey('ORDERED', key))
+      const size = meta.byteLength
+      assert.deepEqual(
+        parts.map((part) => part?.part),
+        ['META', 'META', 'CELL', 'UNKNOWN', 'WRITE_RECORD'],
+      )
+      for (const part of parts) assert.equal(part?.metaSize, size)
+      if (row.equals(other)) return
+      const otherMeta = mutableMetaKey('ORDERED', NO_TOKEN, other)
+      assert.equal(otherMeta.compare(meta) < 0, wholeRowEnd(otherMeta).compare(meta) < 0)
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('bounds keep the rows of their side, with and without the row at the bound', () => {
+  const keyOrder = fc.constantFrom('HASHED' as const, 'ORDERED' as const)
+  fc.assert(
+    fc.property(keyOrder, position, position, fc.boolean(), keyBytes(), (order, a, b, isExclusive, local) => {
+      const [bound, row] = [a, b].map((one) => (order === 'HASHED' ? one : { ...one, token: NO_TOKEN }))
+      const key = mutableCellKey(mutableMetaKey(order, row!.token, row!.rowKey), local)
+      const comparison = compareRows(row!, bound!)
+      const lower = boundKey(order, { ...bound!, isExclusive }, true)
+      assert.equal(key.compare(lower) >= 0, comparison > 0 || (comparison === 0 && !isExclusive))
+      const upper = boundKey(order, { ...bound!, isExclusive }, false)
+      assert.equal(key.compare(upper) < 0, comparison < 0 || (comparison === 0 && !isExclusive))
+    }),
+    { numRuns: 5_000 },
+  )
+})
+
+test('token and row key come back out of physical keys, and the keys of the shard itself are no row', () => {
+  fc.assert(
+    fc.property(position, keyBytes(), ({ token, rowKey }, local) => {
+      const meta = mutableMetaKey('HASHED', token, rowKey)
+      assert.deepEqual(rowOfKey('HASHED', mutableCellKey(meta, local), meta.byteLength), {
+        token: { ...token },
+        rowKey,
+      })
+      assert.ok(meta.compare(FIRST_ROW_KEY) > 0)
+      const ordered = mutableMetaKey('ORDERED', NO_TOKEN, rowKey)
+      assert.deepEqual(rowOfKey('ORDERED', ordered, ordered.byteLength), { token: NO_TOKEN, rowKey })
+      assert.ok(ordered.compare(FIRST_ROW_KEY) > 0)
+    }),
+    { numRuns: 2_000 },
+  )
+  for (const own of ['00', '0000']) assert.equal(splitRowKey('ORDERED', Buffer.from(own, 'hex')), null)
 })
 
 test('keys over their limits are refused', () => {

@@ -4,7 +4,13 @@ import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { KVError } from '../../../src/base/errors.js'
 import { Scratch } from '../../../src/leaf/scratch.js'
-import { checkCrc, CHUNK_SIZE, encodeSealedRow, SealedHead } from '../../../src/leaf/sealed-row.js'
+import {
+  checkCrc,
+  CHUNK_SIZE,
+  encodeSealedRow,
+  SealedHead,
+  WHOLE_ROW_SIZE,
+} from '../../../src/leaf/sealed-row.js'
 import type { Cell } from '../../../src/model/row.js'
 
 const NOW = 1_700_000_000
@@ -14,7 +20,7 @@ function cells(): fc.Arbitrary<Cell[]> {
   const size = fc.oneof(
     fc.integer({ min: 0, max: 40 }),
     fc.integer({ min: 0, max: 40 }),
-    fc.constantFrom(CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 70_000),
+    fc.constantFrom(CHUNK_SIZE, CHUNK_SIZE + 1, WHOLE_ROW_SIZE, WHOLE_ROW_SIZE + 1, 70_000),
   )
   const cell = fc.record(
     {
@@ -33,7 +39,7 @@ function cells(): fc.Arbitrary<Cell[]> {
 }
 
 function encode(row: readonly Cell[]): { head: Buffer; chunks: readonly Buffer[] } {
-  const { head, chunks } = encodeSealedRow(row, NOW, new Scratch())
+  const { head, chunks } = encodeSealedRow(row, { nowSeconds: NOW, chunkSize: CHUNK_SIZE }, new Scratch())
   return { head: Buffer.from(head), chunks }
 }
 
@@ -54,7 +60,7 @@ test('a row comes back from its head and the chunks that were named, and any sel
         // prettier-ignore
         const chunks = new Map(head.chunksFor(selector).map((i) => [i, stored.chunks[i] ?? Buffer.alloc(0)]))
         const found = head.row(selector, OPTIONS, chunks)
-        assert.deepEqual(found, expected.length === 0 ? null : { cells: expected })
+        assert.deepEqual(found, expected.length === 0 ? null : { cells: expected, next: null })
       }
     }),
     { numRuns: 500 },
@@ -67,8 +73,8 @@ test('small values stay in the head, and a selection names no chunk that it does
   const { head, chunks } = encode(row)
   const decoded = new SealedHead(head)
   const chunksOf = (name: string) => decoded.chunksFor({ localKeys: [Buffer.from(name)] })
-  assert.deepEqual(['c0', 'c1', 'c2', 'c3', 'c4', 'c5'].map(chunksOf), [[], [0], [], [], [1], []])
-  assert.equal(chunks.length, 2)
+  assert.deepEqual(['c0', 'c1', 'c2', 'c3', 'c4', 'c5'].map(chunksOf), [[], [0], [], [1], [2], []])
+  assert.equal(chunks.length, 3)
   assert.ok(head.byteLength < CHUNK_SIZE)
 })
 
@@ -103,7 +109,7 @@ test('a row that cannot be stored is refused', () => {
 })
 
 test('any changed byte of a head or a chunk is CORRUPT', () => {
-  const { head, chunks } = encode([cell('a', Buffer.alloc(20_000, 1)), cell('b', Buffer.from('v'))])
+  const { head, chunks } = encode([cell('a', Buffer.alloc(30_000, 1)), cell('b', Buffer.from('v'))])
   const whole = [...chunks, head]
   fc.assert(
     fc.property(fc.nat(1), fc.nat(30_000), fc.integer({ min: 1, max: 255 }), (which, at, change) => {

@@ -21,6 +21,10 @@ class HeldEngine implements LeafEngine {
     this.reads.push({ read, done })
   }
 
+  scan(): void {
+    assert.fail('not used')
+  }
+
   mutate(): void {
     assert.fail('not used')
   }
@@ -29,7 +33,7 @@ class HeldEngine implements LeafEngine {
   answer(shard: number): void {
     const held = this.reads.find(({ read }) => read.incarnation.shard === shard)
     assert.ok(held)
-    held.done(held.read.rowKeys.map((key) => ({ cells: [cell('', key.toString())] })))
+    held.done(held.read.rowKeys.map((key) => ({ cells: [cell('', key.toString())], next: null })))
   }
 
   fail(shard: number, error: KVError): void {
@@ -50,13 +54,16 @@ class CountedUses {
   }
 }
 
-function startRead(keys: string[], shardCount: number) {
+function startRead(keys: string[], shardCount: number, closedShard: number | null = null) {
   const engine = new HeldEngine()
   const uses = new CountedUses()
   const tier = new LeafTier(engine, uses)
   const ids = Array.from({ length: shardCount }, (_, i) => i + 1)
   const current = servedVersion(77, ...ids)
-  const entry = datasetEntry({ mode: 'BATCH', shardCount }, { versions: [current], current })
+  const live = current.shards.map((one) => (one.shard === closedShard ? null : one))
+  const serving = closedShard === null ? { versions: [current], current } : { live }
+  const mode = closedShard === null ? 'BATCH' : 'READ_WRITE'
+  const entry = datasetEntry({ mode, shardCount }, serving)
   const plan = new Router(tier, new Map()).planRead(admitRead(readRequest(keys), mapOf(entry), systemClock))
   const answers: (ReadResult | KVError)[] = []
   tier.read(plan, (outcome) => answers.push(outcome))
@@ -92,6 +99,16 @@ suite('leaf tier', () => {
     assert.ok(result.includes('CORRUPT'))
     assert.ok(result.some((value) => value.startsWith('key-')))
     assert.equal(result.length, KEYS.length)
+  })
+
+  test('keys of a shard that is not open fail beside the rows of the others', () => {
+    const { engine, answers } = startRead(KEYS, 2, 0)
+    engine.answer(1)
+    const result = values(answers[0])
+    assert.ok(result.includes('SHARD_NOT_SERVING'))
+    for (const [index, value] of result.entries())
+      assert.ok(value === KEYS[index] || value === 'SHARD_NOT_SERVING')
+    assert.ok(result.some((value) => value.startsWith('key-')))
   })
 
   test('every incarnation of a plan is held until its shard has answered', () => {

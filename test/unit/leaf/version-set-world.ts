@@ -48,12 +48,12 @@ class FakeStore implements LeafStore {
     this.#report = report
   }
 
-  createMutable(directory: string): Promise<void> {
+  createWritable(directory: string): Promise<void> {
     this.#disk.add(directory)
     return Promise.resolve()
   }
 
-  async open({ datasetId, shard, format, directory }: ShardLocation): Promise<Incarnation> {
+  async open({ datasetId, shard, format, maxCellVersions, directory }: ShardLocation): Promise<Incarnation> {
     this.opening += 1
     this.mostOpening = Math.max(this.mostOpening, this.opening)
     await (this.gate ?? Promise.resolve())
@@ -67,6 +67,8 @@ class FakeStore implements LeafStore {
       datasetId,
       shard,
       format,
+      maxCellVersions,
+      hasRangeTombstones: new SharedArrayBuffer(4),
       engine: 'fake',
       handle: 0n,
       directory,
@@ -113,6 +115,7 @@ export class ServingWorld {
   readonly faults: unknown[] = []
   orphans: Orphan[] = []
   closedCount = 0
+  hasRoom = true
   readonly threads: Thread[] = []
   readonly keeper: LeaseKeeper
   readonly store: FakeStore
@@ -328,6 +331,7 @@ export class ServingWorld {
       trash: (path) => this.#trash(path),
       trashDataset: (datasetId) => this.#trash(join('/data', datasetId)),
       findOrphans: () => Promise.resolve(this.orphans),
+      hasRoom: () => this.hasRoom,
     }
   }
 

@@ -220,6 +220,28 @@ suite('a shard that failed', () => {
     world.checkSettled()
   })
 
+  test('is read on while the disk is full, and opened anew when there is room', async () => {
+    const world = new ServingWorld()
+    await world.create('w')
+    const [first] = world.entry('w').live
+    assert.ok(first)
+    world.hasRoom = false
+    for (let report = 0; report < 3; report++) await world.finish(world.set.shardFailed(first.id))
+    assert.equal(world.timers.pendingCount, 1)
+    world.timers.advance(5_000)
+    await world.settle()
+    assert.deepEqual(world.entry('w').live, [first])
+    assert.match(world.set.degraded()[0]?.reason ?? '', /live shard 0: the disk is full, it takes no writes/)
+
+    world.hasRoom = true
+    world.timers.advance(1_000)
+    await world.settle()
+    const [second] = world.entry('w').live
+    assert.ok(second && second.id > first.id)
+    assert.deepEqual(world.set.degraded(), [])
+    world.checkSettled()
+  })
+
   test('is handled once however often it is reported', async () => {
     const world = new ServingWorld()
     await world.create('w')

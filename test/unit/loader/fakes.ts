@@ -19,6 +19,7 @@ export function requestFor(dataset: string, path: string, publish = true): LoadR
 export class FakeMetastore implements Metastore {
   readonly records = new Map<string, DatasetRecord>()
   readonly steps: string[] = []
+  readonly tokenKey = Buffer.alloc(32)
   /** Name of the step that fails next. */
   failingStep = ''
   #nextVersion = 1_000
@@ -35,6 +36,8 @@ export class FakeMetastore implements Metastore {
       shardCount: 2,
       retainedVersions: 3,
       maxValueBytes: 1_000,
+      maxCellVersions: 1,
+      graceSeconds: 864_000,
       defaultTtlSeconds: null,
       defaultDurability: 'LOG_SYNCED',
       migrationState: 'TARGET_ONLY',

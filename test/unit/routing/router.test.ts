@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { systemClock } from '../../../src/base/clock.js'
 import { KVError } from '../../../src/base/errors.js'
-import { admitMutate, admitRead } from '../../../src/kvstore/admit.js'
+import { admitMutate, admitRead, admitScan } from '../../../src/kvstore/admit.js'
 import type { Backend } from '../../../src/model/backend.js'
 import type { DatasetEntry } from '../../../src/model/cluster-map.js'
-import { shardOfToken } from '../../../src/model/sharding.js'
+import type { ReadRequest } from '../../../src/model/request.js'
+import type { ScanRequest } from '../../../src/model/scan.js'
+import { firstTokenOfShard, shardOfToken } from '../../../src/model/sharding.js'
 import { Router } from '../../../src/routing/router.js'
 import {
   datasetEntry,
@@ -15,11 +17,13 @@ import {
   readRequest,
   servedVersion,
 } from '../../support/datasets.js'
+import { scanRequest } from '../../support/scans.js'
 
 function backend(name: string): Backend {
   return {
     name,
     read: () => assert.fail('a router does not read'),
+    scan: () => assert.fail('a router does not scan'),
     mutate: () => assert.fail('a router does not write'),
     close: () => Promise.resolve(),
   }
@@ -29,8 +33,16 @@ const leaf = backend('leaf')
 const west = backend('west')
 const router = new Router(leaf, new Map([['west', west]]))
 
+function plan(entry: DatasetEntry, keys: string[], changes: Partial<ReadRequest> = {}) {
+  return router.planRead(admitRead(readRequest(keys, changes), mapOf(entry), systemClock))
+}
+
 function planRead(entry: DatasetEntry, keys: string[], datasetVersion: number | null = null) {
-  return router.planRead(admitRead(readRequest(keys, { datasetVersion }), mapOf(entry), systemClock))
+  return plan(entry, keys, { datasetVersion })
+}
+
+function planScan(entry: DatasetEntry, changes: Partial<ScanRequest> = {}) {
+  return router.planScan(admitScan(scanRequest(changes), mapOf(entry), systemClock))
 }
 
 function codeOf(action: () => unknown): string {
@@ -110,6 +122,37 @@ suite('router', () => {
     )
   })
 
+  test('a shard that is not open fails its own keys while others are answered', () => {
+    const entry = datasetEntry({ shardCount: 2 }, { live: [null, incarnation(1, { shard: 1 })] })
+    const keys = Array.from({ length: 50 }, (_, i) => `key-${i}`)
+    const plan = planRead(entry, keys)
+    assert.deepEqual(
+      plan.shardReads.map((read) => read.incarnation.shard),
+      [1],
+    )
+    const [failed] = plan.unserved ?? []
+    assert.equal(failed?.error.code, 'SHARD_NOT_SERVING')
+    const places = [...(plan.shardReads[0]?.positions ?? []), ...failed.positions]
+    assert.deepEqual(
+      places.sort((a, b) => a - b),
+      keys.map((_, index) => index),
+    )
+  })
+
+  test('a page is divided among the shards as their keys are, and each gets something', () => {
+    const current = servedVersion(1, 0, 1)
+    const entry = datasetEntry({ mode: 'BATCH', shardCount: 2 }, { versions: [current], current })
+    const pages = (keys: string[], pageBytes: number) =>
+      plan(entry, keys, { pageBytes }).shardReads.map((read) => [read.rowKeys.length, read.pageBytes])
+    const keys = Array.from({ length: 100 }, (_, i) => `key-${i}`)
+    for (const [count, bytes] of pages(keys, 10_000)) assert.equal(bytes, (count ?? 0) * 100)
+    assert.deepEqual(
+      pages(keys, 1).map(([, bytes]) => bytes),
+      [1, 1],
+    )
+    assert.deepEqual(pages(['same'], 7), [[1, 7]])
+  })
+
   test('a dataset on its origin goes to that origin, reads and writes', () => {
     const entry = datasetEntry({ migrationState: 'ORIGIN_ONLY', origin: 'west' })
     assert.equal(planRead(entry, ['a']).backend, west)
@@ -136,7 +179,73 @@ suite('router', () => {
   })
 })
 
+suite('the plan of a scan', () => {
+  const three = [0, 1, 2].map((shard) => incarnation(shard, { shard }))
+  const shardsOf = (entry: DatasetEntry, changes: Partial<ScanRequest> = {}) =>
+    planScan(entry, changes).shardScans.map((scan) => scan.incarnation.shard)
+
+  test('walks the shards in the order of tokens, or back', () => {
+    const entry = datasetEntry({ shardCount: 3 }, { live: three })
+    assert.deepEqual(shardsOf(entry), [0, 1, 2])
+    assert.deepEqual(shardsOf(entry, { isReversed: true }), [2, 1, 0])
+  })
+
+  test('begins in the shard of its position', () => {
+    const entry = datasetEntry({ shardCount: 3 }, { live: three })
+    const position = { token: { high: 0, low: 0 }, rowKey: Buffer.from('k') }
+    assert.deepEqual(shardsOf(entry, { position }), [1, 2])
+    assert.deepEqual(shardsOf(entry, { position, isReversed: true }), [1, 0])
+    const [first] = planScan(entry, { position }).shardScans
+    assert.deepEqual(first?.span.lower, { ...position, isExclusive: true })
+  })
+
+  test('a page is no longer than what is left of the limit', () => {
+    const entry = datasetEntry({}, { live: three })
+    assert.equal(planScan(entry, { limit: 3, pageRows: 10 }).shardScans[0]?.pageRows, 3)
+    assert.equal(planScan(entry, { limit: 30, pageRows: 10 }).shardScans[0]?.pageRows, 10)
+  })
+
+  test('ends before a shard that is not open, and fails when it begins there', () => {
+    const entry = datasetEntry({ shardCount: 3 }, { live: [three[0] ?? null, null, three[2] ?? null] })
+    const { shardScans, blocked } = planScan(entry)
+    assert.equal(shardScans.length, 1)
+    assert.equal(blocked?.error.code, 'SHARD_NOT_SERVING')
+    assert.deepEqual(blocked.at, { token: firstTokenOfShard(1, 3), rowKey: Buffer.alloc(0), isBefore: true })
+    assert.equal(
+      codeOf(() => planScan(entry, { position: blocked.at })),
+      'SHARD_NOT_SERVING',
+    )
+  })
+
+  test('reads one version, the current or the pinned one', () => {
+    const versions = [servedVersion(2000, 2), servedVersion(1000, 1)]
+    const entry = datasetEntry({ mode: 'BATCH' }, { versions, current: versions[0] ?? null })
+    assert.equal(planScan(entry).version?.id, 2000)
+    assert.equal(planScan(entry, { datasetVersion: 1000 }).shardScans[0]?.incarnation.id, 1)
+    assert.equal(
+      codeOf(() => planScan(entry, { datasetVersion: 5 })),
+      'VERSION_NOT_FOUND',
+    )
+  })
+
+  test('goes to the origin whole', () => {
+    const entry = datasetEntry({ migrationState: 'ORIGIN_ONLY', origin: 'west' })
+    const { backend: chosen, shardScans } = planScan(entry)
+    assert.deepEqual([chosen, shardScans], [west, []])
+  })
+})
+
 suite('shardOfToken', () => {
+  test('a shard begins at its first token, not one before', () => {
+    for (const count of [1, 2, 3, 7, 1000, 1024]) {
+      for (let shard = 0; shard < count; shard += 1) {
+        const { high } = firstTokenOfShard(shard, count)
+        assert.equal(shardOfToken({ high, low: 0 }, count), shard)
+        if (shard > 0) assert.equal(shardOfToken({ high: high - 1, low: -1 }, count), shard - 1)
+      }
+    }
+  })
+
   test('ranges are contiguous in signed token order and cover every shard', () => {
     const high = [-2_147_483_648, -1_073_741_825, -1_073_741_824, -1, 0, 1_073_741_824, 2_147_483_647]
     assert.deepEqual(

@@ -31,7 +31,8 @@ describe('FrameReader', () => {
         const reader = new FrameReader(MAX_FRAME_BYTES)
         assert.deepEqual(framesOf(reader, split(bytes, cuts)), expected)
         assert.equal(reader.heldBytes, 0)
-        assert.equal(reader.isInsideFrame, false)
+        assert.equal(reader.isInsideMessage, false)
+        assert.equal(reader.buffer.length, 0, 'the last frame is kept')
       }),
     )
   })
@@ -64,7 +65,7 @@ describe('FrameReader', () => {
     assert.ok(reader.heldBytes <= 16_384, `${reader.heldBytes} bytes are held`)
     framesOf(reader, [Buffer.alloc(100_000)])
     assert.ok(reader.heldBytes <= 250_000, `${reader.heldBytes} bytes are held`)
-    assert.equal(reader.isInsideFrame, true)
+    assert.equal(reader.isInsideMessage, true)
     reader.clear()
     assert.equal(reader.heldBytes, 0)
   })

@@ -1,0 +1,164 @@
+/**
+ * The range tombstones of one row: columns [from, to) are deleted up to a time. One list a row, kept by the writer thread,
+ * which reads it, adds to it and puts it back; the result does not depend on the order in which deletions arrive.
+ *
+ *     list    u8 format (1) | u16 count | entry*
+ *     entry   i64 timestamp | u32 deletedAtSeconds | u8 hasEnd | u32 fromSize | u32 toSize | from | to
+ *
+ * Big-endian. Entries stand in the order of `from`, then `to`, then timestamp; none lies within another one that is as new
+ * and was made as late: what was made later is kept longer (purge.ts).
+ */
+import { KVError } from '../base/errors.js'
+import type { CellTimestamp } from '../model/row.js'
+
+export interface RangeTombstone {
+  readonly from: Buffer
+  /** Exclusive; null: to the last column. */
+  readonly to: Buffer | null
+  /** Cells at or before this are deleted. */
+  readonly timestamp: CellTimestamp
+  /** When it was made, seconds since 1970: the start of its grace period. */
+  readonly deletedAtSeconds: number
+}
+
+/** Of one row; a removal beyond it is refused. A read of the row compares each cell with the list. */
+export const MAX_RANGE_TOMBSTONES = 1_000
+
+const FORMAT = 1
+const HEAD_SIZE = 3
+const ENTRY_HEAD_SIZE = 21
+
+/** @throws {KVError} CORRUPT */
+export function decodeRangeTombstones(stored: Buffer): readonly RangeTombstone[] {
+  try {
+    return decode(stored)
+  } catch (error) {
+    throw new KVError('CORRUPT', `list of range tombstones of ${stored.byteLength} bytes is damaged`, {
+      cause: error,
+    })
+  }
+}
+
+function decode(stored: Buffer): readonly RangeTombstone[] {
+  if (stored[0] !== FORMAT) throw new RangeError(`format ${stored[0]}`)
+  const list: RangeTombstone[] = []
+  let at = HEAD_SIZE
+  for (let left = stored.readUInt16BE(1); left > 0; left--) {
+    const fromAt = at + ENTRY_HEAD_SIZE
+    const toAt = fromAt + stored.readUInt32BE(at + 13)
+    const end = toAt + stored.readUInt32BE(at + 17)
+    if (end > stored.byteLength) throw new RangeError('ends early')
+    list.push({
+      timestamp: stored.readBigInt64BE(at),
+      deletedAtSeconds: stored.readUInt32BE(at + 8),
+      from: stored.subarray(fromAt, toAt),
+      to: stored[at + 12] === 1 ? stored.subarray(toAt, end) : null,
+    })
+    at = end
+  }
+  if (at !== stored.byteLength) throw new RangeError('goes on')
+  return list
+}
+
+export function encodeRangeTombstones(list: readonly RangeTombstone[]): Buffer {
+  let size = HEAD_SIZE
+  for (const { from, to } of list) size += ENTRY_HEAD_SIZE + from.byteLength + (to?.byteLength ?? 0)
+  const stored = Buffer.allocUnsafe(size)
+  stored[0] = FORMAT
+  stored.writeUInt16BE(list.length, 1)
+  let at = HEAD_SIZE
+  for (const { from, to, timestamp, deletedAtSeconds } of list) {
+    stored.writeBigInt64BE(timestamp, at)
+    stored.writeUInt32BE(deletedAtSeconds, at + 8)
+    stored[at + 12] = to === null ? 0 : 1
+    stored.writeUInt32BE(from.byteLength, at + 13)
+    stored.writeUInt32BE(to?.byteLength ?? 0, at + 17)
+    at += ENTRY_HEAD_SIZE
+    at += from.copy(stored, at)
+    at += to?.copy(stored, at) ?? 0
+  }
+  return stored
+}
+
+/**
+ * Both together, without what another entry covers, in order. Cheap where `added` are disjoint and newer than the list, as
+ * deletions are.
+ * @param list as this function answers it
+ */
+export function addRangeTombstones(
+  list: readonly RangeTombstone[],
+  added: readonly RangeTombstone[],
+): readonly RangeTombstone[] {
+  const news = withoutCovered([...added].sort(compareTombstones)).filter(
+    (one) => !list.some((other) => covers(other, one)),
+  )
+  if (news.length === 0) return list
+  const gone = new Set<RangeTombstone>()
+  for (const one of news) {
+    for (let at = firstFrom(list, one.from); at < list.length; at++) {
+      const other = list[at]
+      if (other === undefined || (one.to !== null && other.from.compare(one.to) >= 0)) break
+      if (covers(one, other)) gone.add(other)
+    }
+  }
+  return [...list.filter((other) => !gone.has(other)), ...news].sort(compareTombstones)
+}
+
+/** The time up to which a column is deleted; null: by no entry. */
+export function deletedUpTo(list: readonly RangeTombstone[], localKey: Buffer): CellTimestamp | null {
+  let newest: CellTimestamp | null = null
+  for (const { from, to, timestamp } of list) {
+    if (from.compare(localKey) > 0) break
+    if (to !== null && to.compare(localKey) <= 0) continue
+    if (newest === null || timestamp > newest) newest = timestamp
+  }
+  return newest
+}
+
+/** What others of them cover is left out; of equal ones the first stays. */
+function withoutCovered(sorted: readonly RangeTombstone[]): readonly RangeTombstone[] {
+  const areDisjoint = sorted.every((one, index) => {
+    const next = sorted[index + 1]
+    return next === undefined || (one.to !== null && one.to.compare(next.from) <= 0)
+  })
+  if (areDisjoint) return sorted
+  return sorted.filter(
+    (one, index) =>
+      !sorted.some((other, at) => at !== index && covers(other, one) && (at < index || !covers(one, other))),
+  )
+}
+
+/** Index of the first entry whose `from` is not before this one. */
+function firstFrom(list: readonly RangeTombstone[], from: Buffer): number {
+  let low = 0
+  let high = list.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((list[middle]?.from.compare(from) ?? 0) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function compareTombstones(a: RangeTombstone, b: RangeTombstone): number {
+  const byRange = a.from.compare(b.from) || compareEnds(a.to, b.to)
+  if (byRange !== 0) return byRange
+  if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp ? -1 : 1
+  return a.deletedAtSeconds - b.deletedAtSeconds
+}
+
+/** Null is the last. */
+function compareEnds(a: Buffer | null, b: Buffer | null): number {
+  if (a === null || b === null) return a === b ? 0 : a === null ? 1 : -1
+  return a.compare(b)
+}
+
+/** Whether everything that one deletes is deleted by the other, and for as long. */
+function covers(other: RangeTombstone, one: RangeTombstone): boolean {
+  return (
+    other.timestamp >= one.timestamp &&
+    other.deletedAtSeconds >= one.deletedAtSeconds &&
+    other.from.compare(one.from) <= 0 &&
+    compareEnds(other.to, one.to) >= 0
+  )
+}

@@ -1,0 +1,16 @@
+/** Comparing parts of keys: for short parts a loop costs a fifth of Buffer's method, which checks its arguments. */
+
+const MAX_LOOP_BYTES = 96
+
+/** Whether both have the same bytes in [from, to), which lies in both. From the end: keys that differ differ there. */
+export function equalBytes(a: Buffer, b: Buffer, from: number, to: number): boolean {
+  if (to - from > MAX_LOOP_BYTES) return a.compare(b, from, to, from, to) === 0
+  for (let at = to - 1; at >= from; at--) if (a[at] !== b[at]) return false
+  return true
+}
+
+/** Whether a key is a part of the row that has this meta key. */
+export function isOfRow(key: Buffer, metaKey: Buffer): boolean {
+  const prefixSize = metaKey.byteLength - 1
+  return key.byteLength > prefixSize && equalBytes(key, metaKey, 0, prefixSize)
+}

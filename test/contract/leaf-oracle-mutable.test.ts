@@ -1,0 +1,9 @@
+/** Shards of format mutable, and sealed ones, against the oracle: test/support/leaf-oracle.ts says how to run more of it. */
+import { leafEngines } from '../../src/leaf/registry.js'
+import { testHistories, testSealed } from '../support/leaf-oracle.js'
+
+for (const { name } of leafEngines) {
+  if (name === 'memory') continue
+  testHistories(name, 'mutable')
+  testSealed(name)
+}

@@ -1,0 +1,18 @@
+/** The KVStore API as npm thrift with unedited generated code sees it, in every transport and protocol. */
+import { after, before, test } from 'node:test'
+import { Interop, PAIRS, node } from './languages.js'
+
+const interop = new Interop(node)
+
+before(() => interop.start())
+after(() => interop.stop())
+
+for (const pair of PAIRS) {
+  test(`stock npm thrift reads, writes, removes and sees every error as it is, ${pair}`, async (t) => {
+    await interop.check(t, pair)
+  })
+}
+
+test('the example of docs/CLIENTS.md does what it says', async (t) => {
+  await interop.example(t)
+})

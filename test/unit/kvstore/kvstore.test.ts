@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { type Clock, systemClock } from '../../../src/base/clock.js'
+import { type Done, KVError } from '../../../src/base/errors.js'
+import { limits } from '../../../src/base/limits.js'
+import { GatewayKVStore } from '../../../src/kvstore/kvstore.js'
+import type { Backend } from '../../../src/model/backend.js'
+import type { ReadResult, RequestContext } from '../../../src/model/request.js'
+import { Router } from '../../../src/routing/router.js'
+import { datasetEntry, incarnation, mapOf, putRequest, readRequest } from '../../support/datasets.js'
+import { scanRequest } from '../../support/scans.js'
+
+type Recorded = [operation: string, dataset: string, code: string | null]
+
+/** A front end over a leaf tier that answers when the test says. */
+class World {
+  readonly held: Done<ReadResult>[] = []
+  readonly recorded: Recorded[] = []
+  readonly answers: object[] = []
+  readonly kvstore: GatewayKVStore
+
+  constructor() {
+    const tier: Backend = {
+      name: 'held',
+      read: (_plan, done) => void this.held.push(done),
+      scan: (_plan, done) => done({ rows: [], next: null, datasetVersion: null }),
+      mutate: (_plan, done) => done(new KVError('UNAVAILABLE', 'gone', { outcome: 'UNKNOWN' })),
+      close: () => Promise.resolve(),
+    }
+    const map = mapOf(datasetEntry({}, { live: [incarnation(1)] }))
+    const clock: Clock = systemClock
+    this.kvstore = new GatewayKVStore(new Router(tier, new Map()), () => map, clock, {
+      record: (_api, operation, dataset, _durationMs, code) =>
+        void this.recorded.push([operation, dataset, code]),
+    })
+  }
+
+  read(context: Partial<RequestContext> = {}, dataset = 'cities'): void {
+    const request = readRequest(['k'], { dataset })
+    this.kvstore.read({ ...request, context: { ...request.context, ...context } }, (outcome) => {
+      this.answers.push(outcome)
+    })
+  }
+
+  codes(): (string | null)[] {
+    return this.answers.map((answer) => (answer instanceof KVError ? answer.code : null))
+  }
+}
+
+suite('the front end', () => {
+  test('counts every request once, by what it was and how it ended', () => {
+    const world = new World()
+    world.read()
+    world.read({}, 'nowhere')
+    world.held[0]?.({ rows: [null], datasetVersion: null })
+    world.kvstore.scan(scanRequest(), () => undefined)
+    world.kvstore.mutate(putRequest('k', 'v'), () => undefined)
+    assert.deepEqual(world.recorded, [
+      ['read', '', 'DATASET_NOT_FOUND'],
+      ['read', 'cities', null],
+      ['scan', 'cities', null],
+      ['mutate', 'cities', 'UNAVAILABLE'],
+    ])
+  })
+
+  test('a fault on the way is the request’s own INTERNAL', () => {
+    const answers: object[] = []
+    const planner = new Router({} as Backend, new Map()) // never reached: the map below throws
+    const faulty = (): never => {
+      throw new TypeError('a fault')
+    }
+    const kvstore = new GatewayKVStore(planner, faulty, systemClock, { record: () => undefined })
+    kvstore.read(readRequest(['k']), (outcome) => answers.push(outcome))
+    kvstore.scan(scanRequest(), (outcome) => answers.push(outcome))
+    assert.deepEqual(
+      answers.map((answer) => answer instanceof KVError && answer.code),
+      ['INTERNAL', 'INTERNAL'],
+    )
+  })
+
+  test('a job is shed while many requests wait, a person is served, and both are once they are answered', () => {
+    const world = new World()
+    for (let index = 0; index < limits.maxWaitingBeforeBatchIsShed; index += 1) world.read()
+    world.read({ isBatch: true })
+    world.read({ isBatch: false })
+    assert.deepEqual(world.codes(), ['OVERLOADED'])
+    const [shed] = world.answers
+    assert.ok(shed instanceof KVError && shed.outcome === 'NOT_APPLIED' && (shed.retryAfterMs ?? 0) > 0)
+    for (const done of world.held.splice(0)) done({ rows: [null], datasetVersion: null })
+    world.read({ isBatch: true })
+    assert.equal(world.held.length, 1)
+  })
+
+  test('rows of one multiMutate are not shed for each other', () => {
+    const world = new World()
+    const context = { api: 'test', caller: null, deadline: Infinity, isBatch: true }
+    const rows = limits.maxWaitingBeforeBatchIsShed + 10
+    for (let index = 0; index < rows; index += 1) {
+      world.kvstore.read({ ...readRequest(['k']), context }, (outcome) => world.answers.push(outcome))
+    }
+    assert.deepEqual([world.held.length, world.answers.length], [rows, 0])
+  })
+})

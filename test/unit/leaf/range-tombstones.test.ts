@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import {
+  addRangeTombstones,
+  decodeRangeTombstones,
+  deletedUpTo,
+  encodeRangeTombstones,
+  type RangeTombstone,
+} from '../../../src/leaf/range-tombstones.js'
+
+const COLUMNS: readonly Buffer[] = ['', 'a', 'a\0', 'b', 'c', '\xff'].map((text) =>
+  Buffer.from(text, 'latin1'),
+)
+
+const tombstone: fc.Arbitrary<RangeTombstone> = fc
+  .record({
+    bounds: fc.subarray([...COLUMNS], { minLength: 1, maxLength: 2 }),
+    timestamp: fc.oneof(
+      fc.bigInt({ min: 0n, max: 3n }),
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+    ),
+    deletedAtSeconds: fc.integer({ min: 0, max: 3 }),
+  })
+  .map(({ bounds: [from = Buffer.alloc(0), to = null], ...rest }) => ({ from, to, ...rest }))
+
+const additions = fc.array(fc.array(tombstone, { maxLength: 4 }), { maxLength: 5 })
+
+function addAll(all: readonly (readonly RangeTombstone[])[]): readonly RangeTombstone[] {
+  return all.reduce<readonly RangeTombstone[]>((list, added) => addRangeTombstones(list, added), [])
+}
+
+function isWithin({ from, to }: RangeTombstone, column: Buffer): boolean {
+  return from.compare(column) <= 0 && (to === null || column.compare(to) < 0)
+}
+
+/** What hides a late write of a column for how long: newest time among the deletions made at or after each second. */
+function whatIsHidden(list: readonly RangeTombstone[]): unknown {
+  return COLUMNS.map((column) =>
+    [0, 1, 2, 3].map((second) =>
+      list
+        .filter((one) => isWithin(one, column) && one.deletedAtSeconds >= second)
+        .reduce((newest, { timestamp }) => (timestamp > newest ? timestamp : newest), -(2n ** 64n)),
+    ),
+  )
+}
+
+test('a list hides what all deletions together hide, as long as each of them does', () => {
+  fc.assert(
+    fc.property(additions, (all) => {
+      const list = addAll(all)
+      assert.deepEqual(whatIsHidden(list), whatIsHidden(all.flat()))
+      for (const column of COLUMNS) {
+        const newest = all
+          .flat()
+          .filter((one) => isWithin(one, column))
+          .reduce<bigint | null>(
+            (best, { timestamp }) => (best === null || timestamp > best ? timestamp : best),
+            null,
+          )
+        assert.equal(deletedUpTo(list, column), newest)
+      }
+    }),
+    { numRuns: 5_000 },
+  )
+})
+
+test('a list has no entry that another one makes needless, and does not depend on the order of deletions', () => {
+  fc.assert(
+    fc.property(additions, (all) => {
+      const list = addAll(all)
+      assert.deepEqual(addAll([...all].reverse().map((added) => [...added].reverse())), list)
+      assert.deepEqual(addRangeTombstones(list, all.flat()), list)
+    }),
+    { numRuns: 5_000 },
+  )
+})
+
+test('a list comes back from its bytes, and damaged bytes are CORRUPT or another list', () => {
+  fc.assert(
+    fc.property(additions, fc.nat(), fc.nat(255), (all, at, byte) => {
+      const list = addAll(all)
+      const stored = encodeRangeTombstones(list)
+      assert.deepEqual(decodeRangeTombstones(stored), list)
+      for (const damaged of [stored.subarray(0, at % stored.byteLength), Buffer.concat([stored, stored])]) {
+        assert.throws(() => decodeRangeTombstones(damaged), { code: 'CORRUPT' })
+      }
+      const flipped = Buffer.from(stored)
+      flipped[at % flipped.byteLength] = byte
+      try {
+        decodeRangeTombstones(flipped)
+      } catch (error) {
+        assert.equal((error as { code?: string }).code, 'CORRUPT') // what it throws, if it throws
+      }
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('a thousand deletions are added to a thousand in a few milliseconds', () => {
+  const range = (n: number, timestamp: bigint): RangeTombstone => ({
+    from: Buffer.from(String(2 * n).padStart(8, '0')),
+    to: Buffer.from(String(2 * n + 1).padStart(8, '0')),
+    timestamp,
+    deletedAtSeconds: 1,
+  })
+  const list = addRangeTombstones(
+    [],
+    Array.from({ length: 1_000 }, (_, n) => range(n, 1n)),
+  )
+  const start = performance.now()
+  const after = addRangeTombstones(
+    list,
+    Array.from({ length: 1_000 }, (_, n) => range(n, 2n)),
+  )
+  // Generous: the machine may be busy. Comparing all pairs of them took a second.
+  assert.ok(performance.now() - start < 300)
+  assert.equal(after.length, 1_000)
+  assert.ok(after.every(({ timestamp }) => timestamp === 2n))
+})

@@ -18,7 +18,7 @@ const LOG_SYNCED = 4
 const EQUAL = 3
 const dataset = 'exactly-once'
 
-/** What one writer did; its row has a counter `n`, a log `log` with a letter a write, and `last`, set from the value before. */
+/** What one writer did; its row has a counter `n`, a letter a write in `log`, and `last`, set from the value before. */
 interface Writer {
   readonly key: string
   /** Writes that took effect. */

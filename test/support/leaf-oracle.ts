@@ -8,7 +8,6 @@
  * A failure is made short and printed with its seed.
  */
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
 import fc from 'fast-check'
 import type { WritableFormat } from '../../src/model/cluster-map.js'
 import type { KeyOrder } from '../../src/model/dataset.js'
@@ -43,43 +42,38 @@ const MAX_SEALED_STEPS = 300
 const PROGRESS_MS = 10_000
 
 /** Writes of all kinds, conditions, programs, clock steps in both directions, reopenings, purges, reads and scans. */
-export function testHistories(name: EngineName, format: WritableFormat): void {
-  const title = `${name}, ${format}: every history of writes, clock steps, reopenings and purges is answered as by the oracle`
-  test(title, async (t) => {
-    await inBatches(t, (OPERATIONS * (1 - SEALED_SHARE)) / 2, async (seed, count) => {
-      const property = fc.asyncProperty(shardShape(format), history(MAX_STEPS), async (shape, steps) => {
-        count(await runHistory(name, shape, steps))
-      })
-      // Its own shrinking takes thousands of runs for histories of this length: see leaf-shrinking.ts.
-      const { counterexample } = await fc.check(property, { numRuns: BATCH, seed, endOnFailure: true })
-      const [shape, steps] = counterexample ?? []
-      if (shape === undefined || steps === undefined) return
-      const failure = (some: readonly HistoryStep[]) => runHistory(name, shape, some).then(() => null, String)
-      const fails = async (some: readonly HistoryStep[]) => (await failure(some)) !== null
-      const least = await shrunkWrites(await shrunk(await shrunk(steps, fails), fails), fails)
-      failWith(seed, { shape, steps: least, why: await failure(least) })
+export async function compareHistories(name: EngineName, format: WritableFormat): Promise<void> {
+  await inBatches(`${name}, ${format}`, (OPERATIONS * (1 - SEALED_SHARE)) / 2, async (seed, count) => {
+    const property = fc.asyncProperty(shardShape(format), history(MAX_STEPS), async (shape, steps) => {
+      count(await runHistory(name, shape, steps))
     })
+    // Its own shrinking takes thousands of runs for histories of this length: see leaf-shrinking.ts.
+    const { counterexample } = await fc.check(property, { numRuns: BATCH, seed, endOnFailure: true })
+    const [shape, steps] = counterexample ?? []
+    if (shape === undefined || steps === undefined) return
+    const failure = (some: readonly HistoryStep[]) => runHistory(name, shape, some).then(() => null, String)
+    const fails = async (some: readonly HistoryStep[]) => (await failure(some)) !== null
+    const least = await shrunkWrites(await shrunk(await shrunk(steps, fails), fails), fails)
+    failWith(seed, { shape, steps: least, why: await failure(least) })
   })
 }
 
 /** Rows of sealed shards, read and scanned in every way. */
-export function testSealed(name: EngineName): void {
-  test(`${name}, sealed: every row is read and scanned as by the oracle`, async (t) => {
-    await inBatches(t, OPERATIONS * SEALED_SHARE, async (seed, count) => {
-      const keyOrders = fc.constantFrom('HASHED' as const, 'ORDERED' as const)
-      const property = fc.asyncProperty(keyOrders, sealedRows, reads(MAX_SEALED_STEPS), async (...drawn) => {
-        count(await runSealed(name, ...drawn))
-      })
-      const { counterexample } = await fc.check(property, { numRuns: BATCH, seed, endOnFailure: true })
-      const [keyOrder, rows, steps] = counterexample ?? []
-      if (keyOrder === undefined || rows === undefined || steps === undefined) return
-      const fails = (someRows: SealedRows, some: readonly ReadStep[]) =>
-        runSealed(name, keyOrder, someRows, some).then(() => null, String)
-      const leastSteps = await shrunk(steps, async (some) => (await fails(rows, some)) !== null)
-      const leastRows = await shrunk(rows, async (some) => (await fails(some, leastSteps)) !== null)
-      const why = await fails(leastRows, leastSteps)
-      failWith(seed, { shape: { keyOrder, rows: leastRows }, steps: leastSteps, why })
+export async function compareSealed(name: EngineName): Promise<void> {
+  await inBatches(`${name}, sealed`, OPERATIONS * SEALED_SHARE, async (seed, count) => {
+    const keyOrders = fc.constantFrom('HASHED' as const, 'ORDERED' as const)
+    const property = fc.asyncProperty(keyOrders, sealedRows, reads(MAX_SEALED_STEPS), async (...drawn) => {
+      count(await runSealed(name, ...drawn))
     })
+    const { counterexample } = await fc.check(property, { numRuns: BATCH, seed, endOnFailure: true })
+    const [keyOrder, rows, steps] = counterexample ?? []
+    if (keyOrder === undefined || rows === undefined || steps === undefined) return
+    const failure = (someRows: SealedRows, some: readonly ReadStep[]) =>
+      runSealed(name, keyOrder, someRows, some).then(() => null, String)
+    const leastSteps = await shrunk(steps, async (some) => (await failure(rows, some)) !== null)
+    const leastRows = await shrunk(rows, async (some) => (await failure(some, leastSteps)) !== null)
+    const why = await failure(leastRows, leastSteps)
+    failWith(seed, { shape: { keyOrder, rows: leastRows }, steps: leastSteps, why })
   })
 }
 
@@ -140,7 +134,7 @@ function failWith(seed: number, { shape, steps, why }: Failure): never {
 
 /** Batch after batch with rising seeds until so many operations were run, saying now and then how far it is. */
 async function inBatches(
-  t: TestContext,
+  what: string,
   wanted: number,
   batch: (seed: number, count: (operations: number) => void) => Promise<void>,
 ): Promise<void> {
@@ -160,6 +154,8 @@ async function inBatches(
     if (nowMs - saidMs < PROGRESS_MS && done < wanted) continue
     saidMs = nowMs
     const perSecond = Math.round((done * 1_000) / (nowMs - startedMs))
-    t.diagnostic(`${done} of ${Math.ceil(wanted)} operations, ${perSecond} a second, from seed ${SEED}`)
+    process.stdout.write(
+      `${what}: ${done} of ${Math.ceil(wanted)} operations, ${perSecond} a second, seed ${SEED}\n`,
+    )
   }
 }

@@ -35,7 +35,7 @@ const MAX_COUNTER = 2n ** 63n - 1n
 const MIN_COUNTER = -(2n ** 63n)
 const COUNTER_SIZE = 8
 const LAST_EXPIRY_SECONDS = 0xffff_ffff
-/** As docs/OPERATING.md has it: ranges of one row that are remembered as removed. */
+/** Ranges of one row that may be removed, beside each other. */
 const MAX_RANGE_DELETIONS = 1_000
 
 export class RowWriter {

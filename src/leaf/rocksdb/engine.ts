@@ -1,8 +1,8 @@
 /**
  * Hop 6: the data side of the RocksDB engine, one a data thread. It gathers what a loop turn brings and hands it over
  * once: reads to one ShardReader an incarnation, writes to the writer thread. A read may be answered many turns later, as
- * scans are (read-pace.ts). The caller holds a lease on every incarnation that it names, from the call until `done`; `detach` comes
- * from the lease protocol, before the DB is closed.
+ * scans are (read-pace.ts). The caller holds a lease on every incarnation that it names, from the call until `done`;
+ * `detach` comes from the lease protocol, before the DB is closed.
  */
 import type { Clock } from '../../base/clock.js'
 import { type Done, KVError, toKVError } from '../../base/errors.js'

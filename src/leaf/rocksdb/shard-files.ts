@@ -4,8 +4,8 @@
  *     FORMAT.json     name, number and persistent options of the format; compared before the DB is opened, because
  *                     opening one with other options can destroy it
  *     SEALED.json     sealed: rows, bytes, sequence, checksum; its presence says that the shard is complete
- *     WATERMARK.json  shards that can be written: a sequence known to be on stable storage and the greatest stamp given until then. A DB
- *                     whose sequence is lower has lost part of its log, which RocksDB does not report
+ *     WATERMARK.json  shards that can be written: a sequence known to be on stable storage and the greatest stamp given
+ *                     until then. A DB whose sequence is lower has lost part of its log, which RocksDB does not report
  *     db/             the DB itself
  */
 import { join } from 'node:path'

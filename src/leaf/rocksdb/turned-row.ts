@@ -28,7 +28,7 @@ export class TurnedRow {
   #columns: TurnedCell[][] = []
   #count = 0
   #pageBytes = 0
-  /** Columns were left out that a further page would have. */
+  /** Columns were left out that a further page has, unless the limit is reached. */
   #hasMore = false
 
   constructor(bounds: TurnedBounds) {
@@ -75,12 +75,13 @@ export class TurnedRow {
     const cells: Cell[] = []
     let pageBytes = 0
     const columns = this.#columns.length
+    const hasMore = this.#hasMore && columns < this.#bounds.limit
     for (let column = columns - 1; column >= 0; column--) {
       for (const one of this.#columns[column] ?? []) {
         cells.push(one.cell)
         pageBytes += one.pageBytes
         const isLast = cells.length === this.#count
-        if ((pageBytes >= this.#bounds.room && !isLast) || (isLast && this.#hasMore)) {
+        if ((pageBytes >= this.#bounds.room && !isLast) || (isLast && hasMore)) {
           const { localKey } = one.cell
           const next = { localKey, timestamp: one.version, columns: columns - column }
           return { row: { cells, next }, pageBytes }

@@ -19,7 +19,7 @@ const NEIGHBOURS: readonly Deed[] = ['', 'a', '\xff'].map((key) => ({
 for (const format of ['mutable', 'history'] as const) {
   for (const keyOrder of ['HASHED', 'ORDERED'] as const) {
     test(`${format} ${keyOrder}: any selection of any row is what the model says`, async (t) => {
-      const maxCellVersions = format === 'history' ? 3 : 1
+      const maxCellVersions = format === 'mutable' ? 1 : keyOrder === 'HASHED' ? 3 : 2
       const world = await ReadWorld.writable({ format, keyOrder, maxCellVersions })
       t.after(() => world.dispose())
       world.setRangeFlag(1)
@@ -49,7 +49,7 @@ for (const format of ['mutable', 'history'] as const) {
             }
           },
         ),
-        { numRuns: 100 },
+        { numRuns: 150 },
       )
     })
   }

@@ -26,14 +26,17 @@ export function digestOfRow({ dataset, rowKey, selector, withTimestamps, withTtl
   return digest.flag(withTimestamps).flag(withTtl).end()
 }
 
-/** `limit` and `order` as the caller gave them: those of `request` belong to one page. */
+/** `limit` and `order` as the caller gave them: those of `request` belong to one page. An absent order is ANY, 0. */
 export function digestOfScan(request: ScanRequest, limit: number | null, order: number | null): Buffer {
   const { segment } = request
   const digest = new Digest('scan').text(request.dataset)
   addRange(digest, request.range)
   addSelector(digest, request.selector)
   addConditions(digest, request.where)
-  digest.number(limit).number(order).flag(request.isReversed)
+  digest
+    .number(limit)
+    .number(order ?? 0)
+    .flag(request.isReversed)
   digest.number(segment === null ? null : segment.index).number(segment === null ? null : segment.count)
   return digest.flag(request.withTimestamps).flag(request.withTtl).end()
 }

@@ -24,6 +24,9 @@ export interface RangeTombstone {
 /** Of one row; a removal beyond it is refused. A read of the row compares each cell with the list. */
 export const MAX_RANGE_TOMBSTONES = 1_000
 
+/** Of their list, as stored: every read of the row and every removal of a range moves it. */
+export const MAX_RANGES_BYTES = 1024 * 1024
+
 const FORMAT = 1
 const HEAD_SIZE = 3
 const ENTRY_HEAD_SIZE = 21

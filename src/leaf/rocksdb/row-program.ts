@@ -21,7 +21,12 @@ import type { CounterReading, MutateResult } from '../../model/request.js'
 import type { CellTimestamp, Condition } from '../../model/row.js'
 import { cellSize, TOMBSTONE_SIZE, writeCell, writeTombstone } from '../cell-codec.js'
 import { conditionHolds, isAboutRow } from '../conditions.js'
-import { addRangeTombstones, encodeRangeTombstones, MAX_RANGE_TOMBSTONES } from '../range-tombstones.js'
+import {
+  addRangeTombstones,
+  encodeRangeTombstones,
+  MAX_RANGE_TOMBSTONES,
+  MAX_RANGES_BYTES,
+} from '../range-tombstones.js'
 import { HISTORY_KINDS, historyCellKey, mutableCellKey, rangesKey, writeRecordKey } from '../row-codec.js'
 import type { RowProgram } from './program-wire.js'
 import { type LivingCell, RowView, tooManyCells } from './row-view.js'
@@ -201,9 +206,11 @@ class ProgramRun {
     const deletedAtSeconds = this.#settings.nowSeconds
     const added = selector.ranges.map(({ from, to }) => ({ from, to, timestamp: upTo, deletedAtSeconds }))
     if (added.length > MAX_RANGE_TOMBSTONES) throw tooManyRanges()
-    const ranges = addRangeTombstones(this.#view.ranges(), added)
+    const ranges = addRangeTombstones(this.#view.rangesThatCount(), added)
     if (ranges.length > MAX_RANGE_TOMBSTONES) throw tooManyRanges()
-    this.#row.put(rangesKey(metaKey), encodeRangeTombstones(ranges))
+    const list = encodeRangeTombstones(ranges)
+    if (list.length > MAX_RANGES_BYTES) throw tooManyRanges()
+    this.#row.put(rangesKey(metaKey), list)
     this.#addsRanges = true
     return upTo
   }
@@ -284,7 +291,9 @@ class ProgramRun {
     for (const cell of found) {
       const timestamp = stamp === null ? cell.timestamp : laterThan(cell, stamp)
       const { localKey, value } = cell
-      this.#replace({ localKey, timestamp, value }, { ttlSeconds, successorOf: null })
+      const life = { ttlSeconds, successorOf: null }
+      if (this.#settings.isHistory) this.#addVersion({ localKey, timestamp, value }, life, true)
+      else this.#replace({ localKey, timestamp, value }, life)
       if (newestWritten === null || timestamp > newestWritten) newestWritten = timestamp
     }
     return newestWritten
@@ -323,14 +332,17 @@ class ProgramRun {
   }
 
   #replace(cell: NewCell, life: Life): void {
-    if (this.#settings.isHistory) this.#addVersion(cell, life)
+    if (this.#settings.isHistory) this.#addVersion(cell, life, life.successorOf?.timestamp === cell.timestamp)
     else this.#row.put(mutableCellKey(this.#program.metaKey, cell.localKey), this.#encode(cell, life))
   }
 
-  #addVersion({ localKey, timestamp, value }: NewCell, life: Life): void {
+  /** @param isKnown whether the version was read: it has an earlier arrival, so it need not be merged */
+  #addVersion({ localKey, timestamp, value }: NewCell, life: Life, isKnown = false): void {
     const key = historyCellKey(this.#program.metaKey, localKey, timestamp, HISTORY_KINDS.PUT)
     const arrival = BigInt(this.#settings.nextArrival())
-    this.#row.merge(key, this.#encode({ localKey, timestamp: arrival, value }, life))
+    const stored = this.#encode({ localKey, timestamp: arrival, value }, life)
+    if (isKnown) this.#row.put(key, stored)
+    else this.#row.merge(key, stored)
   }
 
   #encode({ timestamp, value }: NewCell, { ttlSeconds: given, successorOf }: Life): Buffer {
@@ -374,7 +386,8 @@ function newestOf(cells: readonly LivingCell[]): CellTimestamp {
 function tooManyRanges(): KVError {
   return refused(
     'TOO_LARGE',
-    `more than ${MAX_RANGE_TOMBSTONES} ranges of one row are removed: remove the row, or wait for the purge`,
+    `more than ${MAX_RANGE_TOMBSTONES} ranges of one row, or ${MAX_RANGES_BYTES} bytes of them, are removed: ` +
+      'remove the row, or wait for the purge',
   )
 }
 

@@ -162,6 +162,15 @@ export class RowView {
     return this.#ranges
   }
 
+  /** Without those that the row's tombstone replaces: it is as new, and was made as late. @throws {KVError} CORRUPT */
+  rangesThatCount(): readonly RangeTombstone[] {
+    const tombstone = this.#row.get(this.#options.metaKey)
+    if (tombstone === undefined) return this.ranges()
+    const upTo = readTimestamp(tombstone)
+    const madeAt = cellSeconds(tombstone) ?? 0
+    return this.ranges().filter((one) => one.timestamp > upTo || one.deletedAtSeconds > madeAt)
+  }
+
   /** Living versions of a column, newest first, `maxCount` at most. */
   #living({ localKey, versions }: StoredColumn, maxCount: number): LivingCell[] {
     const { nowSeconds } = this.#options

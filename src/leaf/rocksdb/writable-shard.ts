@@ -68,6 +68,14 @@ export const DEFAULT_RULES: ShardRules = {
   isPurged: false,
 }
 
+/** The greatest of what a group writes blindly under a key. */
+interface GreatestEntry {
+  readonly key: Buffer
+  readonly value: Buffer
+  /** Whether the DB and this are all that is known of the key: no program of the open part has put it. */
+  readonly mayFold: boolean
+}
+
 export class WritableShard {
   readonly incarnation: Incarnation
   /** For reading, and for batches that are written with `writeUnsynced`. */
@@ -84,10 +92,11 @@ export class WritableShard {
   readonly #results = new WireOutput()
   readonly #rangesFlag: Int32Array
   /** Of the open part: the greatest value of each key that is merged. */
-  readonly #greatest = new Map<string, { readonly key: Buffer; readonly value: Buffer }>()
+  readonly #greatest = new Map<string, GreatestEntry>()
   /** Of the open part: the rows that programs may not read from the DB; null: there is no program in the group. */
   #touchedRows: Set<string> | null = null
-  #hasPrograms = false
+  /** Rows whose programs have put something in the batch that is not written yet. */
+  readonly #programRows = new Set<string>()
   #hasStamp = false
   #lastArrival: number
   #failure: KVError | null = null
@@ -208,10 +217,11 @@ export class WritableShard {
       return stamp
     }
     const greatest = this.#greatest
+    const mayFold = !this.isHistory && !this.#programRows.has(rowId)
     write.forEachEntry((key, value) => {
       const id = key.toString('latin1')
       const other = greatest.get(id)
-      if (other === undefined || other.value.compare(value) < 0) greatest.set(id, { key, value })
+      if (other === undefined || other.value.compare(value) < 0) greatest.set(id, { key, value, mayFold })
     })
     return stamp
   }
@@ -239,9 +249,9 @@ export class WritableShard {
     }
     // One that failed has used none up.
     if (stamps.last !== null) this.#takeStamp(rowId, stamps.last)
-    row.writeTo(this.#batch)
+    row.writeTo(this.#batch, this.#hotKeys)
     this.#touchedRows?.add(rowId)
-    this.#hasPrograms = true
+    this.#programRows.add(rowId)
     return Buffer.from(this.#results.bytes.subarray(0, this.#results.size))
   }
 
@@ -265,13 +275,13 @@ export class WritableShard {
 
   /**
    * Merges behind what programs have put. Hot keys are folded: what is stored and not in the batch is read, and the
-   * greater is put; not beside programs, whose puts are in the batch.
+   * greater is put; not in rows of programs, whose puts are in the batch.
    */
   #takeGreatest(): void {
     const folded: { readonly key: Buffer; readonly value: Buffer }[] = []
     for (const entry of this.#greatest.values()) {
-      // Keys of a history's versions are not written again.
-      if (!this.isHistory && this.#hotKeys.count(entry.key) && !this.#hasPrograms) folded.push(entry)
+      // Keys of a history's versions are seldom written again.
+      if (entry.mayFold && this.#hotKeys.count(entry.key)) folded.push(entry)
       else this.#batch.merge(entry.key, entry.value)
     }
     for (let from = 0; from < folded.length; from += limits.maxKeysPerMultiGet) {
@@ -303,7 +313,7 @@ export class WritableShard {
     this.#batch.clear()
     this.#greatest.clear()
     this.#touchedRows?.clear()
-    this.#hasPrograms = false
+    this.#programRows.clear()
     this.#hasStamp = false
   }
 

@@ -1,80 +1,19 @@
 /**
- * Reads of one row of a shard that can be written, in one snapshot however many steps they take: RowRead gives way between
- * its steps, readRowSync does not. Both answer what row-collector.ts makes of the entries.
+ * Reads of one row of a shard that can be written, in one snapshot however many steps they take, with room for others between
+ * the steps. The answer is what row-collector.ts makes of the entries.
  */
 import type { WritableFormat } from '../../model/cluster-map.js'
-import type { KeyOrder } from '../../model/dataset.js'
-import { type CellSelector, isPlain, type Row } from '../../model/row.js'
-import type { RowToken } from '../../model/row-order.js'
-import { mutableCellKey, mutableMetaKey, mutableRowEnd, rangesKey } from '../row-codec.js'
-import { selectionOf } from '../selection.js'
+import type { Row } from '../../model/row.js'
+import { mutableRowEnd } from '../row-codec.js'
 import type { Cursor, Database } from './binding.js'
 import { Entries } from './entries.js'
-import { HeldBytes, tooLarge } from './held-bytes.js'
 import { historyCollector } from './history-row.js'
-import { MutableCollector, readSelectedCells } from './mutable-row.js'
+import { MutableCollector } from './mutable-row.js'
 import type { RowBounds, RowCollector, RowWish } from './row-collector.js'
 import { firstStepOf, RowWalk } from './row-walk.js'
 
 /** Selecting more columns than this walks the row: a MultiGet may not outgrow its bound. */
 export const MAX_POINT_COLUMNS = 1_000
-
-export interface SyncRowRead {
-  readonly format: WritableFormat
-  /** As in Incarnation. */
-  readonly maxCellVersions: number
-  readonly keyOrder: KeyOrder
-  readonly token: RowToken
-  readonly rowKey: Buffer
-  /** Null: the newest version of every column. */
-  readonly selector: CellSelector | null
-  readonly nowSeconds: number
-  /** Whether the shard may hold range tombstones, as the calling thread knows. */
-  readonly hasRangeTombstones: boolean
-  /** Of the cells with what they are found in. */
-  readonly maxBytes: number
-}
-
-/**
- * The selected living cells, with timestamps and TTLs; null: none. Reads on the calling thread and in one go, whatever it
- * takes: about 7 us a stored cell.
- * @throws {KVError} TOO_LARGE, CORRUPT, SHARD_NOT_SERVING
- */
-export function readRowSync(database: Database, read: SyncRowRead): Row | null {
-  const { selector, format } = read
-  if (format === 'mutable' && selector !== null && selector.localKeys.length <= MAX_POINT_COLUMNS) {
-    if (isPlain(selector)) return readColumnsSync(database, read, selector)
-  }
-  const rowRead = new RowRead(database, {
-    format,
-    metaKey: mutableMetaKey(read.keyOrder, read.token, read.rowKey),
-    wish: { ...read, selection: selectionOf(selector, null), withTimestamps: true, withTtl: true },
-    bounds: { held: new HeldBytes(read.maxBytes), room: Number.POSITIVE_INFINITY },
-  })
-  try {
-    for (;;) {
-      const row = rowRead.next()
-      if (row !== undefined) return row
-    }
-  } finally {
-    rowRead.close()
-  }
-}
-
-function readColumnsSync(database: Database, read: SyncRowRead, selector: CellSelector): Row | null {
-  const metaKey = mutableMetaKey(read.keyOrder, read.token, read.rowKey)
-  const keys = read.hasRangeTombstones ? [metaKey, rangesKey(metaKey)] : [metaKey]
-  for (const localKey of selector.localKeys) keys.push(mutableCellKey(metaKey, localKey))
-  const values = database.getMany(keys)
-  const held = new HeldBytes(read.maxBytes)
-  for (const value of values) {
-    if (value === null) throw tooLarge()
-    if (value !== undefined) held.charge(value.byteLength, 1)
-  }
-  const { hasRangeTombstones: withRanges, nowSeconds } = read
-  const how = { selector, withRanges, withTimestamps: true, withTtl: true, nowSeconds }
-  return readSelectedCells(how, values, 0)
-}
 
 export interface RowReadOptions {
   readonly format: WritableFormat

@@ -5,7 +5,6 @@ import { KVError } from '../../../src/base/errors.js'
 import { writeTombstone } from '../../../src/leaf/cell-codec.js'
 import { encodeRangeTombstones } from '../../../src/leaf/range-tombstones.js'
 import { AttachedDatabase, Cursor } from '../../../src/leaf/rocksdb/binding.js'
-import { readRowSync } from '../../../src/leaf/rocksdb/row-read.js'
 import { HISTORY_KINDS, historyCellKey, mutableCellKey } from '../../../src/leaf/row-codec.js'
 import { mutableMetaKey, rangesKey } from '../../../src/leaf/row-codec.js'
 import type { WritableFormat } from '../../../src/model/cluster-map.js'
@@ -274,30 +273,6 @@ for (const [what, format, damage] of damages) {
     assert.deepEqual(found, [...inOrder.slice(0, inOrder.indexOf('r2')), 'CORRUPT'])
   })
 }
-
-test('reading for the writer answers timestamps and TTLs, and refuses what is too much', async (t) => {
-  const world = await worldOf(t, 'mutable')
-  store(world, [put('a', 7n, 'value', 60), put('b', 8n)])
-  const position = world.positionOf(KEY)
-  const read = {
-    format: 'mutable' as const,
-    maxCellVersions: 1,
-    keyOrder: world.keyOrder,
-    nowSeconds: NOW,
-    hasRangeTombstones: false,
-    maxBytes: 10_000,
-    selector: null,
-    ...position,
-  }
-  for (const how of [null, selector({ localKeys: ['a', 'b'].map(bytes) })]) {
-    const row = readRowSync(world.database, { ...read, selector: how })
-    assert.deepEqual(plain(row?.cells ?? []), ['a=value@7 ttl 60', 'b=v@8'])
-    assert.throws(() => readRowSync(world.database, { ...read, selector: how, maxBytes: 100 }), {
-      code: 'TOO_LARGE',
-    })
-  }
-  assert.equal(readRowSync(world.database, { ...read, rowKey: bytes('none') }), null)
-})
 
 test('a deadline that passes between two steps ends the read, and lets go of its cursor', async (t) => {
   const world = await worldOf(t, 'mutable')

@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { readRowSync } from '../../../src/leaf/rocksdb/row-read.js'
 import type { Cell, CellPosition, CellSelector, Row, RowOutcome } from '../../../src/model/row.js'
 import { type Deed, deeds, entriesOf, expected, selectors } from './read-model.js'
-import { answered, bytes, type LoadedRow, NOW, plain, ReadWorld } from './read-world.js'
+import { answered, bytes, type LoadedRow, plain, ReadWorld } from './read-world.js'
 
 /** Rows beside the one that is looked at, whose cells must not show. */
 const NEIGHBOURS: readonly Deed[] = ['', 'a', '\xff'].map((key) => ({
@@ -23,7 +22,6 @@ for (const format of ['mutable', 'history'] as const) {
       const world = await ReadWorld.writable({ format, keyOrder, maxCellVersions })
       t.after(() => world.dispose())
       world.setRangeFlag(1)
-      const attached = world.attach()
       let row = 0
       await fc.assert(
         fc.asyncProperty(
@@ -42,10 +40,6 @@ for (const format of ['mutable', 'history'] as const) {
               const [outcome] = answered(await world.read([rowKey], { selector }))
               assert.deepEqual(plain(answered(outcome)?.cells ?? []), plain(cells))
               assert.deepEqual(plain(await readInPages(world, rowKey, { selector, pageBytes })), plain(cells))
-              const shape = { format, maxCellVersions, keyOrder, nowSeconds: NOW, maxBytes: 1_000_000 }
-              const position = world.positionOf(rowKey)
-              const read = { ...shape, ...position, selector, hasRangeTombstones: true }
-              assert.deepEqual(plain(readRowSync(attached, read)?.cells ?? []), plain(cells))
             }
           },
         ),

@@ -14,7 +14,7 @@ import { isOfRow } from './key-bytes.js'
 import type { RowCollector } from './row-collector.js'
 import { collectorOf } from './row-read.js'
 import { RowWalk } from './row-walk.js'
-import type { RowSource } from './scan-run.js'
+import type { RowSource } from './scan-page.js'
 import { type ScanTarget, ScanWish } from './scan-wish.js'
 
 /** Entries of the first step; more follow at once if there are more rows. */

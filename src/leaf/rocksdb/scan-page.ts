@@ -5,6 +5,16 @@ import type { ScannedRow } from '../../model/scan.js'
 import { HeldBytes } from './held-bytes.js'
 import type { FoundRow } from './row-collector.js'
 
+/** Walks the rows of a shard into a page. */
+export interface RowSource {
+  /** Gives way before each reading from the DB. */
+  readonly steps: Generator<void, void>
+  /** Stored entries and bytes read so far. */
+  readonly readCount: number
+  readonly readBytes: number
+  close(): void
+}
+
 export class ScanPage {
   readonly rows: ScannedRow[] = []
   /** What its rows hold in memory, which is bounded whatever the page counts. */

@@ -13,22 +13,12 @@ import type { ShardScan } from '../../model/plan.js'
 import type { Database } from './binding.js'
 import type { Slice } from './read-pace.js'
 import { RowScan } from './row-scan.js'
-import { ScanPage } from './scan-page.js'
+import { ScanPage, type RowSource } from './scan-page.js'
 import { SealedScan } from './sealed-scan.js'
 
 /** A page looks at so many stored entries, or so long; then it is answered as it is. */
 const MAX_ENTRIES = 100_000
 const MAX_MS = 250
-
-/** Walks the rows of a shard into a page. */
-export interface RowSource {
-  /** Gives way before each reading from the DB. */
-  readonly steps: Generator<void, void>
-  /** Stored entries and bytes read so far. */
-  readonly readCount: number
-  readonly readBytes: number
-  close(): void
-}
 
 export class ScanRun {
   readonly #database: Database

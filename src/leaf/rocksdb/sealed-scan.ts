@@ -12,7 +12,7 @@ import type { Selection } from '../selection.js'
 import type { Cursor, Database } from './binding.js'
 import { Entries } from './entries.js'
 import { PAGE_BYTES_PER_CELL, tooLarge } from './held-bytes.js'
-import type { RowSource } from './scan-run.js'
+import type { RowSource } from './scan-page.js'
 import { type ScanTarget, ScanWish } from './scan-wish.js'
 
 const FIRST_STEP = 32

@@ -1,6 +1,6 @@
 /**
- * Reads of one row of a shard that can be written, in one snapshot however many steps they take, with room for others between
- * the steps. The answer is what row-collector.ts makes of the entries.
+ * Reads of one row of a shard that can be written, in one snapshot however many steps they take, with room for others
+ * between the steps. The answer is what row-collector.ts makes of the entries.
  */
 import type { WritableFormat } from '../../model/cluster-map.js'
 import type { Row } from '../../model/row.js'

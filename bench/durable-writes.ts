@@ -9,7 +9,7 @@ import { startGateway } from './gateway.js'
 import { goals } from './goals.js'
 import type { Bench, BenchContext, Sample, Series, Variant } from './harness.js'
 import { alternate, judge, perSecondOf, seriesNamed } from './harness.js'
-import { served } from './load-generator.js'
+import { PIPELINED, served } from './load-generator.js'
 import { startRawPeer } from './raw-peer.js'
 import { MUTABLE, NARROW, copyOfLoaded, narrowDatabase } from './workspace.js'
 
@@ -31,6 +31,7 @@ export const durableWrites: Bench = {
     const unpinned = { context, core: null }
     const puts = putFrames(context, MUTABLE)
     const write = served('put, 256 x 1', gateway, puts, { ...unpinned, connections: WRITERS })
+    const writePipelined = served('put, 16 x 16', gateway, puts, { ...unpinned, ...PIPELINED })
     const read = served('get at 2 k/s, quiet', gateway, getFrames(context, NARROW), {
       ...unpinned,
       connections: READERS,
@@ -44,6 +45,7 @@ export const durableWrites: Bench = {
         measure: () => raw.measure({ work: 'writeAndSync', measureMs: context.measureMs }),
       },
       write,
+      writePipelined,
       read,
       beside('get at 2 k/s, beside 256 writers', read, write),
     ])
@@ -69,6 +71,7 @@ function verdictsOf(series: readonly Series[]) {
   const p99Of = ({ p99Us }: Sample) => p99Us ?? Number.NaN
   return [
     judge(goals.durableWrites, named('put, 256 x 1'), named('raw, one sync a write'), perSecondOf),
+    judge(goals.durableWritesPipelined, named('put, 16 x 16'), named('raw, one sync a write'), perSecondOf),
     judge(
       goals.readsBesideWrites,
       named('get at 2 k/s, beside 256 writers'),

@@ -106,9 +106,10 @@ export async function createDataset(
   gateway: Gateway,
   name: string,
   mode: 'BATCH' | 'READ_WRITE',
+  settings: object = {},
 ): Promise<void> {
   const owner = { name: 'bench', contact: 'bench@localhost' }
-  await callAdmin(gateway, 'POST', '/v1/datasets', { name, mode, owner, shardCount: 1 })
+  await callAdmin(gateway, 'POST', '/v1/datasets', { name, mode, owner, shardCount: 1, ...settings })
 }
 
 interface LoadAnswer {

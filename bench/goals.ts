@@ -54,10 +54,23 @@ export const goals = {
     2,
   ),
   durableWrites: atLeast('times', 'durable writes, 256 writers, against one fsync a write: writes/s', 30, 45),
+  durableWritesPipelined: atLeast(
+    'times',
+    'the same on 16 connections with 16 writes in flight each: writes/s',
+    30,
+    45,
+  ),
   readsBesideWrites: {
     what: 'read p99 beside 256 durable writers against quiet',
     floor: 2,
     aim: 1.5,
+    direction: 'atMost',
+    form: 'times',
+  },
+  readsBesidePurge: {
+    what: 'read p99 beside a purge of the same dataset against quiet',
+    floor: 1.5,
+    aim: 1.2,
     direction: 'atMost',
     form: 'times',
   },

@@ -15,6 +15,7 @@ import { hops } from './hops.js'
 import { machineFacts } from './machine.js'
 import { root } from './paths.js'
 import { stopChildren } from './processes.js'
+import { purge } from './purge.js'
 import { readPath } from './read-path.js'
 import { formatReport } from './report.js'
 import { scans } from './scans.js'
@@ -29,6 +30,7 @@ const benches: readonly Bench[] = [
   chunkSweep,
   scans,
   durableWrites,
+  purge,
   bulkLoad,
   hops,
 ]

@@ -39,6 +39,13 @@ export interface StockMultiGetRequest {
   readonly keys: readonly Buffer[]
 }
 
+export interface StockPutRequest {
+  readonly dataset: string
+  readonly key: Buffer
+  readonly value: Buffer
+  readonly ttlSeconds: number | null
+}
+
 export interface StockRow {
   readonly value: Buffer | null
   readonly cells: readonly StockCell[] | null
@@ -56,7 +63,7 @@ interface StockTypes {
   readonly GetResponse: Struct<StockRow, StockRow>
   readonly MultiGetRequest: Struct<StockMultiGetRequest>
   readonly MultiGetResponse: Struct<{ readonly rows: readonly object[] }>
-  readonly PutRequest: Struct<{ readonly dataset: string; readonly key: Buffer; readonly value: Buffer }>
+  readonly PutRequest: Struct<StockPutRequest>
   readonly ScanRequest: Struct<StockScanRequest>
   readonly RowResult: Struct<StockRow, StockRow>
   readonly Cell: Struct<StockCell, StockCell>

@@ -173,6 +173,8 @@ export interface ThriftConnectionInfo {
   /** Unique within the server's life. */
   readonly id: number
   readonly remoteAddress: string
+  /** As the peer named itself with its newest request; null where its protocol has no place for that, or it did not. */
+  readonly clientName: string | null
 }
 
 /**

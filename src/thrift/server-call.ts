@@ -1,5 +1,6 @@
 /** One request of a connection from its arrival to its answer; ServerConnection keeps them in request order. */
 import { ApplicationExceptionType, writeApplicationException } from './application-exception.js'
+import { writeResponseHeader } from './finagle.js'
 import {
   MessageType,
   type BoundMethod,
@@ -23,6 +24,8 @@ export interface CallHeader {
   readonly expectsAnswer: boolean
   /** What the message keeps in memory while the call is with its handler. */
   readonly requestBytes: number
+  /** Its answer has a header of Finagle's in front. */
+  readonly isUpgraded: boolean
 }
 
 export class ServerCall implements ThriftCall<unknown, unknown> {
@@ -75,6 +78,7 @@ export class ServerCall implements ThriftCall<unknown, unknown> {
   encode(output: MessageWriter, isFramed: boolean, maxFrameBytes: number): void {
     const { name, seqid } = this.header
     output.beginFrame(maxFrameBytes, isFramed)
+    if (this.header.isUpgraded) writeResponseHeader(output)
     if (this.#state === 'ABORT' || this.bound === null) {
       encodeAbort(output, this.header, this.#abortType, String(this.#payload))
     } else {
@@ -95,6 +99,7 @@ export class ServerCall implements ThriftCall<unknown, unknown> {
   /** Writes an INTERNAL_ERROR instead of an answer that could not be written. */
   encodeFailure(output: MessageWriter, isFramed: boolean, message: string): void {
     output.beginFrame(Number.POSITIVE_INFINITY, isFramed)
+    if (this.header.isUpgraded) writeResponseHeader(output)
     encodeAbort(output, this.header, ApplicationExceptionType.INTERNAL_ERROR, message)
     output.endFrame()
   }

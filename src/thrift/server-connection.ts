@@ -17,6 +17,7 @@ import { AnswerWindow, type AnswerWindowLimits } from './answer-window.js'
 import { AnswerWriter } from './answer-writer.js'
 import { ApplicationExceptionType } from './application-exception.js'
 import type { Codec, ProtocolName } from './codec.js'
+import { FINAGLE_UPGRADE, readRequestHeader } from './finagle.js'
 import type { MessageSource } from './frames.js'
 import {
   MessageType,
@@ -51,6 +52,7 @@ export interface ConnectionHost {
   readonly limits: ThriftServerLimits
   readonly codecs: Readonly<Record<ProtocolName, Codec>>
   monotonicMs(): number
+  /** By name; FINAGLE_UPGRADE only where Finagle's clients are served. */
   findMethod(name: string): BoundMethod | null
   readonly smallAnswers: ReadonlySet<string>
   /** The declared exception for an answer that is too large, or null. */
@@ -69,6 +71,7 @@ export interface ConnectionHost {
 export class ServerConnection implements CallOwner {
   readonly id: number
   readonly remoteAddress: string
+  clientName: string | null = null
   readonly #host: ConnectionHost
   readonly #socket: Socket
   readonly #window: AnswerWindow
@@ -92,6 +95,8 @@ export class ServerConnection implements CallOwner {
   /** When the message began that the peer still owes the rest of. */
   #messageBegunAtMs = Number.POSITIVE_INFINITY
   #isPaused = false
+  /** Finagle's headers stand in front of requests and answers from now on. */
+  #isUpgraded = false
   #hasPeerEnded = false
   /** No further request is read; the connection ends when the last answer is out. */
   #isFinishing = false
@@ -301,6 +306,7 @@ export class ServerConnection implements CallOwner {
     let args: unknown
     try {
       reader.reset(source.buffer, source.start, source.end)
+      if (this.#isUpgraded) this.clientName = readRequestHeader(reader)
       reader.readMessageBegin()
       call = this.#enqueue(reader, source.end - source.start)
       if (source.failure !== null) throw source.failure
@@ -312,12 +318,14 @@ export class ServerConnection implements CallOwner {
       return
     }
     if (call.bound === null) {
-      call.abort(ApplicationExceptionType.UNKNOWN_METHOD, `there is no method ${preview(call.header.name)}`)
+      const message = `Invalid method name: '${preview(call.header.name)}'`
+      call.abort(ApplicationExceptionType.UNKNOWN_METHOD, message)
       return
     }
     traceHop('thrift.server')
     try {
       call.bound.handle(args, call)
+      if (call.bound === FINAGLE_UPGRADE) this.#isUpgraded = true
     } catch (error) {
       this.#fault(`the handler of ${call.header.name} threw`, error)
       if (!call.isAnswered)
@@ -329,7 +337,7 @@ export class ServerConnection implements CallOwner {
     const { messageName: name, messageType, seqid } = reader
     const bound = this.#host.findMethod(name)
     const expectsAnswer = messageType !== MessageType.ONEWAY && bound?.method.isOneway !== true
-    const header = { name, seqid, expectsAnswer, requestBytes }
+    const header = { name, seqid, expectsAnswer, requestBytes, isUpgraded: this.#isUpgraded }
     const call = new ServerCall(this, header, bound, this.#arrivedAtMs)
     if (this.#tail === null) this.#head = call
     else this.#tail.next = call

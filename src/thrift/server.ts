@@ -11,6 +11,7 @@ import { remainingMs, type Deadline } from '../base/deadline.js'
 import { limits } from '../base/limits.js'
 import type { Logger } from '../base/logger.js'
 import { Codec } from './codec.js'
+import { FINAGLE_UPGRADE } from './finagle.js'
 import type { BoundMethod, MalformedReason, ThriftService } from './protocol.js'
 import { ServerConnection, type ConnectionHost, type ThriftServerLimits } from './server-connection.js'
 
@@ -34,6 +35,8 @@ export interface ThriftServerOptions {
   /** The listener's name, for logs. */
   readonly name: string
   readonly service: ThriftService
+  /** Whether clients of Finagle may upgrade their connections (finagle.ts); they work without, too. */
+  readonly servesFinagle?: boolean
   readonly logger: Logger
   readonly clock?: Clock
   readonly events?: Partial<ThriftServerEvents>
@@ -209,7 +212,10 @@ export class ThriftServer {
   }
 
   #makeHost(): ConnectionHost {
-    const { methods, tooLarge, smallAnswers = new Set<string>() } = this.#options.service
+    const { service, servesFinagle = false } = this.#options
+    const { tooLarge, smallAnswers = new Set<string>() } = service
+    const methods = new Map(service.methods)
+    if (servesFinagle) methods.set(FINAGLE_UPGRADE.method.name, FINAGLE_UPGRADE)
     return {
       limits: this.#limits,
       codecs: { binary: new Codec('binary'), compact: new Codec('compact') },

@@ -1,0 +1,105 @@
+/**
+ * Terrapin's requests in our words, and our rows in Terrapin's: pure. A Terrapin value is the cell under the empty local
+ * key. Semantics: TerrapinServiceImpl, ReplicatedTerrapinClient and TerrapinServerInternalImpl of pinterest/terrapin.
+ */
+import { KVError } from '../../src/base/errors.js'
+import type { ReadRequest, RequestContext } from '../../src/model/request.js'
+import { columnsNamed, type Row, type RowOutcome } from '../../src/model/row.js'
+import {
+  makeTerrapinSingleResponse,
+  type TerrapinGetErrorCode,
+  TerrapinGetErrorCode as Codes,
+  type TerrapinSingleResponse,
+} from '../../src/thrift/generated/terrapin.js'
+import { TERRAPIN_CODES } from './errors.js'
+
+/** An HBase key, which Terrapin's are: looking up a longer one fails, it does not miss. */
+export const MAX_KEY_BYTES = 32_767
+
+const UNNAMED = columnsNamed([Buffer.alloc(0)])
+
+/** The empty answer: no such key. */
+export const MISSING: TerrapinSingleResponse = makeTerrapinSingleResponse()
+
+/** Who speaks of which code: the client library and TerrapinService, or a data server. */
+export type Side = 'service' | 'internal'
+
+/** @param datasetVersion null: the current one */
+export function toRead(
+  dataset: string,
+  rowKeys: readonly Buffer[],
+  { datasetVersion, context }: { readonly datasetVersion: number | null; readonly context: RequestContext },
+): ReadRequest {
+  return {
+    dataset,
+    rowKeys,
+    selector: UNNAMED,
+    selectorsByKey: null,
+    datasetVersion,
+    withTimestamps: false,
+    withTtl: false,
+    pageBytes: null,
+    position: null,
+    context,
+  }
+}
+
+/** Null: no such key. An empty value is a value. */
+export function valueOf(row: Row | null): Buffer | null {
+  return row?.cells[0]?.value ?? null
+}
+
+/** One key's answer in a map; null: it is left out, because it is not stored. */
+export function toSingleResponse(outcome: RowOutcome, side: Side): TerrapinSingleResponse | null {
+  if (outcome instanceof KVError) return failed(TERRAPIN_CODES[outcome.code][side])
+  const value = valueOf(outcome)
+  return value === null ? null : { value, errorCode: null }
+}
+
+export function failed(errorCode: TerrapinGetErrorCode): TerrapinSingleResponse {
+  return { value: null, errorCode }
+}
+
+/** Each key once, in the order of their first appearance: callers may repeat them, the answer is a map. */
+export function distinctKeys(keys: readonly Buffer[]): readonly Buffer[] {
+  if (keys.length < 2) return keys
+  const seen = new Set<string>()
+  return keys.filter((key) => {
+    const text = key.toString('latin1')
+    return !seen.has(text) && seen.add(text)
+  })
+}
+
+/** Whether a call that failed as a whole is, in Terrapin, an answer with a code for each key. */
+export function isPerKey(code: TerrapinGetErrorCode): boolean {
+  return (
+    code === Codes.READ_ERROR ||
+    code === Codes.PARTITION_OFFLINE ||
+    code === Codes.NOT_SERVING_RESOURCE ||
+    code === Codes.NOT_SERVING_PARTITION
+  )
+}
+
+const RESOURCE_PREFIX = '$terrapin$data$'
+
+/** A file set and the version that a resource of Helix's names. */
+export interface Resource {
+  readonly fileSet: string
+  readonly version: number
+}
+
+/** Null: it names nothing. File sets may have a `$` in their names: the last part is the version. */
+export function parseResource(resource: string): Resource | null {
+  if (!resource.startsWith(RESOURCE_PREFIX)) return null
+  const rest = resource.slice(RESOURCE_PREFIX.length)
+  const at = rest.lastIndexOf('$')
+  if (at <= 0) return null
+  const version = rest.slice(at + 1)
+  if (!/^[1-9]\d{0,15}$/.test(version)) return null
+  const number = Number(version)
+  return Number.isSafeInteger(number) ? { fileSet: rest.slice(0, at), version: number } : null
+}
+
+export function resourceName({ fileSet, version }: Resource): string {
+  return `${RESOURCE_PREFIX}${fileSet}$${version}`
+}

@@ -1,0 +1,75 @@
+/**
+ * What Finagle's thrift clients say beside Thrift ("TTwitter"): on each new connection they ask by a call of an unusual name
+ * whether headers may be sent. Once that is answered, every request has a RequestHeader struct in front of its message and
+ * every answer a ResponseHeader, both inside the frame and without a message envelope of their own.
+ *
+ * Source: finagle-thrift, ThriftServerFramedCodec.scala and tracing.thrift, as of 2013 and later; what is not known in a
+ * header is skipped, because later versions added fields.
+ */
+import { bindMethod, type BoundMethod, type ThriftReader, ThriftType, type ThriftWriter } from './protocol.js'
+
+const UPGRADE_METHOD = '__can__finagle__trace__v3__'
+const CLIENT_ID_FIELD = 6
+const CLIENT_NAME_FIELD = 1
+
+/** Longer names are cut: a caller's name goes to logs and metrics. */
+const MAX_CLIENT_NAME = 255
+
+/** The call that upgrades a connection; its argument and its answer are structs of which no field matters. */
+export const FINAGLE_UPGRADE: BoundMethod = bindMethod(
+  {
+    name: UPGRADE_METHOD,
+    isOneway: false,
+    isVoid: false,
+    readArgs: (input) => {
+      input.skip(ThriftType.STRUCT)
+      return null
+    },
+    writeArgs: writeEmptyStruct,
+    readResult: (input) => {
+      input.skip(ThriftType.STRUCT)
+      return { value: null, exception: null }
+    },
+    writeResult: writeEmptyStruct,
+    writeException: writeEmptyStruct,
+  },
+  (_args, call) => call.reply(null),
+)
+
+/**
+ * Reads the header in front of an upgraded connection's request.
+ * @returns the calling client's name; null when it does not say
+ */
+export function readRequestHeader(input: ThriftReader): string | null {
+  let clientName: string | null = null
+  input.readStructBegin()
+  for (let type = input.readFieldBegin(); type !== ThriftType.STOP; type = input.readFieldBegin()) {
+    if (input.fieldId === CLIENT_ID_FIELD && type === ThriftType.STRUCT) clientName = readClientId(input)
+    else input.skip(type)
+  }
+  input.readStructEnd()
+  return clientName
+}
+
+/** An empty header, in front of an answer. */
+export function writeResponseHeader(output: ThriftWriter): void {
+  writeEmptyStruct(output)
+}
+
+function readClientId(input: ThriftReader): string | null {
+  let name: string | null = null
+  input.readStructBegin()
+  for (let type = input.readFieldBegin(); type !== ThriftType.STOP; type = input.readFieldBegin()) {
+    if (input.fieldId === CLIENT_NAME_FIELD && type === ThriftType.STRING) {
+      name = input.readString().slice(0, MAX_CLIENT_NAME)
+    } else input.skip(type)
+  }
+  input.readStructEnd()
+  return name
+}
+
+function writeEmptyStruct(output: ThriftWriter): void {
+  output.writeStructBegin()
+  output.writeFieldStop()
+  output.writeStructEnd()
+}

@@ -1,0 +1,330 @@
+/** TerrapinService and TerrapinServerInternal on sockets, against frames computed from the published IDL, and Finagle's upgrade. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { afterEach, describe, test } from 'node:test'
+import {
+  createTerrapinInternalService,
+  createTerrapinService,
+  type TerrapinOptions,
+} from '../../shims/terrapin/listener.js'
+import { systemClock } from '../../src/base/clock.js'
+import { type Done, KVError } from '../../src/base/errors.js'
+import type { DatasetEntry } from '../../src/model/cluster-map.js'
+import type { KVStore } from '../../src/model/kvstore.js'
+import type { ReadRequest, ReadResult } from '../../src/model/request.js'
+import type { RowOutcome } from '../../src/model/row.js'
+import type { ThriftService } from '../../src/thrift/protocol.js'
+import { ThriftServer } from '../../src/thrift/server.js'
+import { rawSocket } from '../support/frames.js'
+
+const UPGRADE_CALL =
+  '00000028800100010000001b5f5f63616e5f5f66696e61676c655f5f74726163655f5f76335f5f0000000000'
+const UPGRADE_REPLY =
+  '00000028800100020000001b5f5f63616e5f5f66696e61676c655f5f74726163655f5f76335f5f0000000000'
+/** get(clusterList=[c1], fileSet=fs, key=k1), seqid 7. */
+const GET =
+  '000000348001000100000003676574000000070c00010f00010b000000010000000263310b00020000000266730b0003000000026b310000'
+const GET_UPGRADED =
+  '000000560a000100000000000000010a000200000000000000010a00070000000000000000008001000100000003676574000000070c00010f00010b000000010000000263310b00020000000266730b0003000000026b310000'
+const REPLY_V1 = '0000001d8001000200000003676574000000070c00000b00010000000276310000'
+const REPLY_V1_UPGRADED = '0000001e008001000200000003676574000000070c00000b00010000000276310000'
+const REPLY_MISSING = '000000148001000200000003676574000000070c00000000'
+const REPLY_EMPTY = '0000001b8001000200000003676574000000070c00000b0001000000000000'
+const REPLY_NO_FILE_SET =
+  '000000388001000200000003676574000000070c00010b00010000001646696c6520736574206673206e6f7420666f756e642e080002000000ca0000'
+const MULTI_REPLY =
+  '0000004080010002000000086d756c7469476574000000080c00000d00010b0c00000002000000026b310b000100000002763100000000026b3208000200000067000000'
+const UNKNOWN_FOO = '0000000f8001000100000003666f6f0000000900'
+const UNKNOWN_FOO_REPLY =
+  '000000388001000300000003666f6f000000090b00010000001a496e76616c6964206d6574686f64206e616d653a2027666f6f270800020000000100'
+
+const servers: ThriftServer[] = []
+const listeners: Server[] = []
+const sockets: Socket[] = []
+
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy()
+  for (const server of servers.splice(0)) await server.close()
+  for (const listener of listeners.splice(0)) listener.close()
+})
+
+const OPTIONS: TerrapinOptions = {
+  clock: systemClock,
+  isCluster: (name) => name === 'c1' || name === 'c2',
+  timeoutMs: 1_000,
+}
+
+function cell(value: string): RowOutcome {
+  const cells = [{ localKey: Buffer.alloc(0), value: Buffer.from(value), timestamp: null, ttlSeconds: null }]
+  return { cells, next: null }
+}
+
+/** File set `fs` of version 1700000000000; what stands under each key is given. */
+class FakeStore implements KVStore {
+  readonly reads: ReadRequest[] = []
+  readonly #rows: Readonly<Record<string, RowOutcome>>
+
+  constructor(rows: Readonly<Record<string, RowOutcome>>) {
+    this.#rows = rows
+  }
+
+  read(request: ReadRequest, done: Done<ReadResult>): void {
+    this.reads.push(request)
+    if (request.dataset !== 'fs') {
+      done(new KVError('DATASET_NOT_FOUND', `no dataset is named ${request.dataset}`))
+      return
+    }
+    const rows = request.rowKeys.map((key) => this.#rows[key.toString('latin1')] ?? null)
+    done({ rows, datasetVersion: 1_700_000_000_000 })
+  }
+
+  scan(): void {
+    throw new Error('terrapin does not scan')
+  }
+
+  mutate(): void {
+    throw new Error('terrapin does not write')
+  }
+
+  describeDataset(name: string): DatasetEntry {
+    if (name !== 'fs') throw new KVError('DATASET_NOT_FOUND', `no dataset is named ${name}`)
+    const version = { id: 1_700_000_000_000, shards: [] }
+    return { versions: [version], current: version, live: [] } as unknown as DatasetEntry
+  }
+}
+
+async function serve(service: ThriftService, servesFinagle = true): Promise<Socket> {
+  const server = new ThriftServer({ name: 'terrapin', service, servesFinagle, logger: SILENT })
+  servers.push(server)
+  const listener = createServer({ allowHalfOpen: true }, (socket) => server.accept(socket))
+  listeners.push(listener)
+  listener.listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  const socket = await rawSocket((listener.address() as AddressInfo).port)
+  sockets.push(socket)
+  return socket
+}
+
+const SILENT = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => SILENT,
+}
+
+/** Sends a frame and answers the next one, both in hex. */
+async function exchange(socket: Socket, hex: string): Promise<string> {
+  socket.write(Buffer.from(hex, 'hex'))
+  let bytes = Buffer.alloc(0)
+  while (bytes.length < 4 || bytes.length < 4 + bytes.readUInt32BE(0)) {
+    const [chunk] = (await once(socket, 'data')) as [Buffer]
+    bytes = Buffer.concat([bytes, chunk])
+  }
+  return bytes.toString('hex')
+}
+
+describe('get', () => {
+  test('a value, an empty one, and none at all are three answers', async () => {
+    for (const [row, reply] of [
+      [cell('v1'), REPLY_V1],
+      [cell(''), REPLY_EMPTY],
+      [null, REPLY_MISSING],
+    ] as const) {
+      const socket = await serve(createTerrapinService(new FakeStore({ k1: row }), OPTIONS))
+      assert.equal(await exchange(socket, GET), reply)
+    }
+  })
+
+  test('a file set that is not there is an exception with its text', async () => {
+    const store = new FakeStore({})
+    store.read = (_request, done) => done(new KVError('DATASET_NOT_FOUND', 'no dataset'))
+    const socket = await serve(createTerrapinService(store, OPTIONS))
+    assert.equal(await exchange(socket, GET), REPLY_NO_FILE_SET)
+  })
+
+  test('a key that cannot be read is thrown, as "Read failed." with its code', async () => {
+    const rows = { k1: new KVError('CORRUPT', 'damaged') }
+    const socket = await serve(createTerrapinService(new FakeStore(rows), OPTIONS))
+    const reply = await exchange(socket, GET)
+    assert.ok(reply.includes(Buffer.from('Read failed.').toString('hex')), reply)
+    assert.ok(reply.includes('080002000000670000'), 'READ_ERROR is 103')
+  })
+
+  test('only the first two clusters count', async () => {
+    const socket = await serve(createTerrapinService(new FakeStore({ k1: cell('v1') }), OPTIONS))
+    const withClusters = (names: readonly string[]): string => {
+      const list = names.map((name) =>
+        Buffer.from(`\0\0\0${String.fromCharCode(name.length)}${name}`, 'latin1'),
+      )
+      const head = Buffer.from(`8001000100000003676574000000070c00010f00010b0000000${names.length}`, 'hex')
+      const tail = Buffer.from('0b00020000000266730b0003000000026b310000', 'hex')
+      const body = Buffer.concat([head, ...list, tail])
+      const size = Buffer.alloc(4)
+      size.writeUInt32BE(body.length)
+      return Buffer.concat([size, body]).toString('hex')
+    }
+    assert.equal(await exchange(socket, withClusters(['zz', 'c2'])), REPLY_V1)
+    assert.equal(await exchange(socket, withClusters(['c1', 'zz', 'yy'])), REPLY_V1)
+    const none = await exchange(socket, withClusters(['yy', 'zz', 'c1']))
+    assert.ok(none.includes(Buffer.from('Clusters [yy, zz, c1] not found.').toString('hex')))
+    const empty = await exchange(socket, withClusters([]))
+    assert.ok(empty.includes(Buffer.from('Cluster list is empty').toString('hex')))
+  })
+})
+
+describe('multiGet', () => {
+  const multiGet = (keys: readonly string[]): string => {
+    const list = keys.map((key) => {
+      const size = Buffer.alloc(4)
+      size.writeUInt32BE(Buffer.byteLength(key, 'latin1'))
+      return Buffer.concat([size, Buffer.from(key, 'latin1')])
+    })
+    const count = Buffer.alloc(4)
+    count.writeUInt32BE(keys.length)
+    const body = Buffer.concat([
+      Buffer.from(
+        '80010001000000086d756c7469476574000000080c00010f00010b000000010000000263310b0002000000026673',
+        'hex',
+      ),
+      Buffer.from('0f00030b', 'hex'),
+      count,
+      ...list,
+      Buffer.from('0000', 'hex'),
+    ])
+    const size = Buffer.alloc(4)
+    size.writeUInt32BE(body.length)
+    return Buffer.concat([size, body]).toString('hex')
+  }
+
+  test('missing keys are left out, failed ones have a code, repeated ones stand once', async () => {
+    const rows = { k1: cell('v1'), k2: new KVError('UNAVAILABLE', 'gone') }
+    const store = new FakeStore(rows)
+    const socket = await serve(createTerrapinService(store, OPTIONS))
+    assert.equal(await exchange(socket, multiGet(['k1', 'k2', 'k3', 'k1'])), MULTI_REPLY)
+    assert.equal(store.reads[0]?.rowKeys.length, 3)
+  })
+
+  test('a key longer than an HBase key fails alone', async () => {
+    const socket = await serve(createTerrapinService(new FakeStore({ k1: cell('v1') }), OPTIONS))
+    const reply = await exchange(socket, multiGet(['x'.repeat(32_768), 'k1']))
+    assert.ok(reply.includes('080002000000670'), 'READ_ERROR for the long one')
+    assert.ok(reply.endsWith('000000026b310b0001000000027631000000'), 'the value of the other')
+  })
+
+  test('more keys than one read takes are read from one version', async () => {
+    const keys = Array.from({ length: 10_001 }, (_, index) => `k${index}`)
+    const store = new FakeStore(Object.fromEntries(keys.map((key) => [key, cell('v')])))
+    const socket = await serve(createTerrapinService(store, OPTIONS))
+    const reply = await exchange(socket, multiGet(keys))
+    assert.deepEqual(store.reads.map(({ rowKeys }) => rowKeys.length), [10_000, 1]) // prettier-ignore
+    assert.deepEqual(store.reads.map(({ datasetVersion }) => datasetVersion), [1_700_000_000_000, 1_700_000_000_000]) // prettier-ignore
+    assert.equal(Buffer.from(reply, 'hex').readUInt32BE(4 + 4 + 4 + 8 + 4 + 3 + 3 + 2), keys.length)
+  })
+
+  test('no key at all is an empty map, of a file set that exists', async () => {
+    const socket = await serve(createTerrapinService(new FakeStore({}), OPTIONS))
+    const reply = await exchange(socket, multiGet([]))
+    assert.ok(reply.endsWith('0d00010b0c000000000000'), reply)
+  })
+})
+
+describe('the upgrade of Finagle', () => {
+  test('is answered, and then headers stand in front of requests and answers', async () => {
+    const socket = await serve(createTerrapinService(new FakeStore({ k1: cell('v1') }), OPTIONS))
+    assert.equal(await exchange(socket, GET), REPLY_V1)
+    assert.equal(await exchange(socket, UPGRADE_CALL), UPGRADE_REPLY)
+    assert.equal(await exchange(socket, GET_UPGRADED), REPLY_V1_UPGRADED)
+  })
+
+  test('options in it and unknown fields in headers are passed over; the client id is who calls', async () => {
+    const store = new FakeStore({ k1: cell('v1') })
+    const socket = await serve(createTerrapinService(store, OPTIONS))
+    const call = `${UPGRADE_CALL.slice(8, -2)}0b0063000000026f6b00`
+    const size = (call.length / 2).toString(16).padStart(8, '0')
+    assert.equal(await exchange(socket, size + call), UPGRADE_REPLY)
+    // Fields 1 and 6, then 99, which no version of Finagle has.
+    const header = '0a000100000000000000010c00060b00010000000361707000' + '0f00630800000001' + '0000000700'
+    const body = header + GET.slice(8)
+    const framed = (body.length / 2).toString(16).padStart(8, '0') + body
+    assert.equal(await exchange(socket, framed), REPLY_V1_UPGRADED)
+    assert.equal(store.reads[0]?.context.caller, 'app')
+  })
+
+  test('is an unknown method where nobody offers it, and the connection goes on', async () => {
+    const socket = await serve(createTerrapinService(new FakeStore({ k1: cell('v1') }), OPTIONS), false)
+    const declined = await exchange(socket, UPGRADE_CALL)
+    assert.equal(declined.slice(8, 16), '80010003')
+    assert.equal(await exchange(socket, GET), REPLY_V1)
+  })
+
+  test('unknown methods are told in the words of Thrift', async () => {
+    const socket = await serve(createTerrapinService(new FakeStore({}), OPTIONS))
+    assert.equal(await exchange(socket, UNKNOWN_FOO), UNKNOWN_FOO_REPLY)
+  })
+
+  test('a header that ends too early costs the connection and nothing else', async () => {
+    const socket = await serve(createTerrapinService(new FakeStore({ k1: cell('v1') }), OPTIONS))
+    await exchange(socket, UPGRADE_CALL)
+    socket.write(Buffer.from('000000030a0001', 'hex'))
+    await once(socket, 'close')
+  })
+})
+
+describe('TerrapinServerInternal', () => {
+  const internal = (keys: readonly (readonly [string, string, string])[]): string => {
+    const text = (value: string) => {
+      const size = Buffer.alloc(4)
+      size.writeUInt32BE(value.length)
+      return Buffer.concat([size, Buffer.from(value, 'latin1')])
+    }
+    const count = Buffer.alloc(4)
+    count.writeUInt32BE(keys.length)
+    const multiKeys = keys.map(([key, resource, partition]) =>
+      Buffer.concat([
+        Buffer.from('0f00010b00000001', 'hex'),
+        text(key),
+        Buffer.from('0b0002', 'hex'),
+        text(resource),
+        Buffer.from('0b0003', 'hex'),
+        text(partition),
+        Buffer.from('00', 'hex'),
+      ]),
+    )
+    const body = Buffer.concat([
+      Buffer.from('8001000100000003676574000000070c00010f00010c', 'hex'),
+      count,
+      ...multiKeys,
+      Buffer.from('0000', 'hex'),
+    ])
+    const size = Buffer.alloc(4)
+    size.writeUInt32BE(body.length)
+    return Buffer.concat([size, body]).toString('hex')
+  }
+  const RESOURCE = '$terrapin$data$fs$1700000000000'
+
+  test('serves the very version that the resource names', async () => {
+    const store = new FakeStore({ k1: cell('v1') })
+    const socket = await serve(createTerrapinInternalService(store, OPTIONS))
+    const reply = await exchange(socket, internal([['k1', RESOURCE, '0']]))
+    assert.ok(reply.endsWith('000000026b310b00010000000276310000' + '00'), reply)
+    assert.equal(store.reads[0]?.datasetVersion, 1_700_000_000_000)
+  })
+
+  test('another version or file set is NOT_SERVING_RESOURCE, another partition NOT_SERVING_PARTITION', async () => {
+    const socket = await serve(createTerrapinInternalService(new FakeStore({ k1: cell('v1') }), OPTIONS))
+    for (const resource of ['$terrapin$data$fs$1700000000001', '$terrapin$data$zz$1700000000000', 'what']) {
+      const reply = await exchange(socket, internal([['k1', resource, '0']]))
+      assert.ok(reply.includes('08000200000065'), `${resource}: ${reply}`)
+    }
+    const reply = await exchange(socket, internal([['k1', RESOURCE, '3']]))
+    assert.ok(reply.includes('08000200000066'), reply)
+  })
+
+  test('two resources in one call are refused', async () => {
+    const socket = await serve(createTerrapinInternalService(new FakeStore({}), OPTIONS))
+    const reply = await exchange(socket, internal([['k1', RESOURCE, '0'], ['k2', 'other', '0']])) // prettier-ignore
+    assert.ok(reply.includes(Buffer.from('Multiple resources within same get call.').toString('hex')))
+  })
+})

@@ -66,7 +66,13 @@ async function rawReadBack(rows: readonly Row[], directory: string): Promise<voi
 }
 
 async function sealedWriter(rows: readonly Row[], directory: string): Promise<void> {
-  const writer = await SealedShardWriter.create(directory, { keyOrder: 'HASHED', nowSeconds: 0 })
+  // As a load has it: in order, of a size that is known.
+  const expectedBytes = rows.reduce((sum, row) => sum + row.physicalKey.length + row.value.length, 0)
+  const writer = await SealedShardWriter.create(directory, {
+    keyOrder: 'HASHED',
+    nowSeconds: 0,
+    expectedBytes,
+  })
   for (const { rowKey: key, cells, token } of rows) writer.add(key, cells, token)
   await writer.seal()
 }

@@ -87,13 +87,20 @@ async function stopGateway(child: ChildProcess): Promise<void> {
 }
 
 /** The answer's body. @throws when the status is not one of success */
-async function callAdmin(gateway: Gateway, method: string, path: string, body?: object): Promise<unknown> {
+export async function callAdmin(
+  gateway: Pick<Gateway, 'adminUrl'>,
+  method: string,
+  path: string,
+  body?: object,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<unknown> {
   const response = await fetch(gateway.adminUrl + path, {
     method,
     headers: {
       'content-type': 'application/json',
       'x-godwit-actor': 'bench',
       'x-godwit-reason': 'measuring',
+      ...headers,
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   })
@@ -120,7 +127,7 @@ interface LoadAnswer {
 export async function loadDataset(gateway: Gateway, name: string, path: string): Promise<void> {
   // The admin API's answers to a started and to a running load.
   const started = (await callAdmin(gateway, 'POST', `/v1/datasets/${name}/loads`, {
-    path,
+    from: path,
     keyField: 'key',
     publish: true,
   })) as LoadAnswer

@@ -7,14 +7,23 @@ export interface Goal {
   readonly aim: number
   readonly direction: 'atLeast' | 'atMost'
   /** How the ratio is written: 'percent' 0.42 as 42 %, 'times' 3.5 as 3.5x. */
-  readonly form: 'percent' | 'times'
+  /** 'ms' is no ratio but a time. */
+  readonly form: 'percent' | 'times' | 'ms'
 }
 
 function atLeast(form: Goal['form'], what: string, floor: number, aim: number): Goal {
   return { what, floor, aim, direction: 'atLeast', form }
 }
 
+function atMostMs(what: string, floor: number, aim: number): Goal {
+  return { what, floor, aim, direction: 'atMost', form: 'ms' }
+}
+
 export const goals = {
+  publishOpen: atMostMs('roll back and forward, 500 datasets of 10 versions: slowest of a round', 100, 20),
+  publishAny: atMostMs('publish any of ten versions, opened first: slowest of a round', 100, 20),
+  startOfThousand: atMostMs('start, 1,000 datasets of 10 versions', 3_000, 2_000),
+  changeAmongThousand: atMostMs('change of a dataset among 1,000 of 10 versions: slowest of 50', 100, 20),
   getAgainstEcho: atLeast(
     'percent',
     'get, hot, 64 connections, unpipelined: requests/CPU-s of echo',
@@ -87,6 +96,14 @@ export const goals = {
     0.85,
   ),
   ndjsonLoad: atLeast('percent', 'NDJSON load end to end: rows/CPU-s of JSON.parse alone', 0.5, 0.8),
+  remoteLeaf64: atLeast(
+    'percent',
+    'remote leaf, 64 gets in flight: gets/CPU-s of both sides of raw framed TCP',
+    0.7,
+    0.85,
+  ),
+  remoteLeaf256: atLeast('percent', 'the same, 256 in flight', 0.7, 0.85),
+  remoteLeafRate: atLeast('percent', 'the same, 256 in flight: gets/s', 0.7, 0.85),
 } as const satisfies Record<string, Goal>
 
 export type Outcome = 'aim reached' | 'reached' | 'MISSED'

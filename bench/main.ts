@@ -13,11 +13,14 @@ import { durableWrites } from './durable-writes.js'
 import type { Bench, BenchContext } from './harness.js'
 import { hops } from './hops.js'
 import { machineFacts } from './machine.js'
+import { metastoreScale } from './metastore-scale.js'
 import { root } from './paths.js'
 import { stopChildren } from './processes.js'
 import { purge } from './purge.js'
+import { publish } from './publish.js'
 import { readPath } from './read-path.js'
 import { formatReport } from './report.js'
+import { remoteLeaf } from './remote-leaf.js'
 import { scans } from './scans.js'
 import { selfCheck } from './self-check.js'
 import { wideColumn } from './wide-column.js'
@@ -32,7 +35,10 @@ const benches: readonly Bench[] = [
   durableWrites,
   purge,
   bulkLoad,
+  publish,
+  metastoreScale,
   hops,
+  remoteLeaf,
 ]
 
 const FULL = { rounds: 5, warmUpMs: 400, measureMs: 1500, rows: 1_000_000, hotRows: 100_000 }

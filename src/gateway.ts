@@ -13,15 +13,21 @@ import { startSystemTimer, systemClock } from './base/clock.js'
 import { sortedDistinct } from './base/bytes.js'
 import { KVError } from './base/errors.js'
 import { limits } from './base/limits.js'
-import type { Logger } from './base/logger.js'
-import { ThreadMetrics, renderMetrics } from './base/metrics.js'
+import type { Logger, SharedLogLevel } from './base/logger.js'
+import { MetricsPage, ThreadMetrics } from './base/metrics.js'
+import { processReadings } from './base/process-figures.js'
+import { watchThread } from './base/thread-health.js'
 import { listenAddress } from './config/checks.js'
 import type { Config } from './config/schema.js'
+import { datasetReadings, jobReadings, loadReadings, numberReadings } from './gateway-figures.js'
+import { GatewayPlacement } from './gateway-placement.js'
+import { createJobs, type GatewayJobs } from './gateway-jobs.js'
+import { DATA_LISTENERS } from './threads/bus.js'
 import { openMetastore } from './kvsm/metastore.js'
 import { openLmdbStore } from './kvsm/store-lmdb.js'
 import { DataDirectory } from './leaf/data-directory.js'
 import { acquireDirectoryLock } from './leaf/rocksdb/directory-lock.js'
-import { RocksStore } from './leaf/rocksdb/store.js'
+import { ShardFigures } from './leaf/rocksdb/shard-figures.js'
 import { VersionSet } from './leaf/version-set.js'
 import { LoadJobs } from './loader/load-job.js'
 import { forkedBuild } from './loader/load-process.js'
@@ -30,12 +36,16 @@ import type { Metastore } from './model/metastore.js'
 import type { Mutation } from './model/mutation.js'
 import type { GatewayStatus, ListenerStatus, Readiness } from './model/operations.js'
 import { type CellSelector, columnsNamed } from './model/row.js'
+import { createObjectStore } from './objects/objects.js'
+import { startTelemetry } from './telemetry/telemetry.js'
 import { killProcess } from './threads/kill-process.js'
 import { type LeaseFigures, LeaseKeeper } from './threads/leases.js'
 import { ThreadPool } from './threads/pool.js'
 
 export interface GatewayOptions {
   readonly logger: Logger
+  /** Of `logger`; the threads share it. */
+  readonly logLevel: SharedLogLevel
   /** Version of the program, for describeServer and status. */
   readonly build: string
 }
@@ -46,13 +56,17 @@ export interface Gateway {
   readonly metastore: Metastore
   readonly directory: DataDirectory
   readonly loads: LoadJobs
+  readonly jobs: GatewayJobs
   readonly versionSet: VersionSet
   currentMap(): ClusterMap
   leases(): LeaseFigures
+  /** Reads the admin API's certificate again. @throws {KVError} when it is wrong; the one before stays in use */
+  reloadTls(): void
   /** Answers what is in flight, closes everything, in at most the drain time-out plus the lease time-out. */
   stop(): Promise<void>
 }
 
+const MEGABYTE = 1024 * 1024
 const LOAD_ENTRY = fileURLToPath(new URL('load-main.js', import.meta.url))
 
 /** The main thread's parts, in the order in which they are started. */
@@ -61,15 +75,20 @@ interface Parts {
   readonly options: GatewayOptions
   readonly startedAtMs: number
   readonly metrics: ThreadMetrics
+  readonly metricsPage: MetricsPage
+  readonly shardFigures: ShardFigures
   readonly directory: DataDirectory
   readonly metastore: Metastore
   readonly keeper: LeaseKeeper
   readonly versionSet: VersionSet
+  readonly placement: GatewayPlacement
   readonly pool: ThreadPool
   readonly loads: LoadJobs
+  readonly jobs: GatewayJobs
   /** Empty when requests may come. */
   readonly unreadyReasons: Set<string>
   readonly listeners: ListenerStatus[]
+  readonly endTelemetry: () => Promise<void>
 }
 
 /**
@@ -86,7 +105,7 @@ export async function startGateway(config: Config, options: GatewayOptions): Pro
   const mayCreate = await directory.mayMakeMetastore()
   const store = await openLmdbStore(directory.metastorePath, { mayCreate })
   await directory.markMetastoreMade()
-  const metastore = await openMetastore(store, systemClock, logger)
+  const metastore = await openMetastore(store, systemClock, logger, await directory.loadsToResume())
   const parts = await startParts(config, options, directory, metastore)
   const admin = createAdmin(parts)
   await listen(parts, admin)
@@ -97,9 +116,13 @@ export async function startGateway(config: Config, options: GatewayOptions): Pro
     metastore,
     directory,
     loads: parts.loads,
+    jobs: parts.jobs,
     versionSet: parts.versionSet,
     currentMap: () => parts.keeper.map,
     leases: () => parts.keeper.figures(),
+    reloadTls: () => {
+      admin.reloadTls()
+    },
     stop: () => (stopping ??= stopParts(parts, admin)),
   }
 }
@@ -111,13 +134,17 @@ async function startParts(
   metastore: Metastore,
 ): Promise<Parts> {
   const { logger, build } = options
-  const metrics = new ThreadMetrics()
+  const { metrics, endTelemetry } = await watchMainThread(config, build)
   const keeper = createKeeper(logger)
-  const versionSet = new VersionSet(new RocksStore(), keeper, {
+  const placement = await GatewayPlacement.start({ metastore, directory, logger })
+  const versionSet = new VersionSet(placement.store, keeper, {
     directories: directory,
     logger,
     clock: systemClock,
     startTimer: startSystemTimer,
+    placement: placement.keeper,
+    maxOpenShards: config.limits.openDbs,
+    recentUses: () => pool.recentUses(),
     forgetVersions: (dataset, ids) => metastore.forgetVersions(dataset, ids),
   })
   const shardFailures = metrics.counter('godwit_shard_failures_total')
@@ -126,30 +153,22 @@ async function startParts(
     build,
     tokenKey: metastore.tokenKey,
     logger,
+    logLevel: options.logLevel,
     keeper,
-    onShardFailed: (incarnationId) => {
+    onShardFailed: (incarnationId, error) => {
       shardFailures()
-      void versionSet.shardFailed(incarnationId)
+      void versionSet.shardFailed(incarnationId, error)
     },
+    onVersionWanted: (dataset, versionId) => versionSet.open(dataset, versionId),
   })
   await versionSet.start(metastore.list())
   metastore.subscribe(versionSet.onChange)
-  metastore.guardPublish((dataset, versionId) => {
-    if (versionSet.isServed(dataset, versionId)) return
-    throw new KVError(
-      'FAILED_PRECONDITION',
-      `version ${versionId} of dataset ${dataset} cannot be opened, so it is not published: see status for the reason`,
-      { dataset },
-    )
-  })
-  const loads = new LoadJobs({
-    metastore,
-    files: directory,
-    startBuild: forkedBuild({ entry: LOAD_ENTRY, heapMb: config.loads.heapMb }),
-    clock: systemClock,
-    logger,
-    concurrent: config.loads.concurrent,
-  })
+  placement.follow(metastore, versionSet)
+  await followClusterNames(metastore, keeper)
+  guardPublish(metastore, versionSet)
+  const loads = createLoads(config, { metastore, directory, logger })
+  await loads.resume()
+  const jobs = createJobs({ config, metastore, directory, pool, logger, currentMap: () => keeper.map })
   const startedAtMs = systemClock.nowMs()
   const unreadyReasons = new Set(['starting'])
   return {
@@ -157,15 +176,88 @@ async function startParts(
     options,
     startedAtMs,
     metrics,
+    metricsPage: new MetricsPage(),
+    shardFigures: new ShardFigures({
+      clock: systemClock,
+      databaseOf: (id) => placement.localStore.databaseOf(id),
+    }),
     directory,
     metastore,
     keeper,
     versionSet,
+    placement,
     pool,
     loads,
+    jobs,
     unreadyReasons,
     listeners: [],
+    endTelemetry,
   }
+}
+
+async function watchMainThread(
+  { telemetry }: Config,
+  build: string,
+): Promise<Pick<Parts, 'metrics' | 'endTelemetry'>> {
+  const metrics = new ThreadMetrics()
+  const thread = 'main'
+  watchThread(metrics, thread)
+  const endTelemetry = await startTelemetry({
+    settings: telemetry,
+    build,
+    thread,
+    clock: systemClock,
+    metrics,
+  })
+  return { metrics, endTelemetry }
+}
+
+function createLoads(
+  { loads, objects }: Config,
+  { metastore, directory, logger }: Pick<Parts, 'metastore' | 'directory'> & { readonly logger: Logger },
+): LoadJobs {
+  return new LoadJobs({
+    metastore,
+    files: directory,
+    startBuild: forkedBuild({ entry: LOAD_ENTRY, heapMb: loads.heapMb }),
+    clock: systemClock,
+    logger,
+    objects: createObjectStore(objects),
+    objectSettings: objects,
+    concurrent: loads.concurrent,
+    workers: loads.workers,
+    sortBytes: loads.sortMb * MEGABYTE,
+    heapMb: loads.heapMb,
+    maxUploadBytes: loads.maxUploadMb * MEGABYTE,
+  })
+}
+
+/** Nothing is published that cannot be read; and opening comes first, so that publishing is one step. */
+function guardPublish(metastore: Metastore, versionSet: VersionSet): void {
+  metastore.guardPublish(
+    (dataset, versionId) => {
+      if (versionSet.isServed(dataset, versionId)) return
+      throw new KVError(
+        'FAILED_PRECONDITION',
+        `version ${versionId} of dataset ${dataset} cannot be opened, so it is not published: see status for the reason`,
+        { dataset },
+      )
+    },
+    async (dataset, versionId) => {
+      // The check says why it is not open.
+      await versionSet.open(dataset, versionId).catch(() => undefined)
+    },
+  )
+}
+
+/** Clusters' names reach the threads with the map. */
+async function followClusterNames(metastore: Metastore, keeper: LeaseKeeper): Promise<void> {
+  const publish = (): Promise<void> => {
+    const clusterNames = metastore.clusters().flatMap(({ name, aliases }) => [name, ...aliases])
+    return keeper.publish({ changed: [], removed: [], clusterNames })
+  }
+  metastore.subscribeClusters(publish)
+  await publish()
 }
 
 function createKeeper(logger: Logger): LeaseKeeper {
@@ -181,22 +273,27 @@ function createKeeper(logger: Logger): LeaseKeeper {
 
 /** Clients' listeners first: a gateway that answers /readyz can be used. */
 async function listen(parts: Parts, admin: AdminServer): Promise<void> {
-  const kvstore = listenAddress(parts.config, 'kvstore')
-  if (kvstore !== null) {
-    const { host, port } = await parts.pool.listen('kvstore', kvstore.host, kvstore.port)
-    parts.listeners.push({ name: 'kvstore', host, port })
+  for (const name of DATA_LISTENERS) {
+    const at = listenAddress(parts.config, name)
+    if (at === null) continue
+    const { host, port } = await parts.pool.listen(name, at.host, at.port)
+    parts.listeners.push({ name, host, port })
   }
   if (listenAddress(parts.config, 'admin') !== null) {
     const { host, port } = await admin.listen()
-    parts.listeners.push({ name: 'admin', host, port })
+    const isTls = parts.config.listeners.admin.tls.certificateFile !== ''
+    parts.listeners.push({ name: 'admin', host, port, ...(isTls && { isTls }) })
   }
 }
 
 async function stopParts(parts: Parts, admin: AdminServer): Promise<void> {
   parts.unreadyReasons.add('draining')
   await parts.loads.close()
+  await parts.jobs.jobs.close()
+  await parts.placement.close()
   await parts.pool.drain(parts.config.limits.drainTimeoutMs)
   await admin.close()
+  await parts.endTelemetry()
   await Promise.race([parts.versionSet.close(), leaseTimeout(parts.options.logger)])
   await parts.metastore.close()
   await parts.directory.close()
@@ -213,19 +310,21 @@ function leaseTimeout(logger: Logger): Promise<void> {
 }
 
 function createAdmin(parts: Parts): AdminServer {
-  const { config, options, metastore, loads } = parts
+  const { config, options, metastore, loads, jobs } = parts
   const listenAt = listenAddress(config, 'admin') ?? { host: '127.0.0.1', port: 0 }
+  const { allowedHosts, tls, tokens } = config.listeners.admin
   return createAdminServer(
     {
       logger: options.logger,
       metastore,
       loads,
+      jobs,
       rows: rowAccess(parts.pool),
       status: () => status(parts),
       readiness: () => readiness(parts),
       renderMetrics: () => render(parts),
     },
-    { listen: listenAt, allowedHosts: config.listeners.admin.allowedHosts },
+    { listen: listenAt, allowedHosts, tokens, tls: tls.certificateFile === '' ? null : tls },
   )
 }
 
@@ -251,6 +350,25 @@ function rowAccess(pool: ThreadPool): RowAccess {
       if (row instanceof KVError) throw row
       return row
     },
+    scan: (dataset, { localKeys, range, maxRows, position, datasetVersion }) =>
+      pool.scan(
+        {
+          dataset,
+          range,
+          selector: selectorOf(localKeys),
+          where: [],
+          limit: null,
+          isReversed: false,
+          segment: null,
+          pageRows: maxRows,
+          pageBytes: limits.defaultPageBytes,
+          position,
+          datasetVersion,
+          withTimestamps: true,
+          withTtl: true,
+        },
+        timeoutMs,
+      ),
     put: (dataset, rowKey, cells) =>
       write(dataset, rowKey, { kind: 'PUT', cells, timestamp: null, replaceRow: false }),
     remove: (dataset, rowKey, localKeys) => {
@@ -289,20 +407,44 @@ function status(parts: Parts): GatewayStatus {
     dataThreads: parts.pool.dataThreadCount,
     dataDirectory: parts.directory.path,
     listeners: parts.listeners,
-    datasets: parts.metastore.list().map(({ name, mode, versions }) => ({
-      name,
-      mode,
-      currentVersion: versions.find(({ state }) => state === 'CURRENT')?.id ?? null,
-      problems: degraded.filter(({ dataset }) => dataset === name).map(({ reason }) => reason),
+    datasets: parts.metastore.list().map((record) => ({
+      name: record.name,
+      mode: record.mode,
+      currentVersion: record.versions.find(({ state }) => state === 'CURRENT')?.id ?? null,
+      problems: degraded.filter(({ dataset }) => dataset === record.name).map(({ reason }) => reason),
+      placement: parts.placement.versionsOf(record, parts.keeper.map),
     })),
+    leaves: parts.placement.leaves(),
   }
 }
 
-async function render({ metrics, pool, keeper, versionSet }: Parts): Promise<string> {
-  const { adoptedEpoch, overdue } = keeper.figures()
-  metrics.gauge('godwit_cluster_map_epoch')(adoptedEpoch)
-  metrics.gauge('godwit_leases_overdue')(overdue)
-  metrics.gauge('godwit_open_dbs')(versionSet.openCount())
-  metrics.gauge('godwit_degraded_datasets')(new Set(versionSet.degraded().map(({ dataset }) => dataset)).size)
-  return await renderMetrics([await metrics.snapshot(), ...(await pool.snapshots())])
+/** All that a scrape gets; RocksDB's part of it takes no longer than its limit. */
+async function render(parts: Parts): Promise<string> {
+  const { metrics, metricsPage, pool, keeper, versionSet } = parts
+  const { adoptedEpoch, retiring, overdue } = keeper.figures()
+  const [main, threads, shards, ofProcess] = await Promise.all([
+    metrics.snapshot(),
+    pool.snapshots(),
+    parts.shardFigures.read(keeper.map, limits.shardFiguresTimeMs),
+    processReadings(parts.options.build),
+  ])
+  const numbers = numberReadings({
+    epoch: adoptedEpoch,
+    retiring,
+    overdue,
+    openDbs: versionSet.openCount(),
+    degradedDatasets: new Set(versionSet.degraded().map(({ dataset }) => dataset)).size,
+    isReady: readiness(parts).isReady,
+  })
+  const ofDatasets = datasetReadings(parts.metastore.list())
+  const ofWork = [...loadReadings(parts.loads.list()), ...jobReadings(parts.jobs.jobs.list())]
+  const readings = [
+    ...parts.placement.readings(),
+    ...numbers,
+    ...ofProcess,
+    ...ofDatasets,
+    ...ofWork,
+    ...shards,
+  ]
+  return await metricsPage.render([main, ...threads], readings)
 }

@@ -1,14 +1,41 @@
-/** Composition root of the load process (loader/load-process.ts forks it): rows from a file into sealed shards. */
+/**
+ * Composition root of the load process (loader/load-process.ts forks it) and of its reading threads: rows of files into
+ * sealed shards.
+ */
 import { constants, setPriority } from 'node:os'
+import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from './base/clock.js'
 import { SealedShardWriter } from './leaf/rocksdb/sealed-writer.js'
-import { serveBuildJob } from './loader/load-child.js'
+import { Scratch } from './leaf/scratch.js'
+import { CHUNK_SIZE, encodeSealedRow } from './leaf/sealed-row.js'
+import { type BuildDependencies, serveBuildJob } from './loader/load-child.js'
+import { serveReader } from './loader/load-reader.js'
+import { readerThreads } from './loader/load-threads.js'
+import type { ReaderSetup } from './loader/messages.js'
+import { openSource } from './loader/open-source.js'
+import { sourceRequestOf } from './loader/source-request.js'
+import { createObjectStore } from './objects/objects.js'
+
+const scratch = new Scratch()
+// No row of a load has a TTL yet; were one to have, it would count from here.
+const rowOptions = { nowSeconds: Math.floor(systemClock.nowMs() / 1000), chunkSize: CHUNK_SIZE }
+
+const dependencies: BuildDependencies = {
+  clock: systemClock,
+  openSource: (job) => openSource(createObjectStore(job.objects), sourceRequestOf(job)),
+  pack: (cells) => encodeSealedRow(cells, rowOptions, scratch),
+  createShardWriter: ({ directory, keyOrder, expectedBytes }) =>
+    SealedShardWriter.create(directory, {
+      keyOrder,
+      nowSeconds: rowOptions.nowSeconds,
+      ...(expectedBytes !== null && { expectedBytes }),
+    }),
+  startReader: readerThreads(new URL(import.meta.url)),
+}
 
 // Requests come first: a load takes what the serving threads leave.
 setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
-serveBuildJob({
-  clock: systemClock,
-  createShardWriter: (directory, keyOrder) =>
-    SealedShardWriter.create(directory, { keyOrder, nowSeconds: Math.floor(systemClock.nowMs() / 1000) }),
-})
+if (isMainThread) serveBuildJob(dependencies)
+// The load process gives its threads nothing else (load-threads.ts).
+else if (parentPort !== null) serveReader(parentPort, workerData as ReaderSetup, dependencies)

@@ -62,14 +62,7 @@ export function exceptionOf(errorCode: TerrapinGetErrorCode, message: string): T
 }
 
 function callText(code: TerrapinGetErrorCode, error: KVError, fileSet: string): string {
-  switch (code) {
-    case FILE_SET_NOT_FOUND:
-      return `File set ${fileSet} not found.`
-    case INVALID_FILE_SET_VIEW:
-      return `View for file set ${fileSet} not found.`
-    case OTHER:
-      return `Failed due to ${error.code}: ${error.message}`
-    default:
-      return error.message
-  }
+  if (code === FILE_SET_NOT_FOUND) return `File set ${fileSet} not found.`
+  if (code === INVALID_FILE_SET_VIEW) return `View for file set ${fileSet} not found.`
+  return code === OTHER ? `Failed due to ${error.code}: ${error.message}` : error.message
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { KVError } from '../base/errors.js'
 import type { ChangeContext } from '../model/dataset.js'
+import type { Principal } from './access.js'
 import { queryFlag, type HttpRequest } from './http.js'
 
 /** Query names that every changing route takes. */
@@ -30,7 +31,7 @@ export function changeContext(
   body: ChangeFields | undefined,
   revision: 'required' | 'optional',
 ): ChangeContext {
-  const actor = body?.actor ?? request.headers['x-godwit-actor'] ?? ''
+  const actor = actorOf(body?.actor ?? request.headers['x-godwit-actor'] ?? '', request.principal)
   const reason = body?.reason ?? request.headers['x-godwit-reason'] ?? ''
   if (actor === '' || reason === '') {
     const what = actor === '' ? 'actor' : 'reason'
@@ -43,12 +44,18 @@ export function changeContext(
   return { actor, reason, ifRevision, isDryRun: queryFlag(request.query, 'dryRun') }
 }
 
+/** A token proves who it was; a name that was only said stands beside it. */
+function actorOf(said: string, principal: Principal | null): string {
+  if (principal === null || said === principal.name) return said
+  return said === '' ? principal.name : `${said} (token of ${principal.name})`
+}
+
 function revisionOf(header: string | undefined, need: 'required' | 'optional'): number | null {
   if (header === undefined) {
     if (need === 'optional') return null
     throw new KVError(
       'INVALID_ARGUMENT',
-      'this change needs If-Match with the revision you saw; read the dataset and send its revision',
+      'this change needs If-Match with the revision you saw; read the record and send its revision',
     )
   }
   const digits = /^"?(\d{1,15})"?$/.exec(header.trim())?.[1]

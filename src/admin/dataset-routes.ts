@@ -1,10 +1,11 @@
-/** Datasets and their versions. */
+/** Datasets: what is listed, made, changed and removed. */
 import { z } from 'zod'
 import { KVError } from '../base/errors.js'
 import type { DatasetRecord } from '../model/dataset.js'
 import type { Metastore } from '../model/metastore.js'
 import { CHANGE_QUERY, changeBody, changeContext, changeFields } from './change-context.js'
-import { param, route, routeWithBody, wholeNumber, type HttpAnswer, type Route } from './http.js'
+import { param, route, routeWithBody, type HttpAnswer, type Route, type RouteAbout } from './http.js'
+import { datasetSchema } from './schemas.js'
 
 /** Shape only; what the values may be is the metastore's to say. */
 const createBody = z.strictObject({
@@ -16,7 +17,10 @@ const createBody = z.strictObject({
   keyOrder: z.enum(['HASHED', 'ORDERED']).exactOptional(),
   timestampUnit: z.enum(['MICROSECONDS', 'MILLISECONDS', 'OPAQUE']).exactOptional(),
   shardCount: z.int().exactOptional(),
+  cluster: z.string().exactOptional(),
+  replicas: z.int().exactOptional(),
   retainedVersions: z.int().exactOptional(),
+  maxVersionBytes: z.int().nullable().exactOptional(),
   maxValueBytes: z.int().exactOptional(),
   maxCellVersions: z.int().exactOptional(),
   graceSeconds: z.int().exactOptional(),
@@ -26,57 +30,97 @@ const createBody = z.strictObject({
   origin: z.string().nullable().exactOptional(),
 })
 
-const VERSION_PATH = '/v1/datasets/:name/versions/:id'
+/** What may be changed later, as above. */
+const updateBody = z.strictObject({
+  ...changeFields,
+  ...createBody.pick({
+    description: true,
+    cluster: true,
+    replicas: true,
+    retainedVersions: true,
+    maxVersionBytes: true,
+    maxValueBytes: true,
+    graceSeconds: true,
+    defaultTtlSeconds: true,
+    defaultDurability: true,
+  }).shape,
+  owner: createBody.shape.owner.exactOptional(),
+})
+
+const PATH = '/v1/datasets/:name'
 const CHANGE = { query: CHANGE_QUERY, body: changeBody }
+
+export const changedDatasetSchema = z.strictObject({ dryRun: z.boolean(), dataset: datasetSchema })
+
+const LIST: RouteAbout = {
+  ...{ id: 'listDatasets', tag: 'datasets' },
+  summary: 'All datasets, by name.',
+  answer: z.strictObject({ datasets: z.array(datasetSchema) }),
+}
+const CREATE: RouteAbout = {
+  ...{ id: 'createDataset', tag: 'datasets', change: 'new' },
+  summary: 'Makes a dataset; it needs an owner.',
+  answer: changedDatasetSchema,
+  statuses: [200, 201],
+}
+const GET: RouteAbout = {
+  ...{ id: 'getDataset', tag: 'datasets' },
+  summary: 'All about one dataset.',
+  answer: z.strictObject({ dataset: datasetSchema }),
+}
+const UPDATE: RouteAbout = {
+  ...{ id: 'updateDataset', tag: 'datasets', change: 'revision' },
+  summary: 'Changes the settings that are given; the others stay.',
+  answer: changedDatasetSchema,
+}
+const DELETE: RouteAbout = {
+  ...{ id: 'deleteDataset', tag: 'datasets', change: 'revision' },
+  summary: 'Removes a dataset with all its data.',
+  answer: z.strictObject({ dryRun: z.boolean(), removed: z.string() }),
+}
 
 export function datasetRoutes(metastore: Metastore): readonly Route[] {
   return [
-    route('GET', '/v1/datasets', {}, () => ({ status: 200, body: { datasets: metastore.list() } })),
-    routeWithBody('POST', '/v1/datasets', { query: CHANGE_QUERY, body: createBody }, async (request) => {
-      const { actor, reason, ...draft } = request.body
-      const change = changeContext(request, { actor, reason }, 'optional')
-      const record = await metastore.createDataset(draft, change)
-      return changed(record, change.isDryRun, 201)
-    }),
-    route('GET', '/v1/datasets/:name', {}, (request) => {
+    route('GET', '/v1/datasets', { about: LIST }, () => ({
+      status: 200,
+      body: { datasets: metastore.list() },
+    })),
+    routeWithBody(
+      'POST',
+      '/v1/datasets',
+      { query: CHANGE_QUERY, body: createBody, about: CREATE },
+      async (request) => {
+        const { actor, reason, ...draft } = request.body
+        const change = changeContext(request, { actor, reason }, 'optional')
+        const record = await metastore.createDataset(draft, change)
+        return changed(record, change.isDryRun, 201)
+      },
+    ),
+    route('GET', PATH, { about: GET }, (request) => {
       const record = recordOf(metastore, param(request, 'name'))
       return { status: 200, headers: etag(record), body: { dataset: record } }
     }),
-    routeWithBody('DELETE', '/v1/datasets/:name', CHANGE, async (request) => {
+    routeWithBody(
+      'PATCH',
+      PATH,
+      { query: CHANGE_QUERY, body: updateBody, about: UPDATE },
+      async (request) => {
+        const { actor, reason, ...patch } = request.body
+        const change = changeContext(request, { actor, reason }, 'required')
+        return changed(await metastore.updateDataset(param(request, 'name'), patch, change), change.isDryRun)
+      },
+    ),
+    routeWithBody('DELETE', PATH, { ...CHANGE, about: DELETE }, async (request) => {
       const change = changeContext(request, request.body, 'required')
       const name = param(request, 'name')
       await metastore.removeDataset(name, change)
       return { status: 200, body: { dryRun: change.isDryRun, removed: name } }
     }),
-    ...versionRoutes(metastore),
   ]
 }
 
-function versionRoutes(metastore: Metastore): readonly Route[] {
-  return [
-    route('GET', '/v1/datasets/:name/versions', {}, (request) => {
-      const record = recordOf(metastore, param(request, 'name'))
-      const { name, revision, versions } = record
-      return { status: 200, headers: etag(record), body: { dataset: name, revision, versions } }
-    }),
-    routeWithBody('POST', `${VERSION_PATH}/publish`, CHANGE, async (request) => {
-      const change = changeContext(request, request.body, 'required')
-      const version = versionId(param(request, 'id'))
-      return changed(await metastore.publish(param(request, 'name'), version, change), change.isDryRun)
-    }),
-    routeWithBody('POST', '/v1/datasets/:name/rollback', CHANGE, async (request) => {
-      const change = changeContext(request, request.body, 'required')
-      return changed(await metastore.rollback(param(request, 'name'), change), change.isDryRun)
-    }),
-    routeWithBody('DELETE', VERSION_PATH, CHANGE, async (request) => {
-      const change = changeContext(request, request.body, 'required')
-      const version = versionId(param(request, 'id'))
-      return changed(await metastore.deleteVersion(param(request, 'name'), version, change), change.isDryRun)
-    }),
-  ]
-}
-
-function recordOf(metastore: Metastore, name: string): DatasetRecord {
+/** @throws {KVError} DATASET_NOT_FOUND */
+export function recordOf(metastore: Metastore, name: string): DatasetRecord {
   const record = metastore.get(name)
   if (record === null) {
     throw new KVError(
@@ -91,16 +135,12 @@ function recordOf(metastore: Metastore, name: string): DatasetRecord {
 }
 
 /** What a change left behind, or would have with a dry run. */
-function changed(record: DatasetRecord, isDryRun: boolean, status = 200): HttpAnswer {
+export function changed(record: DatasetRecord, isDryRun: boolean, status = 200): HttpAnswer {
   return isDryRun
     ? { status: 200, body: { dryRun: true, dataset: record } }
     : { status, headers: etag(record), body: { dryRun: false, dataset: record } }
 }
 
-function etag(record: DatasetRecord): Record<string, string> {
+export function etag(record: DatasetRecord): Record<string, string> {
   return { etag: `"${record.revision}"` }
-}
-
-function versionId(text: string): number {
-  return wholeNumber(text, 'the version', [1, Number.MAX_SAFE_INTEGER])
 }

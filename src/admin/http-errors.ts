@@ -45,7 +45,10 @@ export function errorAnswer(
   const outcome = isRead ? undefined : error.outcome
   return {
     status,
-    headers: retryAfterMs === undefined ? {} : { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) },
+    headers: {
+      ...(retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) }),
+      ...(status === 401 && { 'www-authenticate': 'Bearer' }),
+    },
     body: { error: { code, kind, message, retryable: isRetryable, outcome, retryAfterMs } },
   }
 }

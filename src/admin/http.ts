@@ -2,22 +2,30 @@
 import { z } from 'zod'
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
+import type { Principal, Role } from './access.js'
 
-export type HttpMethod = 'GET' | 'PUT' | 'POST' | 'DELETE'
+export type HttpMethod = 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE'
 
 export interface HttpRequest {
+  /** Names the request in its answer and in log lines. */
+  readonly id: string
   /** Percent-decoded parts of the path, by name. */
   readonly params: Readonly<Record<string, string>>
   readonly query: URLSearchParams
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string | undefined>>
+  /** Whose token it carries; null: this gateway knows no tokens. */
+  readonly principal: Principal | null
   /** Parsed JSON; undefined without a body. */
   readonly body: unknown
 }
 
 export interface HttpAnswer {
   readonly status: number
-  /** Text is sent as it is, everything else as JSON with 64-bit integers as strings. */
+  /**
+   * Text is sent as it is, a stream as fast as it is read, everything else as JSON with 64-bit integers as strings. A
+   * stream that fails cuts the connection, so that nobody takes a part for the whole.
+   */
   readonly body: unknown
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -29,13 +37,57 @@ export interface Route {
   /** Names that may stand in the query; any other is refused, so that a misspelt dryRun changes nothing. */
   readonly query: readonly string[]
   readonly maxBodyBytes: number
+  /** Content types of a body that is handed on as it arrives; null: the body is JSON, or there is none. */
+  readonly streams: readonly string[] | null
+  /** What the JSON body must be; null: there is none. */
+  readonly bodySchema: z.ZodType | null
+  readonly about: RouteAbout
   handle(request: HttpRequest): Promise<HttpAnswer>
+}
+
+export const ROUTE_TAGS = [
+  'gateway',
+  'datasets',
+  'versions',
+  'clusters',
+  'loads',
+  'snapshots',
+  'rows',
+] as const
+export type RouteTag = (typeof ROUTE_TAGS)[number]
+
+/** What the API's description says of a route beyond its path, query and body. */
+export interface RouteAbout {
+  /** Unique name of the operation: `publishVersion`. */
+  readonly id: string
+  readonly tag: RouteTag
+  /** One sentence. */
+  readonly summary: string
+  /** What a success answers: the JSON's schema, or the content type of what is no JSON. */
+  readonly answer: z.ZodType | string
+  /** Statuses of a success; default: 200. */
+  readonly statuses?: readonly number[]
+  /**
+   * What it does to metadata. `new`: makes something, `revision`: changes a record, so that If-Match is required,
+   * `either`: whichever it is; all take an actor and a reason. Default: nothing.
+   */
+  readonly change?: 'new' | 'revision' | 'either'
+  /** Who may, where tokens are known. Default: viewers what only looks, admins everything else. */
+  readonly role?: Role
+  /** Supervisors ask it, who have no token. */
+  readonly isOpen?: boolean
+}
+
+/** Who may use a route, where tokens are known. */
+export function roleOf({ method, about }: Route): Role {
+  return about.role ?? (method === 'GET' ? 'viewer' : 'admin')
 }
 
 export interface RouteOptions<Body> {
   readonly query?: readonly string[]
   readonly body?: z.ZodType<Body>
   readonly maxBodyBytes?: number
+  readonly about: RouteAbout
 }
 
 /** A request whose query names and body were checked. */
@@ -43,17 +95,18 @@ export interface CheckedRequest<Body> extends HttpRequest {
   readonly body: Body
 }
 
-const noBody = z.undefined()
-
 /** A route without a body. */
 export function route(
   method: HttpMethod,
   path: string,
-  options: { readonly query?: readonly string[] },
+  options: { readonly query?: readonly string[]; readonly about: RouteAbout },
   handle: (request: CheckedRequest<undefined>) => HttpAnswer | Promise<HttpAnswer>,
 ): Route {
-  return routeWithBody(method, path, { ...options, body: noBody }, handle)
+  const made = routeWithBody(method, path, { ...options, body: noBody }, handle)
+  return { ...made, bodySchema: null }
 }
+
+const noBody = z.undefined()
 
 /** A route whose body is checked before its handler sees it. */
 export function routeWithBody<Body>(
@@ -68,9 +121,47 @@ export function routeWithBody<Body>(
     path,
     query,
     maxBodyBytes: options.maxBodyBytes ?? limits.maxAdminBodyBytes,
+    streams: null,
+    bodySchema: options.body,
+    about: options.about,
     async handle(request) {
       checkQuery(request.query, query)
       return handle({ ...request, body: checkBody(options.body, request.body) })
+    },
+  }
+}
+
+/** Bytes of a body as they arrive; rejects with a KVError when they stop, are too many or the client is gone. */
+export type BodyStream = AsyncIterable<Buffer>
+
+export interface StreamOptions {
+  readonly query?: readonly string[]
+  /** None that a page of another origin may send without asking: text/plain and forms. */
+  readonly contentTypes: readonly string[]
+  readonly maxBodyBytes: number
+  readonly about: RouteAbout
+}
+
+/** A route whose body is handed on as it arrives, for bodies that are larger than memory. */
+export function routeWithStream(
+  method: 'PUT' | 'POST',
+  path: string,
+  options: StreamOptions,
+  handle: (request: CheckedRequest<BodyStream>) => Promise<HttpAnswer>,
+): Route {
+  const query = options.query ?? []
+  return {
+    method,
+    path,
+    query,
+    maxBodyBytes: options.maxBodyBytes,
+    streams: options.contentTypes,
+    bodySchema: null,
+    about: options.about,
+    async handle(request) {
+      checkQuery(request.query, query)
+      // The server makes it one for every route with content types.
+      return handle({ ...request, body: request.body as BodyStream })
     },
   }
 }

@@ -1,41 +1,52 @@
-/** Bulk loads: start one, see how far it is. */
-import { isAbsolute } from 'node:path'
+/** Bulk loads: start one, see how far it is, end it. */
 import { z } from 'zod'
 import { KVError } from '../base/errors.js'
-import { limits } from '../base/limits.js'
-import type { Loads } from '../model/operations.js'
-import { CHANGE_QUERY, changeContext, changeFields } from './change-context.js'
+import type { Loads } from '../model/load.js'
+import { CHANGE_QUERY, changeBody, changeContext, changeFields } from './change-context.js'
 import { errorAnswer } from './http-errors.js'
-import { param, route, routeWithBody, type Route } from './http.js'
+import { type HttpAnswer, param, route, type RouteAbout, routeWithBody, type Route } from './http.js'
+import { fromField, inputFields, loadSchema } from './load-schemas.js'
+import { uploadRoute } from './upload-routes.js'
 
-const MAX_BAD_LINES = 1_000_000_000
+const startBody = z.strictObject({ ...changeFields, from: fromField, ...inputFields })
 
-const startBody = z.strictObject({
-  ...changeFields,
-  path: z
-    .string()
-    .max(4_096)
-    .refine((path) => isAbsolute(path) && !path.includes('\0'), {
-      error: "expected an absolute path on the gateway's machine",
-    }),
-  format: z.enum(['ndjson']).default('ndjson'),
-  keyField: z.string().max(limits.maxLocalKeyBytes),
-  columns: z
-    .array(z.string().max(limits.maxLocalKeyBytes))
-    .min(1)
-    .max(limits.maxCellsPerRow)
-    .nullable()
-    .default(null),
-  publish: z.boolean().default(false),
-  maxBadLines: z.int().min(0).max(MAX_BAD_LINES).default(0),
-})
+const START: RouteAbout = {
+  id: 'startLoad',
+  role: 'operator',
+  tag: 'loads',
+  summary:
+    'Loads files that the gateway can read as a new version; answers at once, the rest goes on behind it.',
+  answer: z.strictObject({ dryRun: z.boolean(), load: loadSchema }),
+  statuses: [200, 202],
+  change: 'new',
+}
+const LIST: RouteAbout = {
+  id: 'listLoads',
+  tag: 'loads',
+  summary: 'Loads, newest first; finished ones are forgotten after a while and at a restart.',
+  answer: z.strictObject({ loads: z.array(loadSchema) }),
+}
+const GET: RouteAbout = {
+  id: 'getLoad',
+  tag: 'loads',
+  summary: 'How far a load is, or how it ended.',
+  answer: z.strictObject({ load: loadSchema }),
+}
+const CANCEL: RouteAbout = {
+  id: 'cancelLoad',
+  role: 'operator',
+  tag: 'loads',
+  summary: 'Ends a load that waits or builds, and removes what it wrote; answers when it has ended.',
+  answer: z.strictObject({ dryRun: z.boolean(), load: loadSchema }),
+  change: 'new',
+}
 
 export function loadRoutes(loads: Loads): readonly Route[] {
   return [
     routeWithBody(
       'POST',
       '/v1/datasets/:name/loads',
-      { query: CHANGE_QUERY, body: startBody },
+      { query: CHANGE_QUERY, body: startBody, about: START },
       async (request) => {
         const { actor, reason, ...input } = request.body
         const change = changeContext(request, { actor, reason }, 'optional')
@@ -43,13 +54,28 @@ export function loadRoutes(loads: Loads): readonly Route[] {
         return { status: change.isDryRun ? 200 : 202, body: { dryRun: change.isDryRun, load } }
       },
     ),
-    route('GET', '/v1/loads', {}, () => ({ status: 200, body: { loads: loads.list() } })),
-    route('GET', '/v1/loads/:id', {}, (request) => {
+    uploadRoute(loads),
+    route('GET', '/v1/loads', { about: LIST }, () => ({ status: 200, body: { loads: loads.list() } })),
+    route('GET', '/v1/loads/:id', { about: GET }, (request) => {
       const id = param(request, 'id')
       const load = loads.get(id)
-      if (load !== null) return { status: 200, body: { load } }
-      const message = `no load "${id}" is known; finished ones are forgotten after a while and at a restart`
-      return errorAnswer(new KVError('INVALID_ARGUMENT', message), 404)
+      return load === null ? unknownLoad(id) : { status: 200, body: { load } }
     }),
+    routeWithBody(
+      'POST',
+      '/v1/loads/:id/cancel',
+      { query: CHANGE_QUERY, body: changeBody, about: CANCEL },
+      async (request) => {
+        const { isDryRun } = changeContext(request, request.body, 'optional')
+        const id = param(request, 'id')
+        const load = isDryRun ? loads.get(id) : await loads.cancel(id)
+        return load === null ? unknownLoad(id) : { status: 200, body: { dryRun: isDryRun, load } }
+      },
+    ),
   ]
+}
+
+function unknownLoad(id: string): HttpAnswer {
+  const message = `no load "${id}" is known; finished ones are forgotten after a while and at a restart`
+  return errorAnswer(new KVError('INVALID_ARGUMENT', message), 404)
 }

@@ -3,10 +3,21 @@ import { z } from 'zod'
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { MutateResult } from '../model/request.js'
-import type { Cell, Row } from '../model/row.js'
+import type { Cell } from '../model/row.js'
 import { bytesSchema, bytesToJson, keyEncodingOf, textToBytes } from './bytes-json.js'
 import type { RowAccess } from './dependencies.js'
-import { param, route, routeWithBody, type HttpAnswer, type HttpRequest, type Route } from './http.js'
+import { rowToJson } from './row-json.js'
+import { scanRoute } from './scan-route.js'
+import {
+  param,
+  route,
+  routeWithBody,
+  type HttpAnswer,
+  type HttpRequest,
+  type Route,
+  type RouteAbout,
+} from './http.js'
+import { bytesJsonSchema, rowSchema, timestampTextSchema } from './schemas.js'
 
 const PATH = '/v1/datasets/:name/rows/:key'
 
@@ -19,9 +30,34 @@ const putBody = z.strictObject({
     .optional(),
 })
 
+const writtenSchema = z.strictObject({ timestamp: timestampTextSchema.nullable() })
+
+const GET_ROW: RouteAbout = {
+  id: 'getRow',
+  tag: 'rows',
+  role: 'operator',
+  summary: 'A row, or some columns of it; null where there is none.',
+  answer: z.strictObject({ dataset: z.string(), key: bytesJsonSchema, row: rowSchema.nullable() }),
+}
+const PUT_ROW: RouteAbout = {
+  id: 'putRow',
+  tag: 'rows',
+  role: 'operator',
+  summary: 'Writes columns of a row and leaves its others as they are.',
+  answer: writtenSchema,
+}
+const DELETE_ROW: RouteAbout = {
+  id: 'deleteRow',
+  tag: 'rows',
+  role: 'operator',
+  summary: 'Deletes a row, or some columns of it.',
+  answer: writtenSchema,
+}
+
 export function rowRoutes(rows: RowAccess): readonly Route[] {
   return [
-    route('GET', PATH, { query: ['column', 'keyEncoding'] }, async (request) => {
+    scanRoute(rows),
+    route('GET', PATH, { query: ['column', 'keyEncoding'], about: GET_ROW }, async (request) => {
       const { dataset, rowKey, columns } = address(request)
       const row = await rows.get(dataset, rowKey, columns)
       return { status: 200, body: { dataset, key: bytesToJson(rowKey), row: row && rowToJson(row) } }
@@ -29,13 +65,13 @@ export function rowRoutes(rows: RowAccess): readonly Route[] {
     routeWithBody(
       'PUT',
       PATH,
-      { query: ['keyEncoding'], body: putBody, maxBodyBytes: limits.maxAdminRowBodyBytes },
+      { query: ['keyEncoding'], body: putBody, maxBodyBytes: limits.maxAdminRowBodyBytes, about: PUT_ROW },
       async (request) => {
         const { dataset, rowKey } = address(request)
         return written(await rows.put(dataset, rowKey, cellsOf(request.body)))
       },
     ),
-    route('DELETE', PATH, { query: ['column', 'keyEncoding'] }, async (request) => {
+    route('DELETE', PATH, { query: ['column', 'keyEncoding'], about: DELETE_ROW }, async (request) => {
       const { dataset, rowKey, columns } = address(request)
       return written(await rows.remove(dataset, rowKey, columns))
     }),
@@ -63,17 +99,6 @@ function cellsOf({ value, cells = [] }: z.infer<typeof putBody>): Cell[] {
 
 function cell(localKey: Buffer, value: Buffer): Cell {
   return { localKey, value, timestamp: null, ttlSeconds: null }
-}
-
-function rowToJson({ cells }: Row) {
-  return {
-    cells: cells.map(({ localKey, value, timestamp, ttlSeconds }) => ({
-      column: bytesToJson(localKey),
-      value: bytesToJson(value),
-      ...(timestamp !== null && { timestamp }),
-      ...(ttlSeconds !== null && { ttlSeconds }),
-    })),
-  }
 }
 
 function written({ timestamp }: MutateResult): HttpAnswer {

@@ -1,21 +1,24 @@
 /** The admin API's HTTP server: guards against foreign pages, limits, errors as JSON. Main thread only. */
 import type { AddressInfo } from 'node:net'
-import { isIP } from 'node:net'
-import {
-  fastify,
-  type FastifyError,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-} from 'fastify'
-import { KVError, toKVError } from '../base/errors.js'
-import { isLoopbackHost } from '../base/hosts.js'
+import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { startSystemTimer, type StartTimer } from '../base/clock.js'
+import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { Logger } from '../base/logger.js'
+import { traceAdmin } from '../base/trace.js'
+import { AccessList, type AccessToken } from './access.js'
+import { BodyBudget } from './bodies.js'
 import type { AdminDependencies } from './dependencies.js'
 import { errorAnswer } from './http-errors.js'
 import type { HttpAnswer, HttpMethod, Route } from './http.js'
+import { MethodTable } from './methods.js'
+import { requestIdOf } from './request-id.js'
 import { adminRoutes } from './routes.js'
+import { refusalOf } from './same-site.js'
+import { addRoute, addStreamRoute, send, type Shared } from './serve-route.js'
+import { SocketServers } from './socket-servers.js'
+import { answerOfThrown } from './thrown.js'
+import type { TlsFiles } from './tls.js'
 import { answerUnreadable } from './unreadable.js'
 
 export interface AdminAddress {
@@ -28,6 +31,12 @@ export interface AdminServerOptions {
   readonly listen: AdminAddress
   /** Names, beside those of this machine and `listen.host`, that may stand in the Host header. */
   readonly allowedHosts: readonly string[]
+  /** Null, the default: plain HTTP. */
+  readonly tls?: TlsFiles | null
+  /** Who may do what, by name; default: nobody is asked. */
+  readonly tokens?: Readonly<Record<string, AccessToken>>
+  /** Default: the system's. */
+  readonly startTimer?: StartTimer
 }
 
 export interface AdminServer {
@@ -35,6 +44,8 @@ export interface AdminServer {
   listen(): Promise<AdminAddress>
   /** Refuses new requests, lets those in flight end, cuts what takes longer than the drain time-out. */
   close(): Promise<void>
+  /** Reads the certificate and its key again. @throws {KVError} when they are wrong; those before stay in use */
+  reloadTls(): void
   /** Answers a request as if it had come through a socket. */
   inject(request: InjectedRequest): Promise<InjectedAnswer>
 }
@@ -52,42 +63,113 @@ export interface InjectedAnswer {
   readonly text: string
 }
 
-// Long enough for a 32 MB row over a slow link, short enough that a silent client does not keep a socket.
-const REQUEST_TIMEOUT_MS = 60_000
-
 export function createAdminServer(dependencies: AdminDependencies, options: AdminServerOptions): AdminServer {
   const logger = dependencies.logger.child({ part: 'admin' })
-  const app = fastify({
+  return serveRoutes(adminRoutes(dependencies), logger, options)
+}
+
+/** A server of any routes. */
+export function serveRoutes(
+  routes: readonly Route[],
+  logger: Logger,
+  options: AdminServerOptions,
+): AdminServer {
+  const tls = options.tls ?? null
+  const shared: Shared = {
+    logger,
+    names: {
+      host: options.listen.host,
+      allowedHosts: options.allowedHosts,
+      scheme: tls === null ? 'http' : 'https',
+    },
+    methods: new MethodTable(routes),
+    budget: new BodyBudget(limits.maxAdminBufferedBytes),
+    startTimer: options.startTimer ?? startSystemTimer,
+    access: new AccessList(options.tokens ?? {}),
+    principals: new WeakMap(),
+    isClosing: false,
+  }
+  const servers = new SocketServers(tls)
+  const app = createApp(logger, servers)
+  // JSON alone: a foreign page can send text/plain without asking first.
+  app.removeContentTypeParser('text/plain')
+  addHooks(app, shared)
+  app.setErrorHandler((error, request, reply) => sendThrown(request, reply, { error, logger }))
+  app.setNotFoundHandler((request, reply) => send(request, reply, unroutedAnswer(request, shared.methods)))
+  for (const route of routes) {
+    if (route.streams === null) addRoute(app, route, shared)
+    else addStreamRoute(app, route, shared)
+  }
+  return serverOf(app, options.listen, { shared, servers })
+}
+
+function createApp(logger: Logger, servers: SocketServers): FastifyInstance {
+  return fastify({
     logger: false,
+    serverFactory: (handle) => servers.create(handle),
+    genReqId: (request) => requestIdOf(request.headers['x-request-id']),
     bodyLimit: limits.maxAdminBodyBytes,
-    requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: 'idle',
-    http: { maxHeaderSize: limits.maxAdminHeadBytes },
+    return503OnClosing: false,
     routerOptions: {
       maxParamLength: limits.maxAdminHeadBytes,
       querystringParser: (text) => ({ search: text }),
     },
-    frameworkErrors: (error, request, reply) => void sendError(request, reply, { error, logger }),
+    frameworkErrors: (error, request, reply) => void sendThrown(request, reply, { error, logger }),
     clientErrorHandler: answerUnreadable,
   })
-  // JSON alone: a foreign page can send text/plain without asking first.
-  app.removeContentTypeParser('text/plain')
-  app.addHook('onRequest', (request, reply, next) => {
-    reply.header('cache-control', 'no-store').header('x-content-type-options', 'nosniff')
-    const refusal = refusalOf(request, options)
-    if (refusal === null) next()
-    else void send(reply, errorAnswer(new KVError('PERMISSION_DENIED', refusal)))
-  })
-  app.setErrorHandler((error, request, reply) => sendError(request, reply, { error, logger }))
-  app.setNotFoundHandler((request, reply) => {
-    const message = `there is no ${request.method} ${request.url.split('?', 1)[0] ?? ''} in the admin API`
-    return send(reply, errorAnswer(new KVError('INVALID_ARGUMENT', message), 404))
-  })
-  for (const route of adminRoutes(dependencies)) addRoute(app, route)
-  return serverOf(app, options.listen)
 }
 
-function serverOf(app: FastifyInstance, at: AdminAddress): AdminServer {
+function addHooks(app: FastifyInstance, shared: Shared): void {
+  app.addHook('onRequest', (request, reply, next) => {
+    reply
+      .header('cache-control', 'no-store')
+      .header('x-content-type-options', 'nosniff')
+      .header('x-request-id', request.id)
+    const { host, origin } = request.headers
+    const refusal = refusalOf({ host, origin }, shared.names)
+    if (shared.isClosing) {
+      reply.header('connection', 'close')
+      void send(request, reply, errorAnswer(new KVError('UNAVAILABLE', 'the gateway is shutting down')))
+    } else if (refusal !== null) {
+      void send(request, reply, errorAnswer(new KVError('PERMISSION_DENIED', refusal)))
+    } else {
+      next()
+    }
+  })
+  app.addHook('onResponse', (request, reply, next) => {
+    logRequest(request, reply, shared.logger)
+    next()
+  })
+}
+
+/** The route's path and not the URL, because that holds keys. */
+function logRequest(request: FastifyRequest, reply: FastifyReply, logger: Logger): void {
+  const fields = {
+    requestId: request.id,
+    method: request.method,
+    route: request.routeOptions.url ?? null,
+    status: reply.statusCode,
+    ms: Math.round(reply.elapsedTime),
+  }
+  traceAdmin(() => ({
+    requestId: request.id,
+    method: request.method,
+    route: request.routeOptions.url ?? '',
+    status: reply.statusCode,
+    durationMs: reply.elapsedTime,
+    traceparent: request.headers['traceparent']?.toString() ?? null,
+  }))
+  if (request.method === 'GET' || request.method === 'HEAD') logger.debug(fields, 'admin request')
+  else logger.info(fields, 'admin request')
+}
+
+interface Served {
+  readonly shared: Shared
+  readonly servers: SocketServers
+}
+
+function serverOf(app: FastifyInstance, at: AdminAddress, { shared, servers }: Served): AdminServer {
   return {
     async listen() {
       try {
@@ -104,9 +186,13 @@ function serverOf(app: FastifyInstance, at: AdminAddress): AdminServer {
       return isAddressInfo(bound) ? { host: at.host, port: bound.port } : at
     },
     async close() {
+      shared.isClosing = true
       const cut = setTimeout(() => app.server.closeAllConnections(), limits.drainTimeoutMs)
       await app.close()
       clearTimeout(cut)
+    },
+    reloadTls() {
+      servers.reloadTls()
     },
     async inject({ method, url, headers = {}, payload }) {
       const answer = await app.inject({ method, url, headers, ...(payload !== undefined && { payload }) })
@@ -119,39 +205,21 @@ function isAddressInfo(address: string | AddressInfo | null): address is Address
   return typeof address === 'object' && address !== null
 }
 
-function addRoute(app: FastifyInstance, route: Route): void {
-  app.route<{ Params: Record<string, string>; Querystring: { search: string } }>({
-    method: route.method,
-    url: route.path,
-    bodyLimit: route.maxBodyBytes,
-    async handler(request, reply) {
-      const answer = await route.handle({
-        params: request.params,
-        query: new URLSearchParams(request.query.search),
-        headers: headersOf(request),
-        body: request.body ?? undefined,
-      })
-      return send(reply, answer)
-    },
-  })
-}
-
-function headersOf(request: FastifyRequest): Record<string, string | undefined> {
-  const headers: Record<string, string | undefined> = {}
-  for (const [name, value] of Object.entries(request.headers)) {
-    headers[name] = Array.isArray(value) ? value.join(', ') : value
+/** A path that is known answers OPTIONS, and 405 to every method that it does not take; any other is 404. */
+function unroutedAnswer({ method, url }: FastifyRequest, table: MethodTable): HttpAnswer {
+  const path = url.split('?', 1)[0] ?? ''
+  const methods = table.of(path)
+  if (methods.length === 0) {
+    return errorAnswer(
+      new KVError('INVALID_ARGUMENT', `there is no ${path} in the admin API; see /openapi.json`),
+      404,
+    )
   }
-  return headers
-}
-
-function send(reply: FastifyReply, { status, body, headers = {} }: HttpAnswer): FastifyReply {
-  reply.code(status).headers(headers)
-  if (typeof body === 'string') return reply.send(body)
-  return reply.type('application/json; charset=utf-8').send(`${JSON.stringify(body, bigintToText)}\n`)
-}
-
-function bigintToText(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value
+  const allow = methods.join(', ')
+  if (method === 'OPTIONS') return { status: 204, headers: { allow }, body: '' }
+  const error = new KVError('INVALID_ARGUMENT', `${path} does not take ${method}, only ${allow}`)
+  const answer = errorAnswer(error, 405)
+  return { ...answer, headers: { ...answer.headers, allow } }
 }
 
 interface Failure {
@@ -160,70 +228,15 @@ interface Failure {
   readonly logger: Logger
 }
 
-function sendError(
+function sendThrown(
   request: FastifyRequest,
   reply: FastifyReply,
   { error: thrown, logger }: Failure,
 ): FastifyReply {
-  const status = statusOfLibrary(thrown)
-  const error =
-    status === null
-      ? toKVError(thrown, 'the admin request failed')
-      : new KVError(status === 413 ? 'TOO_LARGE' : 'INVALID_ARGUMENT', libraryMessage(thrown, status))
+  const { error, answer } = answerOfThrown(thrown, request.method)
   if (error.kind === 'AVAILABILITY' || error.kind === 'DATA') {
-    logger.warn({ code: error.code, err: error }, 'an admin request failed')
+    logger.warn({ requestId: request.id, code: error.code, err: error }, 'an admin request failed')
   }
-  return send(reply, errorAnswer(error, status ?? undefined, { isRead: request.method === 'GET' }))
-}
-
-/** The status of a refusal by the HTTP library itself; null for everything else. */
-function statusOfLibrary(thrown: unknown): number | null {
-  if (!(thrown instanceof Error) || thrown instanceof KVError) return null
-  // fastify marks its own errors with code and statusCode; the checks below hold for anything.
-  const { code, statusCode } = thrown as Partial<FastifyError>
-  if (typeof code !== 'string' || !code.startsWith('FST_') || statusCode === undefined) {
-    // JSON that does not parse is a plain SyntaxError with a status.
-    return thrown instanceof SyntaxError && statusCode === 400 ? 400 : null
-  }
-  return statusCode >= 400 && statusCode < 500 ? statusCode : null
-}
-
-/** In our words, because a parser's message quotes the body and with it values of rows. */
-function libraryMessage(thrown: unknown, status: number): string {
-  if (thrown instanceof SyntaxError) return 'the body is not JSON'
-  if (status === 413) return 'the body is larger than this route takes'
-  if (status === 415) return 'the body is not application/json; send that content type'
-  return thrown instanceof Error ? thrown.message.toLowerCase() : 'the request is malformed'
-}
-
-/**
- * Why a request is not for us: null for none. A page that a browser loaded from elsewhere can reach a loopback port
- * under a name of its own (DNS rebinding); its Host header gives it away, or the Origin header where it kept ours.
- */
-function refusalOf(request: FastifyRequest, options: AdminServerOptions): string | null {
-  const host = request.headers.host ?? ''
-  const name = hostName(`http://${host}`)
-  if (name === null || !isOurName(name, options)) {
-    return 'the Host header names no host of this gateway; add it to listeners.admin.allowedHosts if it does'
-  }
-  const { origin } = request.headers
-  if (origin !== undefined && origin.toLowerCase() !== `http://${host.toLowerCase()}`) {
-    return 'requests from pages of another origin are refused'
-  }
-  return null
-}
-
-function isOurName(name: string, { listen, allowedHosts }: AdminServerOptions): boolean {
-  if (isLoopbackHost(name)) return true
-  const names = [listen.host, ...allowedHosts].map((known) => known.toLowerCase())
-  if (names.includes(name)) return true
-  // Rebinding needs a name; an address is what was asked for when the listener is open to the network.
-  return !isLoopbackHost(listen.host) && isIP(name) !== 0
-}
-
-function hostName(url: string): string | null {
-  if (!URL.canParse(url)) return null
-  const { hostname, username, pathname, search } = new URL(url)
-  if (username !== '' || pathname !== '/' || search !== '') return null
-  return hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+  reply.header('x-request-id', request.id)
+  return send(request, reply, answer)
 }

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import { errorAnswer } from './http-errors.js'
+import { requestIdOf } from './request-id.js'
 
 /** For the `clientError` of a server: the socket carries no further request. */
 export function answerUnreadable(error: Error & { readonly code?: string }, socket: Socket): void {
@@ -18,6 +19,7 @@ function answerText(code: string | undefined): string {
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     'content-type: application/json; charset=utf-8',
     `content-length: ${Buffer.byteLength(text)}`,
+    `x-request-id: ${requestIdOf(undefined)}`,
     'connection: close',
   ]
   return `${head.join('\r\n')}\r\n\r\n${text}`

@@ -5,8 +5,8 @@ export const limits = {
   maxRowKeyBytes: 65_535,
   /** Local keys share the row key's reason; empty is the unnamed value. */
   maxLocalKeyBytes: 65_535,
-  /** A key as RocksDB sees it: token, escaped row key (at worst doubled), separators, local key. */
-  maxPhysicalKeyBytes: 262_144,
+  /** A key as RocksDB sees it: token, row key and local key (escaped, at worst doubled), separators, version. */
+  maxPhysicalKeyBytes: 262_162,
   /** One value. The binding copies values several times; larger ones belong in an object store. */
   maxValueBytes: 16 * 1024 * 1024,
   /** One thrift frame, request or answer. Announced by describeServer. */
@@ -66,6 +66,10 @@ export const limits = {
   maxGroupCommitBytes: 16 * 1024 * 1024,
   /** Main waits so long for every thread to give up a DB; then it stays open and a metric says so. */
   leaseTimeoutMs: 30_000,
+  /** Open DBs of kept versions: about 200 KB of memory and six file descriptors each, more where data is large. */
+  openDbs: 2_000,
+  /** Reads of one thread that wait for versions to be opened before more are refused as OVERLOADED. */
+  maxReadsWaitingForVersions: 10_000,
   /** SIGTERM: in-flight requests get so long before connections are cut. */
   drainTimeoutMs: 10_000,
   /** A token is remembered so long: twice what its time may differ from our clock, and the longest wait of a repeat. */
@@ -78,18 +82,81 @@ export const limits = {
   maxDeadlineMs: 300_000,
   /** Names of datasets, owners, clusters: they become directory names and metric labels. */
   maxNameLength: 128,
+  /** Datasets that have labels of their own in metrics; the others count as (other). */
+  maxLabelledDatasets: 1_000,
+  /** Pairs of dataset and operation with figures of their own; 20 lines, 2.3 KB of a scrape each. Others: as above. */
+  maxRequestSeries: 6_000,
+  /** A scrape asks RocksDB for its figures so long; shards that it does not come to keep those that they had. */
+  shardFiguresTimeMs: 50,
+  /** Requests whose traces one thread begins in a second, those included whose callers ask for it. */
+  maxTracesPerSecond: 200,
+  /** Traced requests of one thread that wait for their answers; further ones are not traced. */
+  maxOpenTraces: 1_000,
+  /** Spans of one thread that wait for the collector; further ones are dropped and counted. About 1 KB each. */
+  maxQueuedSpans: 8_192,
+  /** Leaves of one cluster, and former names that it keeps: its record is one line of the store. */
+  maxClusterLeaves: 256,
+  maxClusterAliases: 16,
   /** Body of an admin request that changes metadata. */
   maxAdminBodyBytes: 1024 * 1024,
   /** Body of an admin request that writes a row: a value of the largest size, in base64, and its columns. */
   maxAdminRowBodyBytes: 32 * 1024 * 1024,
   /** Head of an admin request: a key of the largest size in its URL, each byte as %XX. */
   maxAdminHeadBytes: 256 * 1024,
+  /** Bodies of all admin requests in memory together; a request without room is refused as OVERLOADED. */
+  maxAdminBufferedBytes: 128 * 1024 * 1024,
+  /** Connections to the admin API; further ones are closed at once. */
+  maxAdminConnections: 256,
+  /** The head of an admin request has arrived whole after so long, or its connection is closed. */
+  adminHeadTimeoutMs: 10_000,
+  /** A JSON body has arrived whole after so long: 32 MiB over a slow link. */
+  adminBodyTimeoutMs: 60_000,
+  /** A streamed body sends something within so long while it is waited for, and whoever reads an answer takes something. */
+  adminStallTimeoutMs: 30_000,
+  /** A refused upload may go on so long, unread, so that its sender sees the refusal. */
+  adminLingerMs: 2_000,
   /** Loads that wait for their turn before more are refused as OVERLOADED. */
   maxQueuedLoads: 64,
+  /** Keys of each kind that a comparison of versions names. */
+  maxDiffSamples: 1_000,
+  /** Files of one archive or restore that are copied at the same time; each holds some megabytes on its way. */
+  parallelTransfers: 4,
   /** Finished loads whose outcome can still be asked for. */
   maxRememberedLoads: 100,
   /** One line of a load's input; the load process holds one in memory several times. */
   maxLoadLineBytes: 32 * 1024 * 1024,
+  /** Body of a batch that a leaf process takes: the keys of a largest frame, with what goes with each. */
+  maxLeafBatchBytes: 96 * 1024 * 1024,
+  /** Connections of a leaf process: a few for each data thread of each gateway. */
+  maxLeafConnections: 1_024,
+  /** Answer of a leaf process to a control request: names of all of its copies. */
+  maxLeafControlBytes: 64 * 1024 * 1024,
+  /** Files of one shard's copy; a shard of a terabyte has that many. */
+  maxFilesPerShard: 16_384,
+  /** Free space that an upload leaves on the disk: for what is made of it, and for what else is written meanwhile. */
+  minFreeBytesForUploads: 256 * 1024 * 1024,
   /** Bad lines of a load's input that are reported with line and reason. */
   maxReportedBadLines: 20,
+  /** Objects below one directory or prefix: a list of them is held in memory. */
+  maxListedObjects: 100_000,
+  /** Bytes that one compressed object may unpack to. */
+  maxUnpackedBytes: 1024 * 1024 * 1024 * 1024,
+  /** A call of Terrapin's, whose requests carry no deadline: its own clients wait for two passes of 500 ms. */
+  terrapinTimeoutMs: 1_000,
+  /** A block of an HFile, packed or not: its writers close one at 16 KB, but never inside a value. */
+  maxHFileBlockBytes: 64 * 1024 * 1024,
+  /** What gzip and zstd may grow data by: rows with keys of their own pack to a fiftieth at best, a bomb to far less. */
+  maxUnpackingRatio: 250,
+  /** Bytes that data may unpack to before its ratio counts: small files of zeros harm nobody. */
+  unpackedBytesBeforeRatio: 64 * 1024 * 1024,
+  /** Window of a zstd frame, held in memory while it is unpacked; what `zstd --long=27` makes. */
+  maxZstdWindowBytes: 128 * 1024 * 1024,
+  /** Footer of a Parquet file; it is parsed whole, into many times its size. */
+  maxParquetFooterBytes: 64 * 1024 * 1024,
+  /** One page of a Parquet column, unpacked; writers make pages of a megabyte. */
+  maxParquetPageBytes: 256 * 1024 * 1024,
+  /** Values of one page of a Parquet column. */
+  maxParquetPageValues: 16 * 1024 * 1024,
+  /** What is read ahead of a Parquet file's columns, all together. */
+  maxParquetReadAheadBytes: 64 * 1024 * 1024,
 } as const

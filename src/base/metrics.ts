@@ -1,122 +1,84 @@
 /**
- * Every metric: name, help, kind, labels, buckets, in one table (OPERATING.md prints it). Each thread keeps its own
- * figures; a scrape gathers snapshots of all threads and adds them up.
+ * The figures of one thread, and the page that a scrape gets: the sum over all threads. metrics-table.ts says which
+ * metrics there are.
  *
- * The figures of requests are kept in plain arrays: prom-client's histogram costs 0.6 us and its counter 0.3 us an
- * observation, several per cent of a request; an array element costs nothing that shows.
+ * What is counted per request or per commit is kept in plain arrays: prom-client's histogram costs 0.6 us and its counter
+ * 0.3 us an observation, several per cent of a request; an array element costs nothing that shows.
  */
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client'
+import type { ErrorCode } from './errors.js'
+import { limits } from './limits.js'
+import { METRICS, type MetricName, OTHER_DATASETS, metricRow } from './metrics-table.js'
+import { RequestFigures, type RequestSnapshot, RequestTotals } from './request-figures.js'
 
-/** Seconds. Sub-millisecond steps, because that is where reads from memory lie. */
-export const DURATION_BUCKETS = [
-  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
-] as const
+export { DURATION_BUCKETS, METRICS, type MetricName, type MetricRow } from './metrics-table.js'
 
-export interface MetricRow {
-  readonly kind: 'counter' | 'gauge' | 'histogram'
-  readonly help: string
-  readonly labels: readonly string[]
+export type MetricLabels = Readonly<Record<string, string>>
+
+/** Plain data; travels between threads. */
+export interface MetricsSnapshot {
+  /** In prom-client's JSON shape. */
+  readonly families: readonly object[]
+  readonly requests: RequestSnapshot
 }
-
-export const METRICS = {
-  godwit_requests_total: {
-    kind: 'counter',
-    help: 'Requests answered; code is empty for success. dataset is empty when no such dataset exists',
-    labels: ['api', 'operation', 'dataset', 'code'],
-  },
-  godwit_request_duration_seconds: {
-    kind: 'histogram',
-    help: 'From admission to the answer, of requests that succeeded or failed',
-    labels: ['api', 'operation', 'dataset'],
-  },
-  godwit_connections: { kind: 'gauge', help: 'Open client connections', labels: ['listener'] },
-  godwit_connections_total: { kind: 'counter', help: 'Client connections accepted', labels: ['listener'] },
-  godwit_connections_refused_total: {
-    kind: 'counter',
-    help: 'Client connections closed at once or cut, by a limit or while draining',
-    labels: ['listener', 'reason'],
-  },
-  godwit_malformed_frames_total: {
-    kind: 'counter',
-    help: 'Connections closed because of bytes that are no request',
-    labels: ['listener', 'reason'],
-  },
-  godwit_request_faults_total: {
-    kind: 'counter',
-    help: 'Requests that failed because of a fault in Godwit itself; every one is a bug',
-    labels: ['listener'],
-  },
-  godwit_cluster_map_epoch: {
-    kind: 'gauge',
-    help: 'Newest ClusterMap that every thread adopted',
-    labels: [],
-  },
-  godwit_open_dbs: { kind: 'gauge', help: 'RocksDB instances open', labels: [] },
-  godwit_leases_overdue: {
-    kind: 'gauge',
-    help: 'DBs that should be closed and are still used after the lease time-out',
-    labels: [],
-  },
-  godwit_degraded_datasets: { kind: 'gauge', help: 'Datasets with a shard that is not served', labels: [] },
-  godwit_purged_entries_total: {
-    kind: 'counter',
-    help: 'Stored entries that no read could see any more, removed: what they were',
-    labels: ['kind'],
-  },
-  godwit_shard_failures_total: { kind: 'counter', help: 'Shards reopened after an I/O error', labels: [] },
-} as const satisfies Readonly<Record<string, MetricRow>>
-
-export type MetricName = keyof typeof METRICS
-
-/** Plain data in prom-client's JSON shape; travels between threads. */
-export type MetricsSnapshot = readonly object[]
 
 /** Counts one request. `durationMs` from admission to answer; `code` null for success. */
 export interface RequestMetrics {
-  record(api: string, operation: string, dataset: string, durationMs: number, code: string | null): void
-}
-
-interface RequestSlot {
-  readonly api: string
-  readonly operation: string
-  readonly dataset: string
-  readonly buckets: Float64Array
-  readonly codes: Map<string, number>
-  sumSeconds: number
-  count: number
+  record(api: string, operation: string, dataset: string, durationMs: number, code: ErrorCode | null): void
 }
 
 /** The figures of one thread. */
 export class ThreadMetrics implements RequestMetrics {
   readonly #registry = new Registry()
-  readonly #slots = new Map<string, RequestSlot[]>()
+  readonly #requests = new RequestFigures()
+  readonly #histograms = new Map<MetricName, Histogram[]>()
+  readonly #collectors: (() => void)[] = []
 
-  record(api: string, operation: string, dataset: string, durationMs: number, code: string | null): void {
-    const slot = this.#slot(api, operation, dataset)
-    const seconds = durationMs / 1000
-    let bucket = 0
-    while (bucket < DURATION_BUCKETS.length && seconds > (DURATION_BUCKETS[bucket] ?? 0)) bucket += 1
-    slot.buckets[bucket] = (slot.buckets[bucket] ?? 0) + 1
-    slot.sumSeconds += seconds
-    slot.count += 1
-    if (code !== null) slot.codes.set(code, (slot.codes.get(code) ?? 0) + 1)
+  /** Answers nothing and keeps nothing of the request. `dataset` is the name of one that exists, or empty. */
+  record(api: string, operation: string, dataset: string, durationMs: number, code: ErrorCode | null): void {
+    this.#requests.record(api, operation, dataset, durationMs, code)
+  }
+
+  /** A dataset is gone, and its series with it. */
+  forgetDataset(name: string): void {
+    this.#requests.forget(name)
   }
 
   /** A counter's child, resolved once; call the result to add to it. */
-  counter(name: MetricName, labels: Readonly<Record<string, string>> = {}): (amount?: number) => void {
+  counter(name: MetricName, labels: MetricLabels = {}): (amount?: number) => void {
     const child = this.#metric(name, Counter).labels(labels)
     child.inc(0)
     return (amount = 1) => child.inc(amount)
   }
 
   /** A gauge's child, resolved once; call the result to set it. */
-  gauge(name: MetricName, labels: Readonly<Record<string, string>> = {}): (value: number) => void {
+  gauge(name: MetricName, labels: MetricLabels = {}): (value: number) => void {
     const child = this.#metric(name, Gauge).labels(labels)
     return (value) => child.set(value)
   }
 
+  /** A histogram's child, resolved once; call the result with what was observed. */
+  histogram(name: MetricName, labels: MetricLabels = {}): (value: number) => void {
+    const histogram = new Histogram(labels, metricRow(name).buckets ?? [])
+    const children = this.#histograms.get(name)
+    if (children === undefined) this.#histograms.set(name, [histogram])
+    else children.push(histogram)
+    return (value) => histogram.observe(value)
+  }
+
+  /** Runs `collect` before every snapshot: for figures that somebody else keeps. */
+  onSnapshot(collect: () => void): void {
+    this.#collectors.push(collect)
+  }
+
   async snapshot(): Promise<MetricsSnapshot> {
-    return [...(await this.#registry.getMetricsAsJSON()), ...this.#requestMetrics()]
+    for (const collect of this.#collectors) collect()
+    const families = await this.#registry.getMetricsAsJSON()
+    for (const [name, children] of this.#histograms) {
+      const values = children.flatMap((child) => child.values(name))
+      families.push(family(name, values) as (typeof families)[number]) // the shape that getMetricsAsJSON answers
+    }
+    return { families, requests: this.#requests.snapshot() }
   }
 
   #metric<T extends Counter | Gauge>(name: MetricName, Kind: new (config: MetricConfig) => T): T {
@@ -125,44 +87,6 @@ export class ThreadMetrics implements RequestMetrics {
     if (known !== undefined) return known as unknown as T
     const { help, labels } = METRICS[name]
     return new Kind({ name, help, labelNames: [...labels], registers: [this.#registry] })
-  }
-
-  #slot(api: string, operation: string, dataset: string): RequestSlot {
-    let slots = this.#slots.get(dataset)
-    if (slots === undefined) this.#slots.set(dataset, (slots = []))
-    for (const slot of slots) if (slot.operation === operation && slot.api === api) return slot
-    const slot: RequestSlot = {
-      api,
-      operation,
-      dataset,
-      buckets: new Float64Array(DURATION_BUCKETS.length + 1),
-      codes: new Map(),
-      sumSeconds: 0,
-      count: 0,
-    }
-    slots.push(slot)
-    return slot
-  }
-
-  #requestMetrics(): object[] {
-    const totals: object[] = []
-    const durations: object[] = []
-    for (const slots of this.#slots.values()) {
-      for (const slot of slots) {
-        const { api, operation, dataset } = slot
-        let failed = 0
-        for (const [code, value] of slot.codes) {
-          failed += value
-          totals.push({ labels: { api, operation, dataset, code }, value })
-        }
-        totals.push({ labels: { api, operation, dataset, code: '' }, value: slot.count - failed })
-        durations.push(...histogramValues(slot))
-      }
-    }
-    return [
-      jsonMetric('godwit_requests_total', totals),
-      jsonMetric('godwit_request_duration_seconds', durations),
-    ]
   }
 }
 
@@ -173,30 +97,80 @@ interface MetricConfig {
   readonly registers: Registry[]
 }
 
-function histogramValues({ api, operation, dataset, buckets, sumSeconds, count }: RequestSlot): object[] {
-  const name = 'godwit_request_duration_seconds'
-  const values: object[] = []
-  let cumulative = 0
-  for (const [index, le] of DURATION_BUCKETS.entries()) {
-    cumulative += buckets[index] ?? 0
-    values.push({
-      labels: { le, api, operation, dataset },
-      value: cumulative,
-      metricName: `${name}_bucket`,
-      exemplar: null,
-    })
-  }
-  values.push({ labels: { le: '+Inf', api, operation, dataset }, value: count, metricName: `${name}_bucket` })
-  values.push({ labels: { api, operation, dataset }, value: sumSeconds, metricName: `${name}_sum` })
-  values.push({ labels: { api, operation, dataset }, value: count, metricName: `${name}_count` })
-  return values
+/** One value of a metric that is read off when the page is made. */
+export interface Reading {
+  readonly name: MetricName
+  readonly labels: MetricLabels
+  readonly value: number
 }
 
-function jsonMetric(name: MetricName, values: object[]): object {
+/** The text of scrapes. One a process: it remembers which datasets have labels. */
+export class MetricsPage {
+  readonly #totals = new RequestTotals()
+
+  /**
+   * The sum of all threads' snapshots, and readings beside them. Readings of the same name and labels are added up; their
+   * datasets are bounded as those of requests are, first come first.
+   */
+  async render(snapshots: readonly MetricsSnapshot[], readings: readonly Reading[] = []): Promise<string> {
+    const families = [...snapshots.map(({ families }) => families), familiesOf(readings)]
+    const text = await AggregatorRegistry.aggregate(families).metrics()
+    return `${this.#totals.render(snapshots.map(({ requests }) => requests))}\n${text}`
+  }
+}
+
+function familiesOf(readings: readonly Reading[]): object[] {
+  const byName = new Map<MetricName, object[]>()
+  const datasets = new Set<string>()
+  for (const { name, labels, value } of readings) {
+    const dataset = labels['dataset']
+    let bounded = labels
+    if (dataset !== undefined && !datasets.has(dataset)) {
+      if (datasets.size < limits.maxLabelledDatasets) datasets.add(dataset)
+      else bounded = { ...labels, dataset: OTHER_DATASETS }
+    }
+    const values = byName.get(name)
+    if (values === undefined) byName.set(name, [{ labels: bounded, value }])
+    else values.push({ labels: bounded, value })
+  }
+  return Array.from(byName, ([name, values]) => family(name, values))
+}
+
+function family(name: MetricName, values: object[]): object {
   return { name, help: METRICS[name].help, type: METRICS[name].kind, values, aggregator: 'sum' }
 }
 
-/** The text of a scrape: the sum over all threads' snapshots. */
-export async function renderMetrics(snapshots: readonly MetricsSnapshot[]): Promise<string> {
-  return AggregatorRegistry.aggregate([...snapshots] as object[][]).metrics()
+/** Counts in buckets; the last one is beyond all bounds. */
+class Histogram {
+  readonly #labels: MetricLabels
+  readonly #bounds: Float64Array
+  readonly #counts: Float64Array
+  #sum = 0
+
+  constructor(labels: MetricLabels, bounds: readonly number[]) {
+    this.#labels = labels
+    this.#bounds = Float64Array.from(bounds)
+    this.#counts = new Float64Array(bounds.length + 1)
+  }
+
+  observe(value: number): void {
+    let bucket = 0
+    while (bucket < this.#bounds.length && value > (this.#bounds[bucket] ?? 0)) bucket += 1
+    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1
+    this.#sum += value
+  }
+
+  /** In prom-client's shape. */
+  values(name: MetricName): object[] {
+    const values: object[] = []
+    let count = 0
+    for (const [bucket, inBucket] of this.#counts.entries()) {
+      count += inBucket
+      const labels = { le: this.#bounds[bucket] ?? '+Inf', ...this.#labels }
+      values.push({ labels, value: count, metricName: `${name}_bucket`, exemplar: null })
+    }
+    values.push({ labels: this.#labels, value: this.#sum, metricName: `${name}_sum` })
+    values.push({ labels: this.#labels, value: count, metricName: `${name}_count` })
+    return values
+  }
 }

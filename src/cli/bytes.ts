@@ -3,21 +3,42 @@ import { CliError, EXIT } from './io.js'
 
 export type BytesJson = { readonly utf8: string } | { readonly base64: string }
 
-export const VALUE_ENCODINGS = ['utf8', 'hex', 'base64'] as const
-export type ValueEncoding = (typeof VALUE_ENCODINGS)[number]
+/** How people write bytes, and read them. */
+export const BYTE_FORMATS = ['text', 'hex', 'base64'] as const
+export type ByteFormat = (typeof BYTE_FORMATS)[number]
 
-export function bytesToText(bytes: BytesJson): string {
-  return 'utf8' in bytes ? bytes.utf8 : `base64:${bytes.base64}`
+/** As text where the bytes are UTF-8 and that is asked for, else with a prefix that says what follows. */
+export function bytesToText(bytes: BytesJson, format: ByteFormat = 'text'): string {
+  if (format === 'text') return 'utf8' in bytes ? bytes.utf8 : `base64:${bytes.base64}`
+  const buffer = 'utf8' in bytes ? Buffer.from(bytes.utf8) : Buffer.from(bytes.base64, 'base64')
+  return buffer.toString(format)
 }
 
-/** @throws {CliError} when the text is not of that encoding */
-export function textToBytes(text: string, encoding: ValueEncoding | 'base64url'): BytesJson {
-  if (encoding === 'utf8') return { utf8: text }
-  const bytes = Buffer.from(text, encoding)
-  if (bytes.toString(encoding) !== (encoding === 'hex' ? text.toLowerCase() : text)) {
-    throw new CliError(EXIT.USAGE, `"${text}" is not ${encoding}`)
-  }
-  return { base64: bytes.toString('base64') }
+/** @throws {CliError} when the text is not of that format */
+export function textToBuffer(text: string, format: ByteFormat): Buffer {
+  if (format === 'text') return Buffer.from(text)
+  const bytes = Buffer.from(text, format)
+  if (!isExact(text, bytes, format)) throw new CliError(EXIT.USAGE, `"${text}" is not ${format}`)
+  return bytes
+}
+
+/** @throws {CliError} when the text is not of that format */
+export function textToBytes(text: string, format: ByteFormat): BytesJson {
+  if (format === 'text') return { utf8: text }
+  return { base64: textToBuffer(text, format).toString('base64') }
+}
+
+// Buffer.from drops what it does not understand; only text that comes back unchanged is of the format.
+function isExact(text: string, bytes: Buffer, format: 'hex' | 'base64'): boolean {
+  if (format === 'hex') return bytes.toString('hex') === text.toLowerCase()
+  // Both alphabets, with or without padding.
+  return (
+    bytes.toString('base64url') ===
+    text
+      .replaceAll('+', '-')
+      .replaceAll('/', '_')
+      .replace(/={1,2}$/, '')
+  )
 }
 
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g

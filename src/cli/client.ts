@@ -1,9 +1,12 @@
 /** The admin HTTP API as functions. Failures are CliErrors that say what to do next. */
+import type { JobStatus } from '../base/jobs.js'
 import type { BytesJson } from './bytes.js'
-import type { DatasetRecord } from '../model/dataset.js'
-import type { DatasetDraft } from '../model/metastore.js'
-import type { GatewayStatus, LoadRequest, LoadStatus } from '../model/operations.js'
+import type { AuditLine, ClusterRecord, DatasetRecord } from '../model/dataset.js'
+import type { ClusterDraft, DatasetDraft } from '../model/metastore.js'
+import type { LoadRequest, LoadStatus } from '../model/load.js'
+import type { GatewayStatus } from '../model/operations.js'
 import { CliError, EXIT } from './io.js'
+import { notAGateway, refusal } from './refusal.js'
 
 export const DEFAULT_ADMIN_URL = 'http://127.0.0.1:7380'
 
@@ -21,6 +24,12 @@ export interface RowJson {
   readonly cells: readonly CellJson[]
 }
 
+export interface ScanJson {
+  readonly rows: readonly { readonly key: BytesJson; readonly row: RowJson }[]
+  /** Null behind the last page. */
+  readonly next: string | null
+}
+
 /** Who changes something and why, and whether only to plan it. */
 export interface Change {
   readonly actor: string
@@ -30,9 +39,8 @@ export interface Change {
 
 export interface RowAddress {
   readonly dataset: string
-  readonly key: string
-  readonly columns: readonly string[]
-  readonly keyEncoding: string
+  readonly key: Buffer
+  readonly columns: readonly Buffer[]
 }
 
 interface RequestOptions {
@@ -41,11 +49,19 @@ interface RequestOptions {
   readonly ifRevision?: number
 }
 
+export interface AdminClientOptions {
+  /** Proves to the gateway who asks, where it wants to know. */
+  readonly token?: string
+  readonly timeoutMs?: number
+}
+
 export class AdminClient {
   readonly #base: string
+  readonly #token: string | null
+  readonly #timeoutMs: number
 
   /** @throws {CliError} when the URL is none */
-  constructor(url: string) {
+  constructor(url: string, { token, timeoutMs = TIMEOUT_MS }: AdminClientOptions = {}) {
     if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
       throw new CliError(
         EXIT.USAGE,
@@ -54,10 +70,18 @@ export class AdminClient {
       )
     }
     this.#base = url.replace(/\/+$/, '')
+    this.#token = token ?? null
+    this.#timeoutMs = timeoutMs
   }
 
   async status(): Promise<GatewayStatus> {
     return this.#ask<GatewayStatus>('GET', '/v1/status')
+  }
+
+  /** Newest first. */
+  async audit(limit: number): Promise<readonly AuditLine[]> {
+    const options: RequestOptions = { query: [['limit', String(limit)]] }
+    return (await this.#ask<{ lines: readonly AuditLine[] }>('GET', '/v1/audit', options)).lines
   }
 
   async datasets(): Promise<readonly DatasetRecord[]> {
@@ -79,18 +103,44 @@ export class AdminClient {
     await this.#change('DELETE', datasetPath(name), ifRevision, change)
   }
 
-  async publish(
+  /** A change of one dataset, at its own path or below it; `body` is what it takes beside who and why. */
+  async changeDataset(
     name: string,
-    version: string,
-    at: { ifRevision: number; change: Change },
+    how: {
+      readonly method: 'PATCH' | 'POST' | 'PUT' | 'DELETE'
+      readonly path?: string
+      readonly body?: object
+      readonly ifRevision: number
+      readonly change: Change
+    },
   ): Promise<DatasetRecord> {
-    const path = `${datasetPath(name)}/versions/${encodeURIComponent(version)}/publish`
-    return (await this.#change<{ dataset: DatasetRecord }>('POST', path, at.ifRevision, at.change)).dataset
+    const { method, path = '', body = {}, ifRevision, change } = how
+    const { actor, reason } = change
+    const options = { query: dryRun(change), body: { ...body, actor, reason }, ifRevision }
+    return (await this.#ask<{ dataset: DatasetRecord }>(method, `${datasetPath(name)}${path}`, options))
+      .dataset
   }
 
-  async rollback(name: string, ifRevision: number, change: Change): Promise<DatasetRecord> {
-    const path = `${datasetPath(name)}/rollback`
-    return (await this.#change<{ dataset: DatasetRecord }>('POST', path, ifRevision, change)).dataset
+  async clusters(): Promise<readonly ClusterRecord[]> {
+    return (await this.#ask<{ clusters: readonly ClusterRecord[] }>('GET', '/v1/clusters')).clusters
+  }
+
+  async cluster(name: string): Promise<ClusterRecord> {
+    return (await this.#ask<{ cluster: ClusterRecord }>('GET', clusterPath(name))).cluster
+  }
+
+  async putCluster(
+    { name, ...draft }: ClusterDraft,
+    { ifRevision, change }: { readonly ifRevision?: number; readonly change: Change },
+  ): Promise<ClusterRecord> {
+    const { actor, reason } = change
+    const body = { ...draft, actor, reason }
+    const options = { query: dryRun(change), body, ...(ifRevision !== undefined && { ifRevision }) }
+    return (await this.#ask<{ cluster: ClusterRecord }>('PUT', clusterPath(name), options)).cluster
+  }
+
+  async deleteCluster(name: string, at: { ifRevision: number; change: Change }): Promise<void> {
+    await this.#change('DELETE', clusterPath(name), at.ifRevision, at.change)
   }
 
   async deleteVersion(
@@ -105,6 +155,13 @@ export class AdminClient {
   async row(address: RowAddress): Promise<RowJson | null> {
     return (await this.#ask<{ row: RowJson | null }>('GET', rowPath(address), { query: rowQuery(address) }))
       .row
+  }
+
+  /** A page; `page` is the `next` of the one before. */
+  async scan(dataset: string, query: readonly (readonly [string, string])[]): Promise<ScanJson> {
+    return this.#ask('GET', `${datasetPath(dataset)}/rows`, {
+      query: query.map(([name, text]) => [name, text]),
+    })
   }
 
   async putRow(
@@ -124,8 +181,88 @@ export class AdminClient {
     return (await this.#ask<{ load: LoadStatus }>('POST', `${datasetPath(dataset)}/loads`, options)).load
   }
 
+  async loads(): Promise<readonly LoadStatus[]> {
+    return (await this.#ask<{ loads: readonly LoadStatus[] }>('GET', '/v1/loads')).loads
+  }
+
+  async cancelLoad(id: string, change: Change): Promise<LoadStatus> {
+    const { actor, reason } = change
+    const options = { query: dryRun(change), body: { actor, reason } }
+    return (
+      await this.#ask<{ load: LoadStatus }>('POST', `/v1/loads/${encodeURIComponent(id)}/cancel`, options)
+    ).load
+  }
+
   async load(id: string): Promise<LoadStatus> {
     return (await this.#ask<{ load: LoadStatus }>('GET', `/v1/loads/${encodeURIComponent(id)}`)).load
+  }
+
+  async archiveVersion(
+    name: string,
+    version: string,
+    how: { to: string | null; release: boolean; ifRevision: number; change: Change },
+  ): Promise<JobStatus> {
+    const { to, release, ifRevision, change } = how
+    const { actor, reason } = change
+    const options = { query: dryRun(change), body: { to, release, actor, reason }, ifRevision }
+    return this.#job('POST', `${versionPath(name, version)}/archive`, options)
+  }
+
+  async restoreVersion(
+    name: string,
+    version: string,
+    at: { ifRevision: number; change: Change },
+  ): Promise<JobStatus> {
+    const path = `${versionPath(name, version)}/restore`
+    return (await this.#change<{ job: JobStatus }>('POST', path, at.ifRevision, at.change)).job
+  }
+
+  /** The copy, then the version. */
+  async deleteVersionWithArchive(
+    name: string,
+    version: string,
+    at: { ifRevision: number; change: Change },
+  ): Promise<JobStatus> {
+    const path = `${versionPath(name, version)}/archive`
+    return (await this.#change<{ job: JobStatus }>('DELETE', path, at.ifRevision, at.change)).job
+  }
+
+  async diffVersions(
+    name: string,
+    what: { readonly before: number; readonly after: number; readonly limit: number },
+  ): Promise<JobStatus> {
+    return this.#job('POST', `${datasetPath(name)}/diffs`, { body: what })
+  }
+
+  async createSnapshot(
+    name: string,
+    how: { to: string; format: string },
+    change: Change,
+  ): Promise<JobStatus> {
+    const { actor, reason } = change
+    const options = { query: dryRun(change), body: { ...how, actor, reason } }
+    return this.#job('POST', `${datasetPath(name)}/snapshots`, options)
+  }
+
+  async importSnapshot(what: object, change: Change): Promise<JobStatus> {
+    const { actor, reason } = change
+    return this.#job('POST', '/v1/imports', { query: dryRun(change), body: { ...what, actor, reason } })
+  }
+
+  async jobs(): Promise<readonly JobStatus[]> {
+    return (await this.#ask<{ jobs: readonly JobStatus[] }>('GET', '/v1/jobs')).jobs
+  }
+
+  async job(id: string): Promise<JobStatus> {
+    return this.#job('GET', `/v1/jobs/${encodeURIComponent(id)}`, {})
+  }
+
+  async cancelJob(id: string): Promise<JobStatus> {
+    return this.#job('DELETE', `/v1/jobs/${encodeURIComponent(id)}`, {})
+  }
+
+  async #job(method: string, path: string, options: RequestOptions): Promise<JobStatus> {
+    return (await this.#ask<{ job: JobStatus }>(method, path, options)).job
   }
 
   async #change<T>(method: string, path: string, ifRevision: number, change: Change): Promise<T> {
@@ -143,6 +280,7 @@ export class AdminClient {
     const headers: Record<string, string> = {}
     if (body !== undefined) headers['content-type'] = 'application/json'
     if (ifRevision !== undefined) headers['if-match'] = `"${ifRevision}"`
+    if (this.#token !== null) headers['authorization'] = `Bearer ${this.#token}`
     let answer: Response
     let text: string
     try {
@@ -150,7 +288,7 @@ export class AdminClient {
         method,
         headers,
         body: body === undefined ? null : JSON.stringify(body),
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(this.#timeoutMs),
         redirect: 'error',
       })
       text = await answer.text()
@@ -158,7 +296,10 @@ export class AdminClient {
       throw this.#unreachable(error)
     }
     const parsed = parseOrNull(text)
-    if (!answer.ok) throw refusal(answer.status, parsed, this.#base)
+    if (!answer.ok) {
+      const requestId = answer.headers.get('x-request-id')
+      throw refusal({ status: answer.status, body: parsed, requestId }, this.#base)
+    }
     if (parsed === null) throw notAGateway(this.#base)
     // See above.
     return parsed as T
@@ -170,22 +311,31 @@ export class AdminClient {
     return new CliError(
       EXIT.UNREACHABLE,
       `no answer from the gateway at ${this.#base}: ${reason}`,
-      'start one with "npm start" or "godwit serve", or say where it is with --admin URL or GODWIT_ADMIN',
+      'start one with "npm start" or "godwit serve", or say where it is with --server URL or GODWIT_SERVER',
     )
   }
+}
+
+function clusterPath(name: string): string {
+  return `/v1/clusters/${encodeURIComponent(name)}`
 }
 
 function datasetPath(name: string): string {
   return `/v1/datasets/${encodeURIComponent(name)}`
 }
 
-function rowPath({ dataset, key }: RowAddress): string {
-  return `${datasetPath(dataset)}/rows/${encodeURIComponent(key)}`
+function versionPath(name: string, version: string): string {
+  return `${datasetPath(name)}/versions/${encodeURIComponent(version)}`
 }
 
-function rowQuery({ columns, keyEncoding }: RowAddress): [string, string][] {
-  const query = columns.map((column): [string, string] => ['column', column])
-  return keyEncoding === 'utf8' ? query : [...query, ['keyEncoding', keyEncoding]]
+function rowPath({ dataset, key }: RowAddress): string {
+  return `${datasetPath(dataset)}/rows/${key.toString('base64url')}`
+}
+
+/** Bytes of any kind, as the API takes them. */
+function rowQuery({ columns }: RowAddress): [string, string][] {
+  const names = columns.map((column): [string, string] => ['column', column.toString('base64url')])
+  return [...names, ['keyEncoding', 'base64url']]
 }
 
 function dryRun({ isDryRun }: Change): [string, string][] {
@@ -198,42 +348,4 @@ function parseOrNull(text: string): unknown {
   } catch {
     return null
   }
-}
-
-function notAGateway(base: string): CliError {
-  return new CliError(
-    EXIT.FAILED,
-    `${base} answers, but not as a gateway's admin API`,
-    'check --admin and GODWIT_ADMIN',
-  )
-}
-
-const HINTS: Readonly<Record<string, string>> = {
-  DATASET_NOT_FOUND: 'see "godwit dataset list"',
-  VERSION_NOT_FOUND: 'see "godwit versions list DATASET"',
-  NO_VERSION_ONLINE: 'publish one: see "godwit versions list DATASET"',
-  READ_ONLY: 'a BATCH dataset changes by "godwit load"',
-  CONFLICT: 'look at it again with "godwit dataset show DATASET", then repeat the command',
-}
-
-interface ErrorJson {
-  readonly code: string
-  readonly message: string
-  readonly retryable: boolean
-  readonly outcome?: string
-}
-
-/** By what tells it from the errors of other servers; the rest of its form is the API's promise. */
-function isErrorJson(value: unknown): value is ErrorJson {
-  if (typeof value !== 'object' || value === null || !('code' in value && 'message' in value)) return false
-  return typeof value.code === 'string' && typeof value.message === 'string'
-}
-
-function refusal(status: number, body: unknown, base: string): CliError {
-  const error: unknown = typeof body === 'object' && body !== null && 'error' in body ? body.error : null
-  if (!isErrorJson(error)) return notAGateway(base)
-  const outcome = error.outcome === 'UNKNOWN' ? '; the write may have happened' : ''
-  const hint = HINTS[error.code] ?? (error.retryable ? 'try again in a moment' : null)
-  const exitCode = status === 404 ? EXIT.NOT_FOUND : EXIT.FAILED
-  return new CliError(exitCode, `${error.message} (${error.code}${outcome})`, hint)
 }

@@ -1,10 +1,12 @@
 /** What every command shares: options that all take, the client, how results are printed. */
 import { Option, type Command } from 'commander'
 import { AdminClient, DEFAULT_ADMIN_URL, type Change } from './client.js'
-import { formatPairs, formatTable } from './format.js'
+import { formatPairs, formatTable, type Heading, type TableCell } from './format.js'
 import { CliError, EXIT, type CliIo, type ExitCode } from './io.js'
+import { paletteOf, type Palette } from './palette.js'
 
 interface SharedOptions {
+  readonly server?: string
   readonly admin?: string
   readonly json?: boolean
 }
@@ -13,22 +15,37 @@ interface ChangeOptions {
   readonly actor?: string
   readonly reason?: string
   readonly dryRun?: boolean
+  readonly yes?: boolean
+}
+
+/** The gateway that is meant: by option, by environment, or the one of this machine. */
+export function serverUrl(options: SharedOptions, { environment }: CliIo): string {
+  return (
+    options.server ??
+    options.admin ??
+    environment['GODWIT_SERVER'] ??
+    environment['GODWIT_ADMIN'] ??
+    DEFAULT_ADMIN_URL
+  )
 }
 
 /** One invocation of one command. */
 export class CommandRun {
   readonly io: CliIo
   readonly isJson: boolean
+  readonly palette: Palette
   readonly #options: SharedOptions & ChangeOptions
 
   constructor(io: CliIo, command: Command) {
     this.io = io
     this.#options = command.optsWithGlobals<SharedOptions & ChangeOptions>()
     this.isJson = this.#options.json ?? false
+    this.palette = paletteOf(io)
   }
 
   client(): AdminClient {
-    return new AdminClient(this.#options.admin ?? this.io.environment['GODWIT_ADMIN'] ?? DEFAULT_ADMIN_URL)
+    const token = this.io.environment['GODWIT_TOKEN']
+    return new AdminClient(serverUrl(this.#options, this.io), token === undefined ? {} : { token })
   }
 
   /** @param defaultReason null: the operator must give one */
@@ -48,6 +65,25 @@ export class CommandRun {
     }
   }
 
+  /**
+   * For what cannot be undone: goes on with --yes, with --dry-run, or when whoever sits there agrees.
+   * @param what `delete dataset cities and all its data`
+   * @throws {CliError} when nobody agreed
+   */
+  async confirm(what: string): Promise<void> {
+    const { yes = false, dryRun = false } = this.#options
+    if (yes || dryRun) return
+    if (!this.io.isInteractive) {
+      throw new CliError(
+        EXIT.USAGE,
+        `nobody is there to agree to ${what}`,
+        'add --yes, or look first with --dry-run',
+      )
+    }
+    const answer = await this.io.ask(`${what}, which cannot be undone? [y/N] `)
+    if (!/^y(es)?$/i.test(answer?.trim() ?? '')) throw new CliError(EXIT.FAILED, 'nothing was changed')
+  }
+
   line(text: string): void {
     this.io.stdout.write(`${text}\n`)
   }
@@ -59,9 +95,10 @@ export class CommandRun {
     return EXIT.OK
   }
 
-  table(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  table(head: readonly Heading[], rows: readonly (readonly TableCell[])[]): void {
     const { stdout } = this.io
-    stdout.write(formatTable(head, rows, stdout.isTerminal ? stdout.width : null))
+    const width = stdout.isTerminal ? stdout.width : null
+    stdout.write(formatTable(head, rows, { width, palette: this.palette }))
   }
 
   pairs(pairs: readonly (readonly [string, string])[]): void {
@@ -91,6 +128,11 @@ export function withChangeOptions(command: Command): Command {
     .option('--reason <text>', 'why, for the audit log')
     .option('--actor <name>', 'who, for the audit log (default: GODWIT_ACTOR, or your login name)')
     .option('--dry-run', 'check everything, change nothing')
+}
+
+/** For commands that `CommandRun.confirm`. */
+export function withYesOption(command: Command): Command {
+  return command.option('--yes', 'do it without asking')
 }
 
 /** For an option that may be given several times. */

@@ -1,10 +1,15 @@
-/** `godwit dataset` and `godwit versions`. */
+/** `godwit dataset`. */
 import { Option, type Command } from 'commander'
 import type { DatasetMode, DatasetRecord, Durability, KeyOrder, TimestampUnit } from '../model/dataset.js'
-import type { DatasetDraft } from '../model/metastore.js'
-import { withChangeOptions, wholeNumberOption, type CommandHost, type CommandRun } from './context.js'
-import { formatBytes, formatCount, formatTime } from './format.js'
+import type { DatasetDraft, DatasetPatch } from '../model/metastore.js'
+import { withChangeOptions, withYesOption, wholeNumberOption } from './context.js'
+import { withRevisionOption, type RevisionOptions } from './revision.js'
+import type { CommandHost, CommandRun } from './context.js'
+import { formatBytes, formatCount, formatTime, right } from './format.js'
 import type { ExitCode } from './io.js'
+import { addMoveCommand } from './cluster-commands.js'
+import { CliError, EXIT } from './io.js'
+import { versionTable } from './version-commands.js'
 
 interface CreateOptions {
   readonly mode: DatasetMode
@@ -14,6 +19,9 @@ interface CreateOptions {
   readonly keyOrder?: KeyOrder
   readonly timestampUnit?: TimestampUnit
   readonly shards?: number
+  readonly cluster?: string
+  readonly replicas?: number
+  readonly maxVersionBytes?: number
   readonly retain?: number
   readonly maxValueBytes?: number
   readonly defaultTtlSeconds?: number
@@ -22,51 +30,41 @@ interface CreateOptions {
   readonly durability?: Durability
 }
 
-interface RevisionOptions {
-  readonly ifRevision?: number
+interface UpdateOptions extends RevisionOptions {
+  readonly owner?: string
+  readonly contact?: string
+  readonly description?: string
+  readonly cluster?: string
+  readonly replicas?: number
+  readonly retain?: number
+  readonly maxVersionBytes?: number
+  readonly maxValueBytes?: number
+  readonly defaultTtlSeconds?: number
+  readonly graceSeconds?: number
+  readonly durability?: Durability
 }
 
 export function addDatasetCommands(program: Command, host: CommandHost): void {
-  const dataset = program.command('dataset').description('list, show, create and delete datasets')
-  host.action(dataset.command('list').description('list all datasets'), listDatasets)
-  host.action(dataset.command('show <dataset>').description('print all about one dataset'), showDataset)
+  const dataset = program
+    .command('dataset')
+    .description('list, show, create, change, move and delete datasets')
+  const list = dataset.command('list').description('list all datasets')
+  host.action(list.addHelpText('after', '\nExample:\n  godwit dataset list'), listDatasets)
+  const show = dataset.command('show <dataset>').description('print all about one dataset')
+  host.action(show.addHelpText('after', '\nExample:\n  godwit dataset show cities --json'), showDataset)
   const create = createCommand(dataset)
   host.action(create, (run, args) => createDataset(run, args, create.opts<CreateOptions>()))
-  const remove = changing(
+  const update = updateCommand(dataset)
+  host.action(update, (run, args) => updateDataset(run, args, update.opts<UpdateOptions>()))
+  addMoveCommand(dataset, host)
+  const remove = withRevisionOption(
     dataset.command('delete <dataset>').description('delete a dataset and all its data'),
   )
-  remove.addHelpText('after', "\nExample:\n  godwit dataset delete scratch --reason 'test is over'")
+  withYesOption(remove).addHelpText(
+    'after',
+    "\nExample:\n  godwit dataset delete scratch --reason 'test is over' --yes",
+  )
   host.action(remove, (run, args) => deleteDataset(run, args, remove.opts<RevisionOptions>()))
-}
-
-export function addVersionCommands(program: Command, host: CommandHost): void {
-  const versions = program.command('versions').description('list, publish, roll back and delete versions')
-  host.action(
-    versions.command('list <dataset>').description('list the versions of a BATCH dataset'),
-    listVersions,
-  )
-
-  const publish = changing(versions.command('publish <dataset> <version>').description('serve this version'))
-  publish.addHelpText(
-    'after',
-    "\nExample:\n  godwit versions publish cities 1714550000000 --reason 'May data'",
-  )
-  host.action(publish, (run, args) => publishVersion(run, args, publish.opts<RevisionOptions>()))
-
-  const rollback = changing(
-    versions.command('rollback <dataset>').description('serve the version before the current one'),
-  )
-  rollback.addHelpText(
-    'after',
-    "\nExample:\n  godwit versions rollback cities --reason 'May data is incomplete'",
-  )
-  host.action(rollback, (run, args) => rollbackVersion(run, args, rollback.opts<RevisionOptions>()))
-
-  const remove = versions
-    .command('delete <dataset> <version>')
-    .description('delete a version that is not served')
-  changing(remove)
-  host.action(remove, (run, args) => deleteVersion(run, args, remove.opts<RevisionOptions>()))
 }
 
 function createCommand(dataset: Command): Command {
@@ -90,7 +88,10 @@ function createCommand(dataset: Command): Command {
       choice('--timestamp-unit <unit>', 'unit of timestamps', ['MICROSECONDS', 'MILLISECONDS', 'OPAQUE']),
     )
     .addOption(wholeNumberOption('--shards <count>', 'shards of the key space, fixed from now on'))
+    .option('--cluster <name>', "cluster that serves it (default: local, the gateway's own process)")
+    .addOption(wholeNumberOption('--replicas <count>', 'BATCH: leaves that hold each shard'))
     .addOption(wholeNumberOption('--retain <count>', 'BATCH: versions kept'))
+    .addOption(wholeNumberOption('--max-version-bytes <bytes>', 'BATCH: largest version'))
     .addOption(wholeNumberOption('--max-value-bytes <bytes>', 'largest value'))
     .addOption(
       wholeNumberOption(
@@ -125,12 +126,35 @@ Examples:
   )
 }
 
-function changing(command: Command): Command {
-  return withChangeOptions(command).addOption(
-    wholeNumberOption(
-      '--if-revision <revision>',
-      'only if the dataset still has this revision (default: what it has now)',
-    ),
+/** 0 stands for no limit, and for cells that live for ever. */
+function updateCommand(dataset: Command): Command {
+  const command = dataset
+    .command('update <dataset>')
+    .description('change settings of a dataset; those that are not given stay')
+    .option('--owner <name>', 'team or service that answers for it')
+    .option('--contact <text>', 'how to reach the owner')
+    .option('--description <text>', 'what it holds')
+    .option('--cluster <name>', 'cluster of the next upload')
+    .addOption(wholeNumberOption('--replicas <count>', 'BATCH: leaves that hold each shard'))
+    .addOption(wholeNumberOption('--retain <count>', 'BATCH: versions kept, from the next publish on'))
+    .addOption(wholeNumberOption('--max-version-bytes <bytes>', 'BATCH: largest version; 0: no limit'))
+    .addOption(wholeNumberOption('--max-value-bytes <bytes>', 'largest value'))
+    .addOption(
+      wholeNumberOption(
+        '--default-ttl-seconds <seconds>',
+        'READ_WRITE: life of what is written without its own; 0: for ever',
+      ),
+    )
+    .addOption(wholeNumberOption('--grace-seconds <seconds>', 'READ_WRITE: deletions are kept so long'))
+    .addOption(
+      new Option('--durability <level>', 'READ_WRITE: what an acknowledged write survives').choices([
+        'LOG',
+        'LOG_SYNCED',
+      ]),
+    )
+  return withRevisionOption(command).addHelpText(
+    'after',
+    "\nExample:\n  godwit dataset update towns --owner geo --contact '#geo' --reason 'the team was renamed'",
   )
 }
 
@@ -138,7 +162,7 @@ async function listDatasets(run: CommandRun): Promise<ExitCode> {
   const datasets = await run.client().datasets()
   return run.result(datasets, () => {
     if (datasets.length === 0) run.line('there are no datasets; create one with "godwit dataset create"')
-    else run.table(['DATASET', 'MODE', 'OWNER', 'VERSION', 'ROWS'], datasets.map(listRow))
+    else run.table(['DATASET', 'MODE', 'OWNER', 'VERSION', right('ROWS')], datasets.map(listRow))
   })
 }
 
@@ -173,13 +197,21 @@ function pairsOf(record: DatasetRecord): (readonly [string, string])[] {
     ['mode', record.mode],
     ['key order', record.keyOrder],
     ['shards', String(record.shardCount)],
+    ['cluster', record.replicas === 1 ? record.cluster : `${record.cluster}, ${record.replicas} replicas`],
     ['largest value', formatBytes(record.maxValueBytes)],
     [
       'migration',
       record.origin === null ? record.migrationState : `${record.migrationState}, origin ${record.origin}`,
     ],
     ...(isBatch
-      ? [['versions kept', String(record.retainedVersions)] as const]
+      ? [
+          ['versions kept', String(record.retainedVersions)] as const,
+          [
+            'largest version',
+            record.maxVersionBytes === null ? 'any' : formatBytes(record.maxVersionBytes),
+          ] as const,
+          ['canary', canaryText(record)] as const,
+        ]
       : [
           ['timestamps', record.timestampUnit] as const,
           ['durability', record.defaultDurability] as const,
@@ -196,19 +228,8 @@ function pairsOf(record: DatasetRecord): (readonly [string, string])[] {
   ]
 }
 
-function versionTable(run: CommandRun, { versions }: DatasetRecord): void {
-  run.table(
-    ['VERSION', 'STATE', 'ROWS', 'SIZE', 'CREATED', 'BY', 'SOURCE'],
-    versions.map(({ id, state, rows, bytes, createdAtMs, loadedBy, source }) => [
-      String(id),
-      state,
-      formatCount(rows),
-      formatBytes(bytes),
-      formatTime(createdAtMs),
-      loadedBy,
-      source,
-    ]),
-  )
+function canaryText({ canary }: DatasetRecord): string {
+  return canary === null ? 'none' : `version ${canary.versionId} for ${canary.share / 100} % of the keys`
 }
 
 async function createDataset(
@@ -218,6 +239,7 @@ async function createDataset(
 ): Promise<ExitCode> {
   const { mode, owner, contact, description, keyOrder, timestampUnit, shards, retain, durability } = options
   const { maxValueBytes, defaultTtlSeconds, cellVersions, graceSeconds } = options
+  const { cluster, replicas, maxVersionBytes } = options
   const draft: DatasetDraft = {
     name,
     mode,
@@ -226,7 +248,10 @@ async function createDataset(
     ...(keyOrder !== undefined && { keyOrder }),
     ...(timestampUnit !== undefined && { timestampUnit }),
     ...(shards !== undefined && { shardCount: shards }),
+    ...(cluster !== undefined && { cluster }),
+    ...(replicas !== undefined && { replicas }),
     ...(retain !== undefined && { retainedVersions: retain }),
+    ...(maxVersionBytes !== undefined && { maxVersionBytes }),
     ...(maxValueBytes !== undefined && { maxValueBytes }),
     ...(defaultTtlSeconds !== undefined && { defaultTtlSeconds }),
     ...(cellVersions !== undefined && { maxCellVersions: cellVersions }),
@@ -240,72 +265,63 @@ async function createDataset(
   )
 }
 
+async function updateDataset(
+  run: CommandRun,
+  [name = '']: readonly string[],
+  options: UpdateOptions,
+): Promise<ExitCode> {
+  const change = run.change(null)
+  const client = run.client()
+  const record = await client.dataset(name)
+  const patch = patchOf(options, record)
+  if (Object.keys(patch).length === 0) {
+    throw new CliError(
+      EXIT.USAGE,
+      'there is nothing to change',
+      'give settings: see "godwit dataset update --help"',
+    )
+  }
+  const ifRevision = options.ifRevision ?? record.revision
+  const changed = await client.changeDataset(name, { method: 'PATCH', body: patch, ifRevision, change })
+  return run.result(changed, () =>
+    run.line(`${change.isDryRun ? 'would change' : 'changed'} dataset ${name}`),
+  )
+}
+
+/** The parts of an owner that are not given stay. */
+function patchOf(options: UpdateOptions, record: DatasetRecord): DatasetPatch {
+  const { owner, contact, retain, durability, maxVersionBytes, defaultTtlSeconds } = options
+  const { description, cluster, replicas, maxValueBytes, graceSeconds } = options
+  const isOwnerGiven = owner !== undefined || contact !== undefined
+  return {
+    ...(isOwnerGiven && {
+      owner: { name: owner ?? record.owner.name, contact: contact ?? record.owner.contact },
+    }),
+    ...(description !== undefined && { description }),
+    ...(cluster !== undefined && { cluster }),
+    ...(replicas !== undefined && { replicas }),
+    ...(retain !== undefined && { retainedVersions: retain }),
+    ...(maxVersionBytes !== undefined && { maxVersionBytes: maxVersionBytes === 0 ? null : maxVersionBytes }),
+    ...(maxValueBytes !== undefined && { maxValueBytes }),
+    ...(defaultTtlSeconds !== undefined && {
+      defaultTtlSeconds: defaultTtlSeconds === 0 ? null : defaultTtlSeconds,
+    }),
+    ...(graceSeconds !== undefined && { graceSeconds }),
+    ...(durability !== undefined && { defaultDurability: durability }),
+  }
+}
+
 async function deleteDataset(
   run: CommandRun,
   [name = '']: readonly string[],
   options: RevisionOptions,
 ): Promise<ExitCode> {
   const change = run.change(null)
+  await run.confirm(`delete dataset ${name} and all its data`)
   const client = run.client()
   const revision = options.ifRevision ?? (await client.dataset(name)).revision
   await client.deleteDataset(name, revision, change)
   return run.result({ removed: name, dryRun: change.isDryRun }, () =>
     run.line(`${change.isDryRun ? 'would delete' : 'deleted'} dataset ${name}`),
-  )
-}
-
-async function listVersions(run: CommandRun, [name = '']: readonly string[]): Promise<ExitCode> {
-  const record = await run.client().dataset(name)
-  return run.result(record.versions, () => {
-    if (record.versions.length > 0) versionTable(run, record)
-    else
-      run.line(
-        `dataset ${name} has no versions${record.mode === 'BATCH' ? '; load one with "godwit load"' : ''}`,
-      )
-  })
-}
-
-async function publishVersion(
-  run: CommandRun,
-  args: readonly string[],
-  options: RevisionOptions,
-): Promise<ExitCode> {
-  const [name = '', version = ''] = args
-  const change = run.change(null)
-  const client = run.client()
-  const ifRevision = options.ifRevision ?? (await client.dataset(name)).revision
-  const record = await client.publish(name, version, { ifRevision, change })
-  return run.result(record, () => run.line(serving(record, change.isDryRun)))
-}
-
-async function rollbackVersion(
-  run: CommandRun,
-  [name = '']: readonly string[],
-  options: RevisionOptions,
-): Promise<ExitCode> {
-  const change = run.change(null)
-  const client = run.client()
-  const ifRevision = options.ifRevision ?? (await client.dataset(name)).revision
-  const record = await client.rollback(name, ifRevision, change)
-  return run.result(record, () => run.line(serving(record, change.isDryRun)))
-}
-
-function serving({ name, versions }: DatasetRecord, isDryRun: boolean): string {
-  const current = versions.find(({ state }) => state === 'CURRENT')
-  return `dataset ${name} ${isDryRun ? 'would serve' : 'serves'} version ${current === undefined ? 'none' : String(current.id)}`
-}
-
-async function deleteVersion(
-  run: CommandRun,
-  args: readonly string[],
-  options: RevisionOptions,
-): Promise<ExitCode> {
-  const [name = '', version = ''] = args
-  const change = run.change(null)
-  const client = run.client()
-  const ifRevision = options.ifRevision ?? (await client.dataset(name)).revision
-  await client.deleteVersion(name, version, { ifRevision, change })
-  return run.result({ removed: version, dryRun: change.isDryRun }, () =>
-    run.line(`${change.isDryRun ? 'would delete' : 'deleted'} version ${version} of dataset ${name}`),
   )
 }

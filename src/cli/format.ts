@@ -1,45 +1,97 @@
 /** Tables that fit the terminal, figures and times for people. Pure. */
 import { printable } from './bytes.js'
+import { plain, type Palette, type Tone } from './palette.js'
 
 const GAP = '  '
 const MIN_COLUMN_WIDTH = 8
 
-/**
- * An aligned table with a line a row. `width` cuts the widest columns until it fits; null: as wide as it gets, for
- * output that no terminal shows.
- */
+/** A column's title; figures stand at the right of their column, so that they compare. */
+export type Heading = string | { readonly title: string; readonly isRight: true }
+
+export type TableCell = string | { readonly text: string; readonly tone: Tone }
+
+export interface TableOptions {
+  /** Cuts the widest columns until they fit; null: as wide as it gets, for output that no terminal shows. */
+  readonly width: number | null
+  readonly palette?: Palette
+}
+
+export function right(title: string): Heading {
+  return { title, isRight: true }
+}
+
+/** An aligned table with a line a row; where not even cut columns fit the width, a block of lines a row. */
 export function formatTable(
-  head: readonly string[],
-  rows: readonly (readonly string[])[],
-  width: number | null,
+  head: readonly Heading[],
+  rows: readonly (readonly TableCell[])[],
+  { width, palette = plain }: TableOptions,
 ): string {
-  const lines = [head, ...rows].map((row) => row.map(printable))
-  const widths = head.map((_, column) => Math.max(...lines.map((row) => displayWidth(row[column] ?? ''))))
-  if (width !== null) shrink(widths, width)
-  return lines.map((row) => `${formatRow(row, widths)}\n`).join('')
+  const titles = head.map((heading) => (typeof heading === 'string' ? heading : heading.title))
+  const cells = rows.map((row) => row.map(toCell))
+  const widths = titles.map((title, column) => {
+    return Math.max(displayWidth(title), ...cells.map((row) => displayWidth(row[column]?.text ?? '')))
+  })
+  if (width !== null && !shrink(widths, width)) return blocks(titles, cells, width)
+  const titleCells = titles.map((text): Cell => ({ text, tone: 'strong' }))
+  const isRight = head.map((heading) => typeof heading !== 'string')
+  return [titleCells, ...cells].map((row) => `${formatRow(row, { widths, isRight, palette })}\n`).join('')
+}
+
+interface Cell {
+  readonly text: string
+  readonly tone: Tone | null
+}
+
+function toCell(cell: TableCell): Cell {
+  return typeof cell === 'string'
+    ? { text: printable(cell), tone: null }
+    : { text: printable(cell.text), tone: cell.tone }
 }
 
 /** `name  value` a line, names aligned. */
 export function formatPairs(pairs: readonly (readonly [string, string])[]): string {
   const width = Math.max(0, ...pairs.map(([name]) => displayWidth(name)))
-  return pairs.map(([name, value]) => `${pad(name, width)}${GAP}${printable(value)}\n`).join('')
+  return pairs.map(([name, value]) => `${padEnd(name, width)}${GAP}${printable(value)}\n`).join('')
 }
 
-function formatRow(row: readonly string[], widths: readonly number[]): string {
-  const cells = row.map((text, column) => {
+interface RowLayout {
+  readonly widths: readonly number[]
+  readonly isRight: readonly boolean[]
+  readonly palette: Palette
+}
+
+function formatRow(row: readonly Cell[], { widths, isRight, palette }: RowLayout): string {
+  let line = ''
+  let gap = ''
+  for (const [column, { text: whole, tone }] of row.entries()) {
     const width = widths[column] ?? 0
-    return pad(cut(text, width), width)
-  })
-  return cells.join(GAP).trimEnd()
+    const text = cut(whole, width)
+    const room = ' '.repeat(Math.max(0, width - displayWidth(text)))
+    const shown = tone === null || text === '' ? text : palette(text, tone)
+    // Blanks behind the last text of a line would wrap in a terminal that is resized.
+    line += isRight[column] === true ? gap + room + shown : gap + shown
+    gap = isRight[column] === true ? GAP : room + GAP
+  }
+  return line.trimEnd()
 }
 
-/** Takes from the widest column, one by one, until all fit or none can give. */
-function shrink(widths: number[], width: number): void {
+function blocks(titles: readonly string[], rows: readonly (readonly Cell[])[], width: number): string {
+  const titleWidth = Math.max(...titles.map(displayWidth))
+  const room = Math.max(MIN_COLUMN_WIDTH, width - titleWidth - GAP.length)
+  const block = (row: readonly Cell[]): string =>
+    titles
+      .map((title, column) => `${padEnd(title, titleWidth)}${GAP}${cut(row[column]?.text ?? '', room)}\n`)
+      .join('')
+  return rows.map(block).join('\n')
+}
+
+/** Takes from the widest column, one by one, until all fit; answers whether they do. */
+function shrink(widths: number[], width: number): boolean {
   let excess =
     widths.reduce((sum, columnWidth) => sum + columnWidth, 0) + GAP.length * (widths.length - 1) - width
   while (excess > 0) {
     const widest = Math.max(...widths)
-    if (widest <= MIN_COLUMN_WIDTH) return
+    if (widest <= MIN_COLUMN_WIDTH) return false
     const index = widths.indexOf(widest)
     const others = Math.max(
       MIN_COLUMN_WIDTH,
@@ -49,9 +101,10 @@ function shrink(widths: number[], width: number): void {
     widths[index] = widest - step
     excess -= step
   }
+  return true
 }
 
-function pad(text: string, width: number): string {
+function padEnd(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - displayWidth(text)))
 }
 
@@ -59,24 +112,34 @@ function cut(text: string, width: number): string {
   if (displayWidth(text) <= width) return text
   let kept = ''
   let keptWidth = 0
-  for (const character of text) {
-    const next = keptWidth + displayWidth(character)
+  for (const { segment } of graphemes.segment(text)) {
+    const next = keptWidth + graphemeWidth(segment)
     if (next > width - 1) break
-    kept += character
+    kept += segment
     keptWidth = next
   }
   return `${kept}…`
 }
 
-const COMBINING = /^[\p{Mn}\p{Me}\p{Cf}]$/u
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' })
+const INVISIBLE = /^[\p{Mn}\p{Me}\p{Cf}]+$/u
+/** East Asian characters, emoji, flags (two regional letters), and what the emoji selector makes one. */
 const WIDE =
-  /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]$/u
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\ufe0f\u{1f1e6}-\u{1f1ff}\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u
+const PLAIN = /^[\u0020-\u007e]*$/
 
-/** Columns that a text takes on a terminal: East Asian characters two, combining marks none. */
+/** Columns that a text takes on a terminal. */
 export function displayWidth(text: string): number {
+  if (PLAIN.test(text)) return text.length
   let width = 0
-  for (const character of text) width += COMBINING.test(character) ? 0 : WIDE.test(character) ? 2 : 1
+  for (const { segment } of graphemes.segment(text)) width += graphemeWidth(segment)
   return width
+}
+
+/** Of what is drawn as one: a letter with its marks, a family of emoji. */
+function graphemeWidth(grapheme: string): number {
+  if (INVISIBLE.test(grapheme)) return 0
+  return WIDE.test(grapheme) ? 2 : 1
 }
 
 /** `1,234,567`. */

@@ -47,6 +47,13 @@ const SETTING_OPTIONS = [
     help: 'directory that holds all data',
   },
   {
+    option: 'role',
+    flag: '--role',
+    argument: ' <role>',
+    key: 'role',
+    help: 'gateway, or leaf: serve copies of shards to gateways',
+  },
+  {
     option: 'portOffset',
     flag: '--port-offset',
     argument: ' <count>',

@@ -1,12 +1,23 @@
 /** The `godwit` command: parses arguments, runs one command, answers its exit code. */
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { KVError } from '../base/errors.js'
+import { addArchiveCommands } from './archive-commands.js'
+import { addCompletionCommand } from './completion-command.js'
 import { CommandHost } from './context.js'
-import { addDatasetCommands, addVersionCommands } from './dataset-commands.js'
+import { addClusterCommands } from './cluster-commands.js'
+import { addDatasetCommands } from './dataset-commands.js'
+import { addDiffCommand } from './diff-command.js'
 import { CliError, EXIT, type CliIo, type ExitCode } from './io.js'
-import { addLoadCommand, addStatusCommand } from './load-commands.js'
+import { addHelpCommand } from './help.js'
+import { addJobCommands } from './job-commands.js'
+import { addLoadCommand } from './load-commands.js'
 import { addLocalCommands, type LocalCommands } from './local-commands.js'
 import { addRowCommands } from './row-commands.js'
+import { addScanCommand } from './scan-command.js'
+import { addSnapshotCommands } from './snapshot-commands.js'
+import { addAuditCommand, addStatusCommand } from './status-command.js'
+import { addTokenCommand } from './token-command.js'
+import { addVersionCommands } from './version-commands.js'
 
 export interface CliOptions {
   readonly io: CliIo
@@ -24,9 +35,9 @@ Examples:
   godwit load cities --from cities.ndjson --key cityId --publish
 
 Every command but serve and check-config talks to a running gateway, by default the one at
-http://127.0.0.1:7380; --admin URL or GODWIT_ADMIN name another.
+http://127.0.0.1:7380; --server URL or GODWIT_SERVER name another.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 no such row, dataset or version, 4 no gateway answers.`
+"godwit help" explains the words and shows all commands by task, "godwit help exit-codes" what their ends say.`
 
 /** Runs the command that `args` (without node and script) name. Never rejects. */
 export async function runCli(args: readonly string[], { io, local, version }: CliOptions): Promise<ExitCode> {
@@ -36,8 +47,18 @@ export async function runCli(args: readonly string[], { io, local, version }: Cl
   addRowCommands(program, host)
   addDatasetCommands(program, host)
   addVersionCommands(program, host)
+  addClusterCommands(program, host)
+  addArchiveCommands(program, host)
+  addDiffCommand(program, host)
   addLoadCommand(program, host)
+  addSnapshotCommands(program, host)
+  addJobCommands(program, host)
+  addScanCommand(program, host)
   addStatusCommand(program, host)
+  addAuditCommand(program, host)
+  addTokenCommand(program, host)
+  addCompletionCommand(program, host)
+  addHelpCommand(program, host)
   try {
     await program.parseAsync(args, { from: 'user' })
     return host.exitCode
@@ -47,22 +68,26 @@ export async function runCli(args: readonly string[], { io, local, version }: Cl
 }
 
 function createProgram(io: CliIo, version: string): Command {
-  return new Command('godwit')
-    .description(
-      'Runs and operates a Godwit gateway: legacy key-value APIs and one new API over one RocksDB tier.',
-    )
-    .version(version)
-    .option('--admin <url>', 'admin API of the gateway')
-    .option('--json', 'print the result as JSON')
-    .configureOutput({
-      writeOut: (text) => io.stdout.write(text),
-      writeErr: (text) => io.stderr.write(text),
-      getOutHelpWidth: () => (io.stdout.isTerminal ? io.stdout.width : 100),
-      getErrHelpWidth: () => (io.stderr.isTerminal ? io.stderr.width : 100),
-    })
-    .showHelpAfterError('(add --help for what it takes, and examples)')
-    .addHelpText('after', HELP)
-    .exitOverride()
+  return (
+    new Command('godwit')
+      .description(
+        'Runs and operates a Godwit gateway: legacy key-value APIs and one new API over one RocksDB tier.',
+      )
+      .version(version)
+      .option('--server <url>', "the gateway's admin API (default: GODWIT_SERVER, or http://127.0.0.1:7380)")
+      // Its former name.
+      .addOption(new Option('--admin <url>').hideHelp())
+      .option('--json', 'print the result as JSON')
+      .configureOutput({
+        writeOut: (text) => io.stdout.write(text),
+        writeErr: (text) => io.stderr.write(text),
+        getOutHelpWidth: () => (io.stdout.isTerminal ? io.stdout.width : 100),
+        getErrHelpWidth: () => (io.stderr.isTerminal ? io.stderr.width : 100),
+      })
+      .showHelpAfterError('(add --help for what it takes, and examples)')
+      .addHelpText('after', HELP)
+      .exitOverride()
+  )
 }
 
 function report(error: unknown, io: CliIo): ExitCode {

@@ -63,7 +63,8 @@ async function isPublished(
   if (versions.some(({ state }) => state === 'CURRENT')) return true
   const ready = versions.find(({ state }) => state === 'READY')
   if (ready === undefined) return false
-  await client.publish(name, String(ready.id), { ifRevision: revision, change: CHANGE })
+  const path = `/versions/${ready.id}/publish`
+  await client.changeDataset(name, { method: 'POST', path, ifRevision: revision, change: CHANGE })
   return true
 }
 
@@ -71,12 +72,16 @@ async function loadCities(client: AdminClient, path: string, options: SampleOpti
   await options.writeCities(path)
   const request = {
     dataset: CITIES.name,
-    path,
+    from: path,
     format: 'ndjson',
     keyField: KEY_FIELD,
     columns: COLUMNS,
+    header: null,
     publish: true,
     maxBadLines: 0,
+    onDuplicate: 'fail',
+    minRatio: 0,
+    force: false,
   } as const
   const started = await client.startLoad(request, CHANGE)
   const ended = await followLoad(client, started, { io: options, progress: () => undefined })

@@ -18,14 +18,17 @@ export interface WelcomeOptions {
 /** Endpoints, and three commands to try that work as they stand. */
 export function welcomeText({ listeners, command, hasSamples }: WelcomeOptions): string {
   const endpoints = listeners.map(
-    ({ name, host, port }) =>
-      [LISTENER_NAMES[name] ?? name, name === 'admin' ? urlOf(host, port) : `${host}:${port}`] as const,
+    ({ name, host, port, isTls }) =>
+      [
+        LISTENER_NAMES[name] ?? name,
+        name === 'admin' ? urlOf(host, port, isTls) : `${host}:${port}`,
+      ] as const,
   )
   const admin = listeners.find(({ name }) => name === 'admin')
   const ready = `godwit is ready\n\n${indent(formatPairs(endpoints))}`
   if (admin === undefined) return `${ready}\n`
-  const url = urlOf(admin.host, admin.port)
-  const suffix = url === DEFAULT_ADMIN_URL ? '' : ` --admin ${url}`
+  const url = urlOf(admin.host, admin.port, admin.isTls)
+  const suffix = url === DEFAULT_ADMIN_URL ? '' : ` --server ${url}`
   const commands = hasSamples ? SAMPLE_COMMANDS : OTHER_COMMANDS
   return `${ready}\ntry\n\n${indent(commands.map((args) => `${command} ${args}${suffix}\n`).join(''))}\n`
 }
@@ -42,9 +45,9 @@ const OTHER_COMMANDS = [
 ]
 
 /** An address that stands for all is reached at this machine's own. */
-export function urlOf(host: string, port: number): string {
+export function urlOf(host: string, port: number, isTls = false): string {
   const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
-  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
+  return `${isTls ? 'https' : 'http'}://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`
 }
 
 function indent(text: string): string {

@@ -16,7 +16,11 @@ export function listenAddress(config: Config, name: ListenerName): ListenAddress
   return { host, port: port === 0 ? 0 : port + config.portOffset }
 }
 
-const LISTENERS: readonly ListenerName[] = ['kvstore', 'admin']
+/** Those that a process of each role binds. */
+const LISTENERS: Readonly<Record<Config['role'], readonly ListenerName[]>> = {
+  gateway: ['kvstore', 'terrapin', 'terrapinInternal', 'admin'],
+  leaf: ['leaf'],
+}
 
 /** Faults of a configuration whose settings are right one by one. */
 export function checkTogether(config: Config, sourceOf: SourceOf): ConfigFault[] {
@@ -25,7 +29,7 @@ export function checkTogether(config: Config, sourceOf: SourceOf): ConfigFault[]
     faults.push({ key, source: sourceOf(key), message })
   }
   const bound: { readonly name: ListenerName; readonly at: ListenAddress }[] = []
-  for (const name of LISTENERS) {
+  for (const name of LISTENERS[config.role]) {
     const at = listenAddress(config, name)
     if (at === null) continue
     checkOne(config, name, at, fault)
@@ -37,6 +41,21 @@ export function checkTogether(config: Config, sourceOf: SourceOf): ConfigFault[]
       )
     }
     bound.push({ name, at })
+  }
+  const { certificateFile, keyFile } = config.listeners.admin.tls
+  if ((certificateFile === '') !== (keyFile === '')) {
+    const [missing, given] =
+      certificateFile === '' ? ['certificateFile', 'keyFile'] : ['keyFile', 'certificateFile']
+    fault(
+      `listeners.admin.tls.${missing}`,
+      `is missing, but listeners.admin.tls.${given} is set; set both or neither`,
+    )
+  }
+  const { accessKeyId, secretAccessKey } = config.objects.s3
+  if ((accessKeyId === '') !== (secretAccessKey === '')) {
+    const [missing, given] =
+      accessKeyId === '' ? ['accessKeyId', 'secretAccessKey'] : ['secretAccessKey', 'accessKeyId']
+    fault(`objects.s3.${missing}`, `is missing, but objects.s3.${given} is set; set both or neither`)
   }
   for (const [name, origin] of Object.entries(config.origins)) {
     const self = bound.find(({ at }) => at.port !== 0 && collide(at, origin))
@@ -62,12 +81,17 @@ function checkOne(
       `is ${at.port} with the port offset of ${config.portOffset}, allowed: 0 to 65535`,
     )
   }
-  if (!config.insecure && !isLoopbackHost(at.host)) {
+  if (!config.insecure && !isLoopbackHost(at.host) && !hasTls(config, name)) {
     fault(
       `listeners.${name}.host`,
-      `${at.host} can be reached from the network and there is no TLS; bind 127.0.0.1, or accept that with --insecure`,
+      `${at.host} can be reached from the network and there is no TLS; bind 127.0.0.1, ${name === 'admin' ? 'set listeners.admin.tls, ' : ''}or accept that with --insecure`,
     )
   }
+}
+
+/** Half a certificate is none, which is a fault of its own. */
+function hasTls({ listeners }: Config, name: ListenerName): boolean {
+  return name === 'admin' && listeners.admin.tls.certificateFile !== ''
 }
 
 function collide(one: ListenAddress, other: ListenAddress): boolean {

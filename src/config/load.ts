@@ -42,7 +42,12 @@ export class ConfigError extends KVError {
 }
 
 // Variables of the command, not of the gateway.
-const COMMAND_VARIABLES: ReadonlySet<string> = new Set(['GODWIT_ADMIN', 'GODWIT_ACTOR'])
+const COMMAND_VARIABLES: ReadonlySet<string> = new Set([
+  'GODWIT_SERVER',
+  'GODWIT_ADMIN',
+  'GODWIT_ACTOR',
+  'GODWIT_TOKEN',
+])
 const MAX_FILE_BYTES = 1024 * 1024
 
 /**
@@ -203,7 +208,8 @@ function maskAt(tree: Tree, path: readonly string[]): void {
   if (name === undefined) return
   for (const key of name === '<name>' ? Object.keys(tree) : [name]) {
     const value = tree[key]
-    if (rest.length === 0 && value !== undefined) tree[key] = '***'
+    // Nothing is no secret, and it is to be seen that there is none.
+    if (rest.length === 0 && value !== undefined && value !== '') tree[key] = '***'
     else if (isTree(value)) maskAt(value, rest)
   }
 }

@@ -29,7 +29,7 @@ const HOST_IN_WORDS = 'a host name or an IP address'
 const host = z.string().refine((text) => HOST_NAME_PATTERN.test(text) || isIPv6(text))
 const port = z.int().min(0).max(65_535)
 
-function listenerFields(defaultPort: number, what: string) {
+function listenerFields(defaultPort: number, what: string, isOn = true) {
   return {
     host: host
       .default('127.0.0.1')
@@ -39,10 +39,65 @@ function listenerFields(defaultPort: number, what: string) {
       .register(facts, { description: `TCP port of ${what}; 0 takes a free one.`, unit: 'port' }),
     enabled: z
       .boolean()
-      .default(true)
+      .default(isOn)
       .register(facts, { description: `Whether ${what} is served.` }),
   }
 }
+
+function isCollectorUrl(text: string): boolean {
+  if (text === '') return true
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password } = new URL(text)
+  return (protocol === 'http:' || protocol === 'https:') && username === '' && password === ''
+}
+
+function isPlaceUrl(text: string): boolean {
+  return text === '' || /^(file|s3):\/\/\S+$/.test(text)
+}
+
+const objectsSchema = z.strictObject({
+  roots: z.array(z.string().startsWith('/')).max(64).default([]).register(facts, {
+    description: 'Directories that loads, archives and snapshots may read and write below; empty: any.',
+    allowed: 'a list of absolute paths',
+  }),
+  s3: z
+    .strictObject({
+      endpoint: z.string().refine(isCollectorUrl).default('').register(facts, {
+        description: 'Where S3 is served, if not by AWS; empty: by AWS.',
+        allowed: 'an http or https URL without a password, or empty',
+      }),
+      region: z.string().min(1).max(64).default('us-east-1').register(facts, {
+        description: 'Region of the buckets.',
+        allowed: 'a name',
+      }),
+      pathStyle: z.boolean().default(false).register(facts, {
+        description: 'Whether the bucket stands in the path of a request and not in its host name.',
+      }),
+      accessKeyId: z.string().max(256).default('').register(facts, {
+        description: 'Access key; empty: from the variables, profiles or roles that the AWS SDK knows.',
+        allowed: 'text',
+        secret: true,
+      }),
+      secretAccessKey: z.string().max(1_024).default('').register(facts, {
+        description: 'Secret key; set it if accessKeyId is set.',
+        allowed: 'text',
+        secret: true,
+      }),
+      connectTimeoutMs: z.int().min(100).max(60_000).default(5_000).register(facts, {
+        description: 'A connection to S3 is there within so long, or the attempt has failed.',
+        unit: 'ms',
+      }),
+      stallTimeoutMs: z.int().min(100).max(600_000).default(30_000).register(facts, {
+        description: 'Something comes from S3 within so long, or the attempt has failed.',
+        unit: 'ms',
+      }),
+      attempts: z.int().min(1).max(10).default(3).register(facts, {
+        description: 'Attempts of one request to S3, and of reading on from one place.',
+        unit: 'attempts',
+      }),
+    })
+    .prefault({}),
+})
 
 const originSchema = z.strictObject({
   api: z.enum(['kvstore']).register(facts, { description: 'Wire API that the origin speaks.' }),
@@ -60,7 +115,38 @@ const originSchema = z.strictObject({
   }),
 })
 
+const tlsFields = {
+  certificateFile: z.string().max(4_096).default('').register(facts, {
+    description:
+      'PEM file with the certificate of the admin HTTP API; without one it is plain HTTP. Read again on SIGHUP.',
+    allowed: 'a path',
+  }),
+  keyFile: z.string().max(4_096).default('').register(facts, {
+    description: "PEM file with the certificate's key.",
+    allowed: 'a path',
+  }),
+}
+
+const tokenSchema = z.strictObject({
+  role: z.enum(['viewer', 'operator', 'admin']).register(facts, {
+    description: 'What its holder may: look at metadata; also rows, loads and versions; everything.',
+  }),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .register(facts, {
+      description:
+        'Digest of the token, as "godwit token" prints it. Without tokens nobody is asked who they are.',
+      allowed: '64 hexadecimal digits',
+      secret: true,
+    }),
+})
+
 export const configSchema = z.strictObject({
+  role: z.enum(['gateway', 'leaf']).default('gateway').register(facts, {
+    description:
+      'What this process is: a gateway with all that belongs to it, or a leaf that serves copies to one.',
+  }),
   data: z
     .strictObject({
       directory: z.string().min(1).default('godwit-data').register(facts, {
@@ -86,11 +172,29 @@ export const configSchema = z.strictObject({
   listeners: z
     .strictObject({
       kvstore: z.strictObject(listenerFields(7300, 'the KVStore API')).prefault({}),
+      terrapin: z.strictObject(listenerFields(9010, 'TerrapinService', false)).prefault({}),
+      terrapinInternal: z
+        .strictObject(listenerFields(9011, 'TerrapinServerInternal, for fat clients', false))
+        .prefault({}),
       admin: z
         .strictObject({
           ...listenerFields(7380, 'the admin HTTP API'),
           allowedHosts: z.array(host).max(64).default([]).register(facts, {
             description: 'Names, beside those of this machine, by which browsers and tools may address it.',
+            allowed: 'a list of host names',
+          }),
+          tls: z.strictObject(tlsFields).prefault({}),
+          tokens: z.record(z.string().regex(NAME_PATTERN), tokenSchema).default({}).register(facts, {
+            description: 'Who may use it, by name.',
+            allowed: NAME_IN_WORDS,
+          }),
+        })
+        .prefault({}),
+      leaf: z
+        .strictObject({
+          ...listenerFields(7390, 'a leaf process to its gateways'),
+          allowedHosts: z.array(host).max(64).default([]).register(facts, {
+            description: 'Host names, beside addresses, by which gateways may address a leaf process.',
             allowed: 'a list of host names',
           }),
         })
@@ -111,6 +215,19 @@ export const configSchema = z.strictObject({
       }),
     })
     .prefault({}),
+  telemetry: z
+    .strictObject({
+      otlpUrl: z.string().refine(isCollectorUrl).default('').register(facts, {
+        description:
+          'Where traces go, by OTLP over HTTP: the whole URL, ending in /v1/traces. Empty: no traces.',
+        allowed: 'an http or https URL without a password, or empty',
+      }),
+      sampleShare: z.number().min(0).max(1).default(0.01).register(facts, {
+        description:
+          'Share of the requests that are traced of those whose callers do not say by a traceparent.',
+      }),
+    })
+    .prefault({}),
   loads: z
     .strictObject({
       concurrent: z.int().min(1).max(16).default(1).register(facts, {
@@ -121,10 +238,69 @@ export const configSchema = z.strictObject({
         description: 'JavaScript heap of one load process; beyond it the load fails, the gateway goes on.',
         unit: 'MB',
       }),
+      workers: z
+        .int()
+        .min(1)
+        .max(64)
+        .default(() => Math.max(1, Math.min(4, availableParallelism() - 1)))
+        .register(facts, {
+          description:
+            'Threads that read the files of one load, each with a heap of heapMb; never more than files.',
+          unit: 'threads',
+          defaultText: 'one a core but one, at most 4',
+        }),
+      sortMb: z.int().min(1).max(1_024).default(64).register(facts, {
+        description: 'Memory in which each of them sorts rows before it writes them to disk.',
+        unit: 'MB',
+      }),
+      maxUploadMb: z.int().min(1).max(10_000_000).default(100_000).register(facts, {
+        description: 'Largest upload, as it is sent.',
+        unit: 'MB',
+      }),
+    })
+    .prefault({}),
+  objects: objectsSchema.prefault({}),
+  jobs: z
+    .strictObject({
+      concurrent: z.int().min(1).max(16).default(1).register(facts, {
+        description:
+          'Archives, restores, comparisons and snapshots that run at the same time; further ones wait.',
+        unit: 'jobs',
+      }),
+      heapMb: z.int().min(64).max(65_536).default(512).register(facts, {
+        description:
+          'JavaScript heap of the process of one job; beyond it the job fails, the gateway goes on.',
+        unit: 'MB',
+      }),
+    })
+    .prefault({}),
+  archive: z
+    .strictObject({
+      url: z.string().refine(isPlaceUrl).default('').register(facts, {
+        description:
+          'Where copies of versions go that name no place of their own; empty: they must name one.',
+        allowed: 'a file:// or s3:// URL, or empty',
+      }),
+    })
+    .prefault({}),
+  leaves: z
+    .strictObject({
+      attemptTimeoutMs: z.int().min(10).max(60_000).default(500).register(facts, {
+        description: 'A read waits so long for one leaf process before it asks another that has the shard.',
+        unit: 'ms',
+      }),
+      breakerResetMs: z.int().min(100).max(600_000).default(2_000).register(facts, {
+        description: 'A leaf process that failed too often is tried again after so long.',
+        unit: 'ms',
+      }),
     })
     .prefault({}),
   limits: z
     .strictObject({
+      openDbs: z.int().min(16).max(1_000_000).default(limits.openDbs).register(facts, {
+        description: 'DBs of kept versions that stay open; others are opened when they are asked for.',
+        unit: 'DBs',
+      }),
       drainTimeoutMs: z.int().min(0).max(600_000).default(limits.drainTimeoutMs).register(facts, {
         description: 'After SIGTERM, requests in flight get so long before their connections are cut.',
         unit: 'ms',

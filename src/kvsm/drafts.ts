@@ -1,7 +1,7 @@
 /** What a new dataset may be: every setting's range and default, and which of them exclude each other. */
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
-import type { ChangeContext, DatasetRecord } from '../model/dataset.js'
+import type { Canary, ChangeContext, DatasetRecord } from '../model/dataset.js'
 import type { DatasetDraft, VersionFigures } from '../model/metastore.js'
 
 const MEBIBYTE = 1024 * 1024
@@ -12,11 +12,17 @@ const MAX_CELL_VERSIONS = 1_000
 /** Ten days, as Cassandra has it: long enough for a writer that was away to come back. */
 export const DEFAULT_GRACE_SECONDS = 864_000
 
+/** The gateway's own process; it is always there. */
+export const LOCAL_CLUSTER = 'local'
+const MAX_REPLICAS = 5
+/** Hundredths of a percent; all of the keys is a publish. */
+const MAX_CANARY_SHARE = 9_999
+
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]*$/
 const NAME_RULE = `1 to ${limits.maxNameLength} of A-Z a-z 0-9 . _ - and begin with a letter or digit`
 
 /** Names every setting that a draft may have; the compiler keeps it complete. */
-const DRAFT_FIELDS: Readonly<Record<keyof DatasetDraft, true>> = {
+const DRAFT_FIELDS: Readonly<Record<Exclude<keyof DatasetDraft, 'id'>, true>> = {
   name: true,
   owner: true,
   mode: true,
@@ -24,7 +30,10 @@ const DRAFT_FIELDS: Readonly<Record<keyof DatasetDraft, true>> = {
   keyOrder: true,
   timestampUnit: true,
   shardCount: true,
+  cluster: true,
+  replicas: true,
   retainedVersions: true,
+  maxVersionBytes: true,
   maxValueBytes: true,
   maxCellVersions: true,
   graceSeconds: true,
@@ -42,7 +51,10 @@ const READ_WRITE_FIELDS = [
   'graceSeconds',
 ] as const
 
-type Given = Readonly<Record<string, unknown>>
+/** Settings of data that is loaded in versions. */
+const BATCH_FIELDS = ['retainedVersions', 'replicas', 'maxVersionBytes'] as const
+
+export type Given = Readonly<Record<string, unknown>>
 
 /**
  * The record that a draft describes, without versions, at revision 0.
@@ -70,7 +82,7 @@ export function draftToRecord(
       fallback: 'MICROSECONDS',
     }),
     shardCount: readInteger(given, 'shardCount', { faults, min: 1, max: 1024, fallback: 1 }),
-    retainedVersions: readInteger(given, 'retainedVersions', { faults, min: 1, max: 10, fallback: 3 }),
+    ...readVersionSettings(given, faults),
     maxValueBytes: readInteger(given, 'maxValueBytes', {
       faults,
       min: 1,
@@ -116,6 +128,22 @@ export function draftToRecord(
   return record
 }
 
+/** Where versions are served and how many are kept. */
+function readVersionSettings(
+  given: Given,
+  faults: string[],
+): Pick<DatasetRecord, 'cluster' | 'replicas' | 'retainedVersions' | 'canary' | 'maxVersionBytes'> {
+  return {
+    cluster: given['cluster'] === undefined ? LOCAL_CLUSTER : readName(given, 'cluster', faults),
+    replicas: readInteger(given, 'replicas', { faults, min: 1, max: MAX_REPLICAS, fallback: 1 }),
+    retainedVersions: readInteger(given, 'retainedVersions', { faults, min: 1, max: 10, fallback: 3 }),
+    canary: null,
+    maxVersionBytes: isAbsent(given['maxVersionBytes'])
+      ? null
+      : readInteger(given, 'maxVersionBytes', { faults, min: 1, max: Number.MAX_SAFE_INTEGER }),
+  }
+}
+
 /** @throws {KVError} INVALID_ARGUMENT naming every fault */
 export function checkChange(change: ChangeContext, subject: string): void {
   const given: Given = { ...change }
@@ -133,6 +161,25 @@ export function checkSource(source: string, subject: string): void {
   const faults: string[] = []
   readLine({ source }, 'source', { faults })
   refuse(`${subject} is refused`, faults)
+}
+
+/** @throws {KVError} INVALID_ARGUMENT */
+export function checkArchiveUrl(url: string, subject: string): void {
+  const faults: string[] = []
+  readLine({ url }, 'url', { faults })
+  if (faults.length === 0 && !/^(file|s3):\/\/.+/.test(url))
+    faults.push('url must begin with file:// or s3://')
+  refuse(`${subject} is refused`, faults)
+}
+
+/** The canary alone, without what else the object carries. @throws {KVError} INVALID_ARGUMENT naming every fault */
+export function checkCanary(canary: Canary, subject: string): Canary {
+  const given: Given = { ...canary }
+  const faults: string[] = []
+  const versionId = readInteger(given, 'versionId', { faults, min: 1, max: Number.MAX_SAFE_INTEGER })
+  const share = readInteger(given, 'share', { faults, min: 1, max: MAX_CANARY_SHARE })
+  refuse(`${subject} is refused`, faults)
+  return { versionId, share }
 }
 
 /**
@@ -159,8 +206,10 @@ function contradictions(record: DatasetRecord, given: Given): string[] {
     for (const field of READ_WRITE_FIELDS) {
       if (isGiven(field)) faults.push(`${field} is for READ_WRITE datasets: leave it out`)
     }
-  } else if (record.mode === given['mode'] && isGiven('retainedVersions')) {
-    faults.push('retainedVersions is for BATCH datasets: leave it out')
+  } else if (record.mode === given['mode']) {
+    for (const field of BATCH_FIELDS) {
+      if (isGiven(field)) faults.push(`${field} is for BATCH datasets: leave it out`)
+    }
   }
   if (record.keyOrder === 'ORDERED' && record.shardCount > 1) {
     faults.push('shardCount must be 1 with keyOrder ORDERED')
@@ -175,10 +224,13 @@ function contradictions(record: DatasetRecord, given: Given): string[] {
 }
 
 function unknownSettings(given: Given): string[] {
-  const unknown = Object.keys(given).filter((field) => !Object.hasOwn(DRAFT_FIELDS, field))
-  return unknown.map(
-    (field) => `${printable(field)} is no setting: use ${Object.keys(DRAFT_FIELDS).join(', ')}`,
-  )
+  return unknownAmong(given, Object.keys(DRAFT_FIELDS))
+}
+
+/** A fault for each field that is none of those. */
+export function unknownAmong(given: Given, known: readonly string[]): string[] {
+  const unknown = Object.keys(given).filter((field) => !known.includes(field))
+  return unknown.map((field) => `${printable(field)} is no setting: use ${known.join(', ')}`)
 }
 
 function readOwner(value: unknown, faults: string[]): DatasetRecord['owner'] {
@@ -196,7 +248,7 @@ function readOwner(value: unknown, faults: string[]): DatasetRecord['owner'] {
   }
 }
 
-function readName(given: Given, field: string, faults: string[]): string {
+export function readName(given: Given, field: string, faults: string[]): string {
   const value = given[field]
   if (typeof value === 'string' && value.length <= limits.maxNameLength && NAME_PATTERN.test(value))
     return value
@@ -207,7 +259,7 @@ function readName(given: Given, field: string, faults: string[]): string {
 }
 
 /** One line of text: no control characters, so that it can stand in a log or on a terminal. */
-function readLine(
+export function readLine(
   given: Given,
   field: string,
   rule: { readonly faults: string[]; readonly minLength?: number; readonly maxLength?: number },
@@ -223,7 +275,7 @@ function readLine(
   return ''
 }
 
-function readInteger(
+export function readInteger(
   given: Given,
   field: string,
   rule: { readonly faults: string[]; readonly min: number; readonly max: number; readonly fallback?: number },
@@ -250,18 +302,18 @@ function readChoice<const T extends string>(
   return choices[0]
 }
 
-function refuse(subject: string, faults: readonly string[]): void {
+export function refuse(subject: string, faults: readonly string[]): void {
   if (faults.length > 0) throw new KVError('INVALID_ARGUMENT', `${subject}: ${faults.join('; ')}`)
 }
 
-function printable(field: string): string {
+export function printable(field: string): string {
   return JSON.stringify(field.slice(0, limits.maxNameLength))
 }
 
-function isAbsent(value: unknown): boolean {
+export function isAbsent(value: unknown): boolean {
   return value === undefined || value === null
 }
 
-function isObject(value: unknown): value is Given {
+export function isObject(value: unknown): value is Given {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,6 +1,6 @@
 /**
- * The state of KVSM in memory and the one way to change it. Reads never touch the store; changes go through a
- * queue, one at a time:
+ * The state of KVSM in memory (shelf.ts) and the one way to change it. Reads never touch the store; changes go
+ * through a queue, one at a time:
  *
  *     checks against memory -> commit (record and audit line, synced) -> memory -> listeners -> caller
  *
@@ -18,17 +18,14 @@
 import type { Clock } from '../base/clock.js'
 import { KVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
-import type { AuditLine, ChangeContext, DatasetRecord } from '../model/dataset.js'
+import type { AuditLine, ChangeContext, ClusterRecord, DatasetRecord } from '../model/dataset.js'
 import type { MetastoreListener } from '../model/metastore.js'
-import {
-  auditKey,
-  decodeAuditLine,
-  decodeDataset,
-  encodeAuditLine,
-  encodeDataset,
-  freezeRecord,
-} from './records.js'
+import { clusterRules } from './cluster-records.js'
+import type { StoredCluster } from './cluster-records.js'
+import { auditKey, datasetRules, decodeAuditLine, encodeAuditLine } from './records.js'
 import type { StoredDataset } from './records.js'
+import { Shelf, decodeAll } from './shelf.js'
+import type { Stored } from './shelf.js'
 import type { MetaStoreBackend, RecordWrite } from './store.js'
 
 const AUDIT_LINES_IN_MEMORY = 10_000
@@ -37,21 +34,21 @@ const AUDIT_LINES_STORED = 100_000
 /** Changes that wait for their turn; more are refused as OVERLOADED. */
 const MAX_WAITING_CHANGES = 1_000
 
-/** What a change makes of a dataset, decided from its newest state. */
-export interface Decision {
-  /** Null: the dataset is removed. */
-  readonly next: StoredDataset | null
+/** What a change makes of a record, decided from its newest state. */
+export interface Decision<S> {
+  /** Null: the record is removed. */
+  readonly next: S | null
   /** For the audit line; null: this change has none. */
   readonly detail: string | null
 }
 
-export interface ChangeRequest {
+export interface ChangeRequest<S> {
   /** For the audit line: `publish`, `rollback`, ... */
   readonly action: string
   readonly name: string
   readonly context: ChangeContext
   /** Runs when it is this change's turn; throws to refuse. Null: nothing to do. */
-  readonly decide: (now: StoredDataset | null, nextSequence: number) => Decision | null
+  readonly decide: (now: S | null, nextSequence: number) => Decision<S> | null
 }
 
 export class Ledger {
@@ -59,7 +56,9 @@ export class Ledger {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #listeners: MetastoreListener[] = []
-  #datasets = new Map<string, StoredDataset>()
+  readonly #clusterListeners: (() => Promise<void>)[] = []
+  readonly #datasets = new Shelf<StoredDataset>(datasetRules)
+  readonly #clusters = new Shelf<StoredCluster>(clusterRules)
   /** Oldest first. */
   #audit: AuditLine[] = []
   #tail: Promise<unknown> = Promise.resolve()
@@ -81,13 +80,17 @@ export class Ledger {
   }
 
   get(name: string): StoredDataset | null {
-    return this.#datasets.get(name) ?? null
+    return this.#datasets.get(name)
   }
 
   /** By name. */
   list(): readonly DatasetRecord[] {
-    const records = [...this.#datasets.values()].map((stored) => stored.record)
-    return records.sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.#datasets.list().map(({ record }) => record)
+  }
+
+  /** Those that were stored, by name. */
+  clusters(): readonly ClusterRecord[] {
+    return this.#clusters.list().map(({ record }) => record)
   }
 
   /** Newest first, at most 10,000. */
@@ -99,29 +102,25 @@ export class Ledger {
     this.#listeners.push(listener)
   }
 
+  subscribeClusters(listener: () => Promise<void>): void {
+    this.#clusterListeners.push(listener)
+  }
+
   /**
    * The record after the change (dry run: as it would be, still at the revision it has); null when it is
    * gone.
    * @throws {KVError} what `decide` throws, CONFLICT, UNAVAILABLE (outcome UNKNOWN: it may have been
    * applied), OVERLOADED
    */
-  change(request: ChangeRequest): Promise<DatasetRecord | null> {
-    if (this.#isClosed) {
-      throw new KVError('UNAVAILABLE', 'the metastore is closed: repeat the change when godwit runs again')
-    }
-    if (this.#waitingCount >= MAX_WAITING_CHANGES) {
-      throw new KVError(
-        'OVERLOADED',
-        `${this.#waitingCount} changes of metadata wait already: repeat it later`,
-      )
-    }
-    this.#waitingCount++
-    const turn = this.#tail.then(() => this.#apply(request))
-    const done = (): void => {
-      this.#waitingCount--
-    }
-    this.#tail = turn.then(done, done)
-    return turn
+  async change(request: ChangeRequest<StoredDataset>): Promise<DatasetRecord | null> {
+    const changed = await this.#inTurn(() => this.#apply(this.#datasets, request))
+    return changed?.record ?? null
+  }
+
+  /** As `change`, of a cluster. */
+  async changeCluster(request: ChangeRequest<StoredCluster>): Promise<ClusterRecord | null> {
+    const changed = await this.#inTurn(() => this.#apply(this.#clusters, request))
+    return changed?.record ?? null
   }
 
   /** Waits for the changes that were accepted, then closes the store. */
@@ -132,42 +131,68 @@ export class Ledger {
     await this.#backend.close()
   }
 
-  async #apply(request: ChangeRequest): Promise<DatasetRecord | null> {
+  #inTurn<T>(apply: () => Promise<T>): Promise<T> {
+    if (this.#isClosed) {
+      throw new KVError('UNAVAILABLE', 'the metastore is closed: repeat the change when godwit runs again')
+    }
+    if (this.#waitingCount >= MAX_WAITING_CHANGES) {
+      throw new KVError(
+        'OVERLOADED',
+        `${this.#waitingCount} changes of metadata wait already: repeat it later`,
+      )
+    }
+    this.#waitingCount++
+    const turn = this.#tail.then(apply)
+    const done = (): void => {
+      this.#waitingCount--
+    }
+    this.#tail = turn.then(done, done)
+    return turn
+  }
+
+  async #apply<S extends Stored>(shelf: Shelf<S>, request: ChangeRequest<S>): Promise<S | null> {
     if (this.#isInDoubt) await this.#readAgain()
     const { name, context } = request
-    const now = this.get(name)
+    const now = shelf.get(name)
     const nextSequence = this.#lastSequence() + 1
     // Before the decision, because a stale view explains why it would refuse; after it where there is nothing
     // yet, because "no such dataset" says more than a revision of 0.
-    if (now !== null) checkRevision(name, now.record.revision, context.ifRevision)
+    if (now !== null) shelf.checkRevision(name, context.ifRevision)
     const decision = request.decide(now, nextSequence)
-    if (now === null) checkRevision(name, 0, context.ifRevision)
-    if (decision === null) return now?.record ?? null
-    if (context.isDryRun) return decision.next === null ? null : freezeRecord(decision.next.record)
-    const line = decision.detail === null ? null : this.#auditLine(request, nextSequence, decision.detail)
-    const revision = await this.#commit(recordWrites(name, now, decision.next), line)
-    const record = this.#adopt(name, decision.next, revision)
+    if (now === null) shelf.checkRevision(name, context.ifRevision)
+    if (decision === null) return now
+    const { next, detail } = decision
+    if (context.isDryRun) return next === null ? null : shelf.rules.atRevision(next, next.record.revision)
+    const line = detail === null ? null : this.#auditLine(shelf, request, { sequence: nextSequence, detail })
+    const revision = await this.#commit([shelf.write(name, next)], line)
+    const adopted = shelf.adopt(name, next, revision)
     if (line !== null) {
       this.#audit.push(line)
       if (this.#audit.length >= 2 * AUDIT_LINES_IN_MEMORY)
         this.#audit = this.#audit.slice(-AUDIT_LINES_IN_MEMORY)
-      this.#logger.info({ ...line, revision }, 'dataset changed')
+      this.#logger.info({ ...line, revision }, `${shelf.rules.noun} changed`)
     }
-    await this.#notify(name, record)
-    return record
+    if (shelf.rules.table === 'dataset') await this.#notify(name)
+    else await this.#notifyOfClusters()
+    return adopted
   }
 
-  #auditLine(request: ChangeRequest, sequence: number, detail: string): AuditLine {
-    const { actor, reason } = request.context
-    const atMs = this.#clock.nowMs()
+  /** Lines about clusters name no dataset: their detail says which cluster. */
+  #auditLine<S extends Stored>(
+    { rules }: Shelf<S>,
+    { action, name, context }: ChangeRequest<S>,
+    { sequence, detail }: { readonly sequence: number; readonly detail: string },
+  ): AuditLine {
+    const { actor, reason } = context
+    const isDataset = rules.table === 'dataset'
     return Object.freeze({
       sequence,
-      atMs,
+      atMs: this.#clock.nowMs(),
       actor,
       reason,
-      action: request.action,
-      dataset: request.name,
-      detail,
+      action,
+      dataset: isDataset ? name : '',
+      detail: isDataset ? detail : `${rules.noun} ${name}: ${detail}`,
     })
   }
 
@@ -188,91 +213,47 @@ export class Ledger {
     }
   }
 
-  #adopt(name: string, next: StoredDataset | null, revision: number): DatasetRecord | null {
-    if (next === null) {
-      this.#datasets.delete(name)
-      return null
-    }
-    const record = freezeRecord({ ...next.record, revision })
-    this.#datasets.set(name, { ...next, record })
-    return record
+  async #notify(name: string): Promise<void> {
+    const record = this.get(name)?.record ?? null
+    for (const listener of this.#listeners) await this.#tell({ dataset: name }, () => listener(name, record))
   }
 
-  async #notify(name: string, record: DatasetRecord | null): Promise<void> {
-    for (const listener of this.#listeners) {
-      try {
-        await listener(name, record)
-      } catch (error) {
-        this.#logger.error(
-          { dataset: name, err: error },
-          'a change of metadata is stored but was not adopted',
-        )
-      }
+  async #notifyOfClusters(): Promise<void> {
+    for (const listener of this.#clusterListeners) await this.#tell({}, listener)
+  }
+
+  async #tell(subject: object, tell: () => Promise<void>): Promise<void> {
+    try {
+      await tell()
+    } catch (error) {
+      this.#logger.error({ ...subject, err: error }, 'a change of metadata is stored but was not adopted')
     }
   }
 
   async #readAgain(): Promise<void> {
-    const before = this.#datasets
-    await this.#read()
+    const { datasets, hasNewClusters } = await this.#read()
     this.#isInDoubt = false
-    for (const name of before.keys()) {
-      if (!this.#datasets.has(name)) await this.#notify(name, null)
-    }
-    for (const [name, { record }] of this.#datasets) {
-      if (before.get(name)?.record.revision !== record.revision) await this.#notify(name, record)
-    }
+    for (const name of datasets) await this.#notify(name)
+    if (hasNewClusters) await this.#notifyOfClusters()
   }
 
-  async #read(): Promise<void> {
-    const records = await this.#backend.list('dataset')
+  /** All or nothing; answers what turned out to be different. */
+  async #read(): Promise<{ readonly datasets: readonly string[]; readonly hasNewClusters: boolean }> {
     const lines = await this.#backend.last('audit', AUDIT_LINES_IN_MEMORY)
-    this.#audit = decodeAll(lines, decodeAuditLine).reverse()
-    checkAuditGaps(this.#audit, this.#backend.name)
-    this.#datasets = new Map(decodeAll(records, decodeDataset).map((stored) => [stored.record.name, stored]))
+    const audit = decodeAll(lines, decodeAuditLine).reverse()
+    checkAuditGaps(audit, this.#backend.name)
+    const datasets = await this.#datasets.load(this.#backend)
+    const clusters = await this.#clusters.load(this.#backend)
+    this.#audit = audit
+    return {
+      datasets: this.#datasets.replace(datasets),
+      hasNewClusters: this.#clusters.replace(clusters).length > 0,
+    }
   }
 
   #lastSequence(): number {
     return this.#audit.at(-1)?.sequence ?? 0
   }
-}
-
-function recordWrites(name: string, now: StoredDataset | null, next: StoredDataset | null): RecordWrite[] {
-  const value = next === null ? null : encodeDataset(next)
-  return [{ table: 'dataset', key: name, value, expectedRevision: now?.record.revision ?? 0 }]
-}
-
-function checkRevision(name: string, revision: number, expected: number | null): void {
-  if (expected === null || expected === revision) return
-  throw new KVError(
-    'CONFLICT',
-    `dataset ${name} is at revision ${revision} and the change expects ${expected}: ` +
-      'read it again, then repeat',
-    { dataset: name, outcome: 'NOT_APPLIED' },
-  )
-}
-
-/** All records, or one error that names the first ten that cannot be read. */
-function decodeAll<Stored, T>(stored: readonly Stored[], decode: (one: Stored) => T): T[] {
-  const decoded: T[] = []
-  const faults: KVError[] = []
-  for (const one of stored) {
-    try {
-      decoded.push(decode(one))
-    } catch (error) {
-      if (!(error instanceof KVError)) throw error
-      faults.push(error)
-    }
-  }
-  const [first] = faults
-  if (first === undefined) return decoded
-  const named = faults.slice(0, 10).map((fault) => fault.message)
-  const more = faults.length > named.length ? `; and ${faults.length - named.length} more` : ''
-  // A newer format explains damage that an older program believes to see, so it is the answer when both
-  // occur.
-  const code = faults.some((fault) => fault.code === 'FAILED_PRECONDITION')
-    ? 'FAILED_PRECONDITION'
-    : first.code
-  throw new KVError(code, `${named.join('; ')}${more}`, { cause: first })
 }
 
 function checkAuditGaps(lines: readonly AuditLine[], storeName: string): void {

@@ -1,32 +1,46 @@
 /**
- * KVSM: datasets, their owners and versions. The commands of `Metastore` with their rules; how a change is
- * made durable, ordered and announced is ledger.ts, what a version may become is versions.ts, what a dataset
- * may be is drafts.ts.
+ * KVSM: datasets, their owners and versions, and clusters. The commands of `Metastore` with their rules; how a
+ * change is made durable, ordered and announced is ledger.ts, what a version may become is versions.ts, what a
+ * dataset may be and become is drafts.ts and updates.ts, what a cluster may be is clusters.ts.
  */
 import { randomBytes } from 'node:crypto'
 import { assert } from '../base/assert.js'
 import type { Clock } from '../base/clock.js'
 import { KVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
-import type { AuditLine, ChangeContext, DatasetRecord, VersionRecord } from '../model/dataset.js'
+import type { AuditLine, Canary, ChangeContext, ClusterRecord } from '../model/dataset.js'
+import type { DatasetRecord, VersionRecord } from '../model/dataset.js'
 import type {
+  ClusterDraft,
   DatasetDraft,
+  DatasetPatch,
   Metastore,
   MetastoreListener,
   PublishCheck,
+  PublishPreparation,
   VersionFigures,
 } from '../model/metastore.js'
-import { checkChange, checkFigures, checkSource, draftToRecord } from './drafts.js'
+import { allClusters, checkPlacement, describeCluster, draftToCluster, findCluster } from './clusters.js'
+import { requireCluster } from './clusters.js'
+import { LOCAL_CLUSTER, checkArchiveUrl, checkCanary, checkChange, checkFigures } from './drafts.js'
+import { checkSource, draftToRecord } from './drafts.js'
 import { Ledger } from './ledger.js'
 import type { ChangeRequest, Decision } from './ledger.js'
 import type { StoredDataset } from './records.js'
 import type { MetaStoreBackend } from './store.js'
+import { clusterField, movedDataset } from './moves.js'
+import { checkVersionSize, describeUpdate, patchRecord } from './updates.js'
 import {
   abandonLoads,
   addVersion,
+  archivedVersion,
+  changeCanary,
+  currentVersion,
+  deletedVersion,
   dropVersions,
   moveVersion,
   publishVersion,
+  rollForwardVersion,
   rollbackVersion,
 } from './versions.js'
 import type { VersionChange } from './versions.js'
@@ -40,8 +54,8 @@ const OWN_CHANGE: ChangeContext = {
 }
 
 /**
- * Reads the store into memory and marks loads that a dead process left behind as FAILED. The metastore owns
- * the backend from here on: `close` closes it, and so does a failure to open.
+ * Reads the store into memory and marks loads that a dead process left behind, and that cannot be resumed, as
+ * FAILED. The metastore owns the backend from here on: `close` closes it, and so does a failure to open.
  *
  * One metastore to a store, as long as only one process loads: a second one would fail the first one's loads.
  * @throws {KVError} CORRUPT naming the damaged records, FAILED_PRECONDITION for records of a newer format,
@@ -51,10 +65,11 @@ export async function openMetastore(
   backend: MetaStoreBackend,
   clock: Clock,
   logger: Logger,
+  canResume: CanResume = () => false,
 ): Promise<Metastore> {
   try {
     const ledger = await Ledger.open(backend, clock, logger)
-    await failAbandonedLoads(ledger)
+    await failAbandonedLoads(ledger, canResume)
     return new Kvsm(ledger, clock, await readTokenKey(backend))
   } catch (error) {
     await backend.close()
@@ -62,14 +77,19 @@ export async function openMetastore(
   }
 }
 
-async function failAbandonedLoads(ledger: Ledger): Promise<void> {
-  for (const { name, versions } of ledger.list()) {
-    if (!versions.some((version) => version.state === 'LOADING')) continue
+/** Whether a LOADING version will be gone on with by this process. */
+export type CanResume = (datasetId: string, versionId: number) => boolean
+
+async function failAbandonedLoads(ledger: Ledger, canResume: CanResume): Promise<void> {
+  for (const { id, name, versions } of ledger.list()) {
+    const isAbandoned = ({ id: versionId, state }: VersionRecord): boolean =>
+      state === 'LOADING' && !canResume(id, versionId)
+    if (!versions.some(isAbandoned)) continue
     await ledger.change({
       action: 'failVersion',
       name,
       context: OWN_CHANGE,
-      decide: (now) => (now === null ? null : withVersions(now, abandonLoads(now.record))),
+      decide: (now) => (now === null ? null : withVersions(now, abandonLoads(now.record, isAbandoned))),
     })
   }
 }
@@ -103,6 +123,7 @@ class Kvsm implements Metastore {
   readonly tokenKey: Buffer
   readonly #ledger: Ledger
   readonly #clock: Clock
+  #preparePublish: PublishPreparation = () => Promise.resolve()
   #checkPublish: PublishCheck = () => undefined
 
   constructor(ledger: Ledger, clock: Clock, tokenKey: Buffer) {
@@ -123,7 +144,10 @@ class Kvsm implements Metastore {
     return this.#ledger.audit(limit)
   }
 
-  async createDataset(draft: DatasetDraft, change: ChangeContext): Promise<DatasetRecord> {
+  async createDataset(
+    { id: givenId, ...draft }: DatasetDraft,
+    change: ChangeContext,
+  ): Promise<DatasetRecord> {
     const createdAtMs = this.#clock.nowMs()
     const drafted = draftToRecord(draft, { id: '', createdAtMs })
     const { name, mode, shardCount, owner } = drafted
@@ -138,9 +162,33 @@ class Kvsm implements Metastore {
       }
       // The sequence of audit lines never goes back, so the number alone is unique; the random part keeps
       // directories apart even when a data directory is put back from an older backup.
-      const id = `d${nextSequence}-${randomBytes(4).toString('hex')}`
-      const detail = `id ${id}, owner ${owner.name}, ${mode}, shards ${shardCount}`
-      return { next: { record: { ...drafted, id }, lastVersionId: 0 }, detail }
+      const id = givenId ?? `d${nextSequence}-${randomBytes(4).toString('hex')}`
+      const record = this.#placed({ ...drafted, id })
+      const detail = `id ${id}, owner ${owner.name}, ${mode}, shards ${shardCount}, cluster ${record.cluster}`
+      return { next: { record, lastVersionId: 0 }, detail }
+    })
+  }
+
+  /** A patch that changes nothing is answered and not audited. */
+  async updateDataset(name: string, patch: DatasetPatch, change: ChangeContext): Promise<DatasetRecord> {
+    return this.#change('updateDataset', name, change, (now) => {
+      const stored = existing(name, now)
+      const record = this.#placed(patchRecord(stored.record, patch))
+      const detail = describeUpdate(stored.record, record)
+      return detail === null ? null : { next: { ...stored, record }, detail }
+    })
+  }
+
+  async moveDataset(
+    name: string,
+    to: { readonly cluster: string; readonly isNow: boolean },
+    change: ChangeContext,
+  ): Promise<DatasetRecord> {
+    return this.#change('moveDataset', name, change, (now) => {
+      const stored = existing(name, now)
+      const { cluster } = this.#placed({ ...stored.record, cluster: to.cluster })
+      const moved = movedDataset(stored.record, cluster, to.isNow)
+      return moved === null ? null : { next: { ...stored, record: moved.record }, detail: moved.detail }
     })
   }
 
@@ -161,8 +209,9 @@ class Kvsm implements Metastore {
       const createdAtMs = this.#clock.nowMs()
       const id = Math.max(createdAtMs, stored.lastVersionId + 1)
       const loadedBy = change.actor
-      const figures = { rows: 0, bytes: 0, checksum: '' }
-      const added: VersionRecord = { id, state: 'LOADING', ...figures, source, loadedBy, createdAtMs }
+      const empty = { rows: 0, bytes: 0, checksum: '', archive: null }
+      const where = clusterField(stored.record.cluster)
+      const added: VersionRecord = { id, state: 'LOADING', ...empty, source, loadedBy, createdAtMs, ...where }
       return withVersions({ ...stored, lastVersionId: id }, addVersion(stored.record, added))
     })
     const [begun] = record.versions
@@ -177,9 +226,10 @@ class Kvsm implements Metastore {
     change: ChangeContext,
   ): Promise<DatasetRecord> {
     const checked = checkFigures(figures, `completeVersion ${id} of ${name}`)
-    return this.#changeVersions('completeVersion', name, change, (record) =>
-      moveVersion(record, id, { from: ['LOADING'], to: 'READY', figures: checked }),
-    )
+    return this.#changeVersions('completeVersion', name, change, (record) => {
+      checkVersionSize(record, id, checked.bytes)
+      return moveVersion(record, id, { from: ['LOADING'], to: 'READY', figures: checked })
+    })
   }
 
   async failVersion(name: string, id: number, change: ChangeContext): Promise<DatasetRecord> {
@@ -189,17 +239,42 @@ class Kvsm implements Metastore {
   }
 
   async publish(name: string, id: number, change: ChangeContext): Promise<DatasetRecord> {
-    return this.#changeVersions('publish', name, change, (record) => publishVersion(record, id))
+    return this.#serve('publish', name, change, (record) => publishVersion(record, id))
   }
 
   async rollback(name: string, change: ChangeContext): Promise<DatasetRecord> {
-    return this.#changeVersions('rollback', name, change, rollbackVersion)
+    return this.#serve('rollback', name, change, rollbackVersion)
+  }
+
+  async rollForward(name: string, change: ChangeContext): Promise<DatasetRecord> {
+    return this.#serve('rollForward', name, change, rollForwardVersion)
+  }
+
+  async setCanary(name: string, canary: Canary | null, change: ChangeContext): Promise<DatasetRecord> {
+    const checked = canary === null ? null : checkCanary(canary, `setCanary of ${name}`)
+    return this.#serve('setCanary', name, change, (record) => changeCanary(record, checked))
+  }
+
+  async archiveVersion(
+    name: string,
+    id: number,
+    archive: { readonly url: string; readonly release: boolean },
+    change: ChangeContext,
+  ): Promise<DatasetRecord> {
+    checkArchiveUrl(archive.url, `archiveVersion ${id} of ${name}`)
+    return this.#changeVersions('archiveVersion', name, change, (record) =>
+      archivedVersion(record, id, archive),
+    )
+  }
+
+  async restoreVersion(name: string, id: number, change: ChangeContext): Promise<DatasetRecord> {
+    return this.#changeVersions('restoreVersion', name, change, (record) =>
+      moveVersion(record, id, { from: ['ARCHIVED'], to: 'READY' }),
+    )
   }
 
   async deleteVersion(name: string, id: number, change: ChangeContext): Promise<DatasetRecord> {
-    return this.#changeVersions('deleteVersion', name, change, (record) =>
-      moveVersion(record, id, { from: ['READY', 'FAILED'], to: 'DELETED' }),
-    )
+    return this.#changeVersions('deleteVersion', name, change, (record) => deletedVersion(record, id))
   }
 
   /** A dataset that is gone, or ids that it does not list, are nothing to forget. */
@@ -215,31 +290,128 @@ class Kvsm implements Metastore {
     })
   }
 
+  cluster(name: string): ClusterRecord | null {
+    return findCluster(this.clusters(), name)
+  }
+
+  clusters(): readonly ClusterRecord[] {
+    return allClusters(this.#ledger.clusters())
+  }
+
+  async putCluster(draft: ClusterDraft, change: ChangeContext): Promise<ClusterRecord> {
+    // Whose name it is, is checked with the rest of the draft, in its turn.
+    const { name } = draft
+    checkChange(change, `putCluster of ${name}`)
+    const record = await this.#ledger.changeCluster({
+      action: 'putCluster',
+      name,
+      context: change,
+      decide: (now) => {
+        const others = this.clusters().filter((cluster) => cluster.name !== name)
+        const drafted = draftToCluster(draft, now?.record ?? null, others)
+        const { createdAtMs, revision } = now?.record ?? { createdAtMs: this.#clock.nowMs(), revision: 0 }
+        const next: ClusterRecord = { ...drafted, createdAtMs, revision }
+        for (const dataset of this.list()) if (dataset.cluster === name) checkPlacement(dataset, next)
+        const detail = describeCluster(next)
+        return now !== null && describeCluster(now.record) === detail
+          ? null
+          : { next: { record: next }, detail }
+      },
+    })
+    assert(record !== null, `putCluster left no record of cluster ${name}`)
+    return record
+  }
+
+  async removeCluster(name: string, change: ChangeContext): Promise<void> {
+    checkChange(change, `removeCluster of ${name}`)
+    await this.#ledger.changeCluster({
+      action: 'removeCluster',
+      name,
+      context: change,
+      decide: (now) => {
+        if (name === LOCAL_CLUSTER) {
+          throw new KVError('FAILED_PRECONDITION', `cluster ${name} is the gateway's own process and stays`)
+        }
+        requireCluster(this.clusters(), name)
+        if (now === null) {
+          const { name: owner } = requireCluster(this.clusters(), name)
+          throw new KVError(
+            'FAILED_PRECONDITION',
+            `${name} is an alias of cluster ${owner}: remove it by that name`,
+          )
+        }
+        const datasets = this.list().filter(({ cluster }) => cluster === name)
+        if (datasets.length > 0) {
+          const named = datasets.slice(0, 5).map((dataset) => dataset.name)
+          throw new KVError(
+            'FAILED_PRECONDITION',
+            `cluster ${name} serves ${datasets.length} datasets (${named.join(', ')}): move them to another one first`,
+          )
+        }
+        return { next: null, detail: 'removed' }
+      },
+    })
+  }
+
   subscribe(listener: MetastoreListener): void {
     this.#ledger.subscribe(listener)
   }
 
-  guardPublish(check: PublishCheck): void {
+  subscribeClusters(listener: () => Promise<void>): void {
+    this.#ledger.subscribeClusters(listener)
+  }
+
+  guardPublish(check: PublishCheck, prepare: PublishPreparation = () => Promise.resolve()): void {
     this.#checkPublish = check
+    this.#preparePublish = prepare
   }
 
   close(): Promise<void> {
     return this.#ledger.close()
   }
 
+  /**
+   * A change of what is served. What it will serve is made ready before its turn, so that the turn is short; when it
+   * is decided otherwise then, because another change came first, the check refuses what is not ready.
+   */
+  async #serve(
+    action: string,
+    name: string,
+    change: ChangeContext,
+    move: (record: DatasetRecord) => VersionChange | null,
+  ): Promise<DatasetRecord> {
+    const stored = this.#ledger.get(name)
+    if (stored !== null && stored.record.mode === 'BATCH') {
+      const served = newlyServed(
+        stored.record,
+        expectedOf(() => move(stored.record)),
+      )
+      if (served !== null) await this.#preparePublish(name, served)
+    }
+    return this.#changeVersions(action, name, change, move)
+  }
+
   #changeVersions(
     action: string,
     name: string,
     change: ChangeContext,
-    move: (record: DatasetRecord) => VersionChange,
+    move: (record: DatasetRecord) => VersionChange | null,
   ): Promise<DatasetRecord> {
     return this.#change(action, name, change, (now) => {
       const stored = requireBatch(existing(name, now))
       const moved = move(stored.record)
-      const current = currentOf(moved.versions)
-      if (current !== null && current !== currentOf(stored.record.versions)) this.#checkPublish(name, current)
+      if (moved === null) return null
+      const served = newlyServed(stored.record, moved)
+      if (served !== null) this.#checkPublish(name, served)
       return withVersions(stored, moved)
     })
+  }
+
+  /** On a cluster that is there and fits, named by its name. @throws {KVError} FAILED_PRECONDITION, UNSUPPORTED */
+  #placed(record: DatasetRecord): DatasetRecord {
+    const cluster = requireCluster(this.clusters(), record.cluster)
+    checkPlacement(record, cluster)
+    return { ...record, cluster: cluster.name }
   }
 
   /** A change that leaves a record behind. */
@@ -247,7 +419,7 @@ class Kvsm implements Metastore {
     action: string,
     name: string,
     context: ChangeContext,
-    decide: ChangeRequest['decide'],
+    decide: ChangeRequest<StoredDataset>['decide'],
   ): Promise<DatasetRecord> {
     checkChange(context, `${action} of dataset ${name}`)
     const record = await this.#ledger.change({ action, name, context, decide })
@@ -256,13 +428,26 @@ class Kvsm implements Metastore {
   }
 }
 
-function currentOf(versions: readonly VersionRecord[]): number | null {
-  return versions.find(({ state }) => state === 'CURRENT')?.id ?? null
+/** The version that clients will read and did not before; null: none. */
+function newlyServed(before: DatasetRecord, change: VersionChange | null): number | null {
+  if (change === null) return null
+  const current = currentVersion({ ...before, versions: change.versions })?.id ?? null
+  if (current !== null && current !== currentVersion(before)?.id) return current
+  return change.canary?.versionId ?? null
 }
 
-function withVersions(stored: StoredDataset, change: VersionChange): Decision {
-  const record = { ...stored.record, versions: change.versions }
-  return { next: { ...stored, record }, detail: change.detail }
+/** What it would be now; null when it would be refused, which its turn says. */
+function expectedOf(move: () => VersionChange | null): VersionChange | null {
+  try {
+    return move()
+  } catch {
+    return null
+  }
+}
+
+function withVersions(stored: StoredDataset, change: VersionChange): Decision<StoredDataset> {
+  const { versions, canary = stored.record.canary, detail } = change
+  return { next: { ...stored, record: { ...stored.record, versions, canary } }, detail }
 }
 
 /** @throws {KVError} DATASET_NOT_FOUND */

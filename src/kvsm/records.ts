@@ -7,11 +7,16 @@
  */
 import { KVError } from '../base/errors.js'
 import type { AuditLine, DatasetRecord, VersionRecord } from '../model/dataset.js'
-import { DEFAULT_GRACE_SECONDS } from './drafts.js'
+import { DEFAULT_GRACE_SECONDS, LOCAL_CLUSTER } from './drafts.js'
+import type { ShelfRules } from './shelf.js'
 import type { StoredRecord } from './store.js'
 
-/** Rises when older programs would misread a record. Never reuse a number. */
-export const RECORD_FORMAT = 1
+/**
+ * Rises when older programs would misread a record. Never reuse a number. 1: without clusters, canaries and archives;
+ * 2: with them.
+ */
+export const DATASET_FORMAT = 2
+export const AUDIT_FORMAT = 1
 
 /** What is stored of a dataset: its record and what only KVSM needs to know. */
 export interface StoredDataset {
@@ -20,10 +25,12 @@ export interface StoredDataset {
   readonly lastVersionId: number
 }
 
-type Checks<T> = Readonly<Record<keyof T, (value: unknown) => boolean>>
+/** A test for every field: the compiler keeps it complete. */
+export type Checks<T> = Readonly<Record<keyof T, (value: unknown) => boolean>>
 
-const isText = (value: unknown): boolean => typeof value === 'string'
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0
+export const isText = (value: unknown): boolean => typeof value === 'string'
+export const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0
+const isTextOrNull = (value: unknown): boolean => value === null || isText(value)
 const isOneOf =
   (...names: readonly string[]) =>
   (value: unknown): boolean =>
@@ -31,13 +38,15 @@ const isOneOf =
 
 const versionChecks: Checks<VersionRecord> = {
   id: isCount,
-  state: isOneOf('LOADING', 'READY', 'CURRENT', 'FAILED', 'DELETED'),
+  state: isOneOf('LOADING', 'READY', 'CURRENT', 'ARCHIVED', 'FAILED', 'DELETED'),
   rows: isCount,
   bytes: isCount,
   checksum: isText,
   source: isText,
   loadedBy: isText,
   createdAtMs: isCount,
+  archive: isTextOrNull,
+  cluster: (value) => value === undefined || isText(value),
 }
 
 const datasetChecks: Checks<Omit<DatasetRecord, 'revision'>> = {
@@ -49,21 +58,33 @@ const datasetChecks: Checks<Omit<DatasetRecord, 'revision'>> = {
   keyOrder: isOneOf('HASHED', 'ORDERED'),
   timestampUnit: isOneOf('MICROSECONDS', 'MILLISECONDS', 'OPAQUE'),
   shardCount: isCount,
+  cluster: isText,
+  replicas: isCount,
   retainedVersions: isCount,
+  canary: isCanaryOrNull,
+  maxVersionBytes: (value) => value === null || isCount(value),
   maxValueBytes: isCount,
   maxCellVersions: isCount,
   graceSeconds: isCount,
   defaultTtlSeconds: (value) => value === null || isCount(value),
   defaultDurability: isOneOf('LOG', 'LOG_SYNCED'),
   migrationState: isOneOf('ORIGIN_ONLY', 'TARGET_ONLY'),
-  origin: (value) => value === null || isText(value),
+  origin: isTextOrNull,
   generation: isCount,
   versions: (value) => Array.isArray(value) && value.every((one) => wrongField(versionChecks, one) === null),
   createdAtMs: isCount,
 }
 
 /** What records lack that were written before there were such fields. */
-const ABSENT_FIELDS = { maxCellVersions: 1, graceSeconds: DEFAULT_GRACE_SECONDS } as const
+const ABSENT_FIELDS = {
+  maxCellVersions: 1,
+  graceSeconds: DEFAULT_GRACE_SECONDS,
+  cluster: LOCAL_CLUSTER,
+  replicas: 1,
+  canary: null,
+  maxVersionBytes: null,
+} as const
+const ABSENT_VERSION_FIELDS = { archive: null } as const
 
 const auditChecks: Checks<AuditLine> = {
   sequence: isCount,
@@ -78,7 +99,7 @@ const auditChecks: Checks<AuditLine> = {
 export function encodeDataset(stored: StoredDataset): string {
   // An undefined field is not written.
   const record = { ...stored.record, revision: undefined }
-  return JSON.stringify({ format: RECORD_FORMAT, lastVersionId: stored.lastVersionId, record })
+  return JSON.stringify({ format: DATASET_FORMAT, lastVersionId: stored.lastVersionId, record })
 }
 
 /**
@@ -87,10 +108,8 @@ export function encodeDataset(stored: StoredDataset): string {
  */
 export function decodeDataset(stored: StoredRecord): StoredDataset {
   const subject = `the record of dataset ${stored.key}`
-  const outer = parseRecord(stored.value, subject)
-  const body = outer['record']
-  // The order of fields stays: operators compare what they see.
-  const given = isObject(body) ? { ...body, ...ABSENT_FIELDS, ...body } : null
+  const outer = parseRecord(stored.value, subject, DATASET_FORMAT)
+  const given = completed(outer['record'])
   const fault = wrongField(datasetChecks, given)
   if (fault !== null) throw damaged(subject, `its ${fault}`)
   if (!isCount(outer['lastVersionId'])) throw damaged(subject, 'its lastVersionId')
@@ -103,14 +122,33 @@ export function decodeDataset(stored: StoredRecord): StoredDataset {
   return { record, lastVersionId }
 }
 
+/** With the fields that it was written without. The order of fields stays: operators compare what they see. */
+function completed(body: unknown): Readonly<Record<string, unknown>> | null {
+  if (!isObject(body)) return null
+  const versions: unknown = body['versions']
+  if (!Array.isArray(versions)) return body
+  const whole = versions.map((one: unknown) =>
+    isObject(one) ? { ...one, ...ABSENT_VERSION_FIELDS, ...one } : one,
+  )
+  return { ...body, ...ABSENT_FIELDS, ...body, versions: whole }
+}
+
+export const datasetRules: ShelfRules<StoredDataset> = {
+  table: 'dataset',
+  noun: 'dataset',
+  encode: encodeDataset,
+  decode: decodeDataset,
+  atRevision: (stored, revision) => ({ ...stored, record: freezeRecord({ ...stored.record, revision }) }),
+}
+
 export function encodeAuditLine(line: AuditLine): string {
-  return JSON.stringify({ format: RECORD_FORMAT, line })
+  return JSON.stringify({ format: AUDIT_FORMAT, line })
 }
 
 /** @throws {KVError} as `decodeDataset` */
 export function decodeAuditLine(stored: StoredRecord): AuditLine {
   const subject = `audit line ${stored.key}`
-  const line = parseRecord(stored.value, subject)['line']
+  const line = parseRecord(stored.value, subject, AUDIT_FORMAT)['line']
   const fault = wrongField(auditChecks, line)
   if (fault !== null) throw damaged(subject, `its ${fault}`)
   // Every field was checked by `auditChecks`.
@@ -129,10 +167,16 @@ export function freezeRecord(record: DatasetRecord): DatasetRecord {
   for (const version of record.versions) Object.freeze(version)
   Object.freeze(record.versions)
   Object.freeze(record.owner)
+  Object.freeze(record.canary)
   return Object.freeze(record)
 }
 
-function parseRecord(text: string, subject: string): Readonly<Record<string, unknown>> {
+/** The object that the text is, once its format number is one that this program knows. */
+export function parseRecord(
+  text: string,
+  subject: string,
+  newestFormat: number,
+): Readonly<Record<string, unknown>> {
   let parsed: unknown
   try {
     parsed = JSON.parse(text)
@@ -144,10 +188,10 @@ function parseRecord(text: string, subject: string): Readonly<Record<string, unk
   if (typeof format !== 'number' || !Number.isSafeInteger(format) || format < 1) {
     throw damaged(subject, 'its format number')
   }
-  if (format > RECORD_FORMAT) {
+  if (format > newestFormat) {
     throw new KVError(
       'FAILED_PRECONDITION',
-      `${subject} is of format ${format} and this godwit reads up to ${RECORD_FORMAT}: ` +
+      `${subject} is of format ${format} and this godwit reads up to ${newestFormat}: ` +
         'start the newer godwit again',
     )
   }
@@ -155,7 +199,7 @@ function parseRecord(text: string, subject: string): Readonly<Record<string, unk
 }
 
 /** The name of the first field that is missing or wrong; null when all are right. */
-function wrongField(
+export function wrongField(
   checks: Readonly<Record<string, (value: unknown) => boolean>>,
   value: unknown,
 ): string | null {
@@ -164,6 +208,10 @@ function wrongField(
     if (!isRight(value[field])) return field
   }
   return null
+}
+
+function isCanaryOrNull(value: unknown): boolean {
+  return value === null || (isObject(value) && isCount(value['versionId']) && isCount(value['share']))
 }
 
 function versionDisorder(versions: readonly VersionRecord[], lastVersionId: number): string | null {
@@ -177,11 +225,11 @@ function versionDisorder(versions: readonly VersionRecord[], lastVersionId: numb
   return currentCount > 1 ? `its ${currentCount} current versions` : null
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function damaged(subject: string, what: string, cause?: unknown): KVError {
+export function damaged(subject: string, what: string, cause?: unknown): KVError {
   return new KVError('CORRUPT', `${subject} is damaged (${what}): restore the metastore from a backup`, {
     cause,
   })

@@ -111,7 +111,7 @@ export function checkTally(table: MetaTable, found: TableTally, header: StoreHea
 }
 
 function emptyTables(): Record<MetaTable, TableTally> {
-  return { dataset: emptyTally(), audit: emptyTally(), secret: emptyTally() }
+  return { dataset: emptyTally(), cluster: emptyTally(), audit: emptyTally(), secret: emptyTally() }
 }
 
 export function emptyTally(): TableTally {

@@ -3,21 +3,28 @@
  * records in, records out; nothing here writes or knows the time except as an argument.
  *
  *     LOADING -> READY <-> CURRENT        at most one version is CURRENT
- *        |         |
- *        v         v
+ *        |       |   ^
+ *        |       v   v
+ *        |       | ARCHIVED               its files lie in object storage alone
+ *        v       v   v
  *      FAILED -> DELETED                  the files and then the record of a DELETED version go away
  *
  * Ids rise within a dataset for ever: not when the clock goes back, and not when the newest version was
  * deleted.
  *
- * Retention. The versions that count are READY and CURRENT. After each publish the oldest READY ones are
- * DELETED until `retainedVersions` are left; the CURRENT one is never among them. So versions newer than the
+ * Retention. The versions that count are READY and CURRENT, those that have files here. After each publish the
+ * oldest READY ones go until `retainedVersions` are left; the CURRENT one is never among them. One that has a
+ * copy in object storage becomes ARCHIVED, the others DELETED. So versions newer than the
  * current one, hidden by a rollback, are kept and can be published again; they go only when they are the
- * oldest that is left to delete. A rollback and a finished load delete nothing: the one must be undoable, and
- * with one retained version the other would have to delete either what is served or what was just loaded.
+ * oldest that is left to delete. A rollback, a roll forward and a finished load delete nothing: the first two
+ * must be undoable, and with one retained version the third would have to delete either what is served or what
+ * was just loaded.
+ *
+ * A canary is a READY version that a share of the keys is served from. Whatever changes the CURRENT version ends
+ * it, and a version that is one cannot go away.
  */
 import { KVError } from '../base/errors.js'
-import type { DatasetRecord, VersionRecord, VersionState } from '../model/dataset.js'
+import type { Canary, DatasetRecord, VersionRecord, VersionState } from '../model/dataset.js'
 
 /**
  * Failed loads that stay listed; the older ones are deleted when a load begins, so that the record stays
@@ -32,6 +39,8 @@ const MAX_VERSIONS_LISTED = 100
 export interface VersionChange {
   /** Newest first. */
   readonly versions: readonly VersionRecord[]
+  /** Absent: as it was. */
+  readonly canary?: Canary | null
   /** For the audit line. */
   readonly detail: string
 }
@@ -78,7 +87,11 @@ export function addVersion(dataset: DatasetRecord, added: VersionRecord): Versio
 export function moveVersion(
   dataset: DatasetRecord,
   id: number,
-  move: { readonly from: readonly VersionState[]; readonly to: VersionState; readonly figures?: object },
+  move: {
+    readonly from: readonly VersionState[]
+    readonly to: VersionState
+    readonly figures?: Partial<VersionRecord>
+  },
 ): VersionChange {
   const moved = findVersion(dataset, id)
   requireState(dataset, moved, move.from)
@@ -96,8 +109,17 @@ export function publishVersion(dataset: DatasetRecord, id: number): VersionChang
   requireState(dataset, findVersion(dataset, id), ['READY'])
   const { versions, detail } = switchCurrent(dataset, id)
   const expired = expiredVersions(versions, dataset.retainedVersions)
-  const note = expired.size === 0 ? '' : `; deleted ${[...expired].join(', ')}`
-  return { versions: markDeleted(versions, expired), detail: `${detail}${note}` }
+  const hasCopy = ({ id: one, archive }: VersionRecord) => expired.has(one) && archive !== null
+  const archived = new Set(versions.filter(hasCopy).map((version) => version.id))
+  const deleted = new Set([...expired].filter((one) => !archived.has(one)))
+  const notes = [
+    ...(deleted.size === 0 ? [] : [`; deleted ${[...deleted].join(', ')}`]),
+    ...(archived.size === 0 ? [] : [`; kept as copies ${[...archived].join(', ')}`]),
+  ]
+  const kept = versions.map((version): VersionRecord => {
+    return archived.has(version.id) ? { ...version, state: 'ARCHIVED' } : version
+  })
+  return { versions: markDeleted(kept, deleted), canary: null, detail: `${detail}${notes.join('')}` }
 }
 
 /**
@@ -105,30 +127,91 @@ export function publishVersion(dataset: DatasetRecord, id: number): VersionChang
  * @throws {KVError} FAILED_PRECONDITION when nothing is current or nothing older is READY
  */
 export function rollbackVersion(dataset: DatasetRecord): VersionChange {
-  const current = currentVersion(dataset)
-  if (current === null) {
-    throw new KVError(
-      'FAILED_PRECONDITION',
-      `dataset ${dataset.name} has no current version to roll back from: publish one by its id`,
-      { dataset: dataset.name },
-    )
-  }
+  const current = requireCurrent(dataset, 'roll back from')
   const target = dataset.versions.find((version) => version.state === 'READY' && version.id < current.id)
-  if (target === undefined) {
-    throw new KVError(
-      'FAILED_PRECONDITION',
-      `dataset ${dataset.name} has no ready version older than ${current.id}: load or publish another one`,
-      { dataset: dataset.name },
-    )
-  }
-  return switchCurrent(dataset, target.id)
+  if (target !== undefined) return switchCurrent(dataset, target.id)
+  throw new KVError(
+    'FAILED_PRECONDITION',
+    `dataset ${dataset.name} has no ready version older than ${current.id}: ` +
+      `${archivedHint(dataset, (id) => id < current.id)}load or publish another one`,
+    { dataset: dataset.name },
+  )
 }
 
-/** Every LOADING version becomes FAILED. */
-export function abandonLoads(dataset: DatasetRecord): VersionChange {
-  const abandoned = dataset.versions.filter((version) => version.state === 'LOADING')
+/**
+ * Makes the oldest READY version newer than the current one CURRENT: what a rollback hid.
+ * @throws {KVError} FAILED_PRECONDITION when nothing is current or nothing newer is READY
+ */
+export function rollForwardVersion(dataset: DatasetRecord): VersionChange {
+  const current = requireCurrent(dataset, 'roll forward from')
+  const target = dataset.versions.findLast((version) => version.state === 'READY' && version.id > current.id)
+  if (target !== undefined) return switchCurrent(dataset, target.id)
+  throw new KVError(
+    'FAILED_PRECONDITION',
+    `dataset ${dataset.name} has no ready version newer than ${current.id}: ` +
+      `${archivedHint(dataset, (id) => id > current.id)}load or publish another one`,
+    { dataset: dataset.name },
+  )
+}
+
+/**
+ * Serves a READY version to a share of the keys; null ends that.
+ * @throws {KVError} VERSION_NOT_FOUND, FAILED_PRECONDITION when it is not READY or there is no current version
+ */
+export function changeCanary(dataset: DatasetRecord, canary: Canary | null): VersionChange | null {
+  const { canary: former, versions } = dataset
+  if (canary === null) {
+    return former === null
+      ? null
+      : { versions, canary, detail: `version ${former.versionId} is no canary any more` }
+  }
+  if (former?.versionId === canary.versionId && former.share === canary.share) return null
+  const current = requireCurrent(dataset, 'serve beside a canary')
+  requireState(dataset, findVersion(dataset, canary.versionId), ['READY'])
+  const share = `${canary.share / 100} % of the keys`
+  return { versions, canary, detail: `version ${canary.versionId} beside ${current.id} for ${share}` }
+}
+
+/**
+ * Notes a complete copy in object storage; `release`: READY -> ARCHIVED.
+ * @throws {KVError} VERSION_NOT_FOUND, FAILED_PRECONDITION
+ */
+export function archivedVersion(
+  dataset: DatasetRecord,
+  id: number,
+  { url, release }: { readonly url: string; readonly release: boolean },
+): VersionChange {
+  if (release) {
+    requireNoCanary(dataset, id)
+    const { versions } = moveVersion(dataset, id, {
+      from: ['READY'],
+      to: 'ARCHIVED',
+      figures: { archive: url },
+    })
+    return { versions, detail: `version ${id} READY -> ARCHIVED, copied to ${url}` }
+  }
+  const { state } = findVersion(dataset, id)
+  const move = { from: ['READY', 'CURRENT'], to: state, figures: { archive: url } } as const
+  return { versions: moveVersion(dataset, id, move).versions, detail: `version ${id} copied to ${url}` }
+}
+
+/** @throws {KVError} VERSION_NOT_FOUND, FAILED_PRECONDITION for CURRENT, LOADING, DELETED and the canary */
+export function deletedVersion(dataset: DatasetRecord, id: number): VersionChange {
+  requireNoCanary(dataset, id)
+  const { archive } = findVersion(dataset, id)
+  const move = { from: ['READY', 'ARCHIVED', 'FAILED'], to: 'DELETED' } as const
+  const { versions, detail } = moveVersion(dataset, id, move)
+  return { versions, detail: archive === null ? detail : `${detail}, its copy is ${archive}` }
+}
+
+/** Every LOADING version, or those of them that `isAbandoned` picks, becomes FAILED. */
+export function abandonLoads(
+  dataset: DatasetRecord,
+  isAbandoned = ({ state }: VersionRecord): boolean => state === 'LOADING',
+): VersionChange {
+  const abandoned = dataset.versions.filter(isAbandoned)
   const versions = dataset.versions.map((version): VersionRecord => {
-    return version.state === 'LOADING' ? { ...version, state: 'FAILED' } : version
+    return isAbandoned(version) ? { ...version, state: 'FAILED' } : version
   })
   const ids = abandoned.map((version) => version.id)
   return { versions, detail: `version ${ids.join(', ')} LOADING -> FAILED` }
@@ -154,7 +237,37 @@ function switchCurrent(dataset: DatasetRecord, id: number): VersionChange {
     if (version.id === id) return { ...version, state: 'CURRENT' }
     return version === former ? { ...version, state: 'READY' } : version
   })
-  return { versions, detail: `version ${id} instead of ${former === null ? 'none' : former.id}` }
+  const ended = dataset.canary === null ? '' : `; canary ${dataset.canary.versionId} ended`
+  return {
+    versions,
+    canary: null,
+    detail: `version ${id} instead of ${former === null ? 'none' : former.id}${ended}`,
+  }
+}
+
+function requireCurrent(dataset: DatasetRecord, purpose: string): VersionRecord {
+  const current = currentVersion(dataset)
+  if (current !== null) return current
+  throw new KVError(
+    'FAILED_PRECONDITION',
+    `dataset ${dataset.name} has no current version to ${purpose}: publish one by its id`,
+    { dataset: dataset.name },
+  )
+}
+
+function requireNoCanary(dataset: DatasetRecord, id: number): void {
+  if (dataset.canary?.versionId !== id) return
+  throw new KVError(
+    'FAILED_PRECONDITION',
+    `version ${id} of dataset ${dataset.name} is its canary: end the canary first`,
+    { dataset: dataset.name },
+  )
+}
+
+/** Where only copies lie in the direction that was asked for. */
+function archivedHint(dataset: DatasetRecord, isThere: (id: number) => boolean): string {
+  const archived = dataset.versions.find(({ id, state }) => state === 'ARCHIVED' && isThere(id))
+  return archived === undefined ? '' : `restore ${archived.id}, which is archived, or `
 }
 
 function expiredVersions(versions: readonly VersionRecord[], retainedVersions: number): Set<number> {

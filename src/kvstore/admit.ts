@@ -86,7 +86,9 @@ export function admitMutate(request: MutateRequest, map: ClusterMap, clock: Cloc
     throw refuse(entry, 'READ_ONLY', `is a ${record.mode} dataset: its data changes by loading a version`)
   }
   checkRowKey(request.rowKey, entry)
-  if (request.mutations.length === 0) throw refuse(entry, 'INVALID_ARGUMENT', 'a write without mutations')
+  if (request.mutations.length + request.otherwise.length === 0) {
+    throw refuse(entry, 'INVALID_ARGUMENT', 'a write without a mutation')
+  }
   checkChange(request, entry, clock)
   return {
     request: record.defaultTtlSeconds === null ? request : withDefaultTtl(request, record.defaultTtlSeconds),

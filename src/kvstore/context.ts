@@ -40,9 +40,13 @@ const KNOWN_FEATURES: ReadonlySet<string> = new Set(FEATURES)
 const MAX_SHOWN_LENGTH = 128
 
 /** @throws {KVError} UNSUPPORTED for a feature or a credential that this server does not understand */
-export function toContext(context: wire.RequestContext | null, receivedAtMs: number): RequestContext {
+export function toContext(
+  context: wire.RequestContext | null,
+  receivedAtMs: number,
+  method: string,
+): RequestContext {
   if (context === null) {
-    return { api: 'kvstore', caller: null, deadline: receivedAtMs + limits.defaultDeadlineMs }
+    return { api: 'kvstore', method, caller: null, deadline: receivedAtMs + limits.defaultDeadlineMs }
   }
   const { deadlineMs, caller, traceId, credential } = context
   for (const feature of context.mustUnderstand ?? []) {
@@ -60,6 +64,7 @@ export function toContext(context: wire.RequestContext | null, receivedAtMs: num
   const timeoutMs = Math.min(deadlineMs ?? limits.defaultDeadlineMs, limits.maxDeadlineMs)
   return {
     api: 'kvstore',
+    method,
     caller: caller === null ? null : caller.slice(0, MAX_SHOWN_LENGTH),
     deadline: receivedAtMs + timeoutMs,
     traceId: traceId === null ? null : traceId.slice(0, MAX_SHOWN_LENGTH),

@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.js'
 import { type Done, KVError, toKVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { RequestMetrics } from '../base/metrics.js'
+import { traceAnswer, traceBegin } from '../base/trace.js'
 import type { ClusterMap, DatasetEntry } from '../model/cluster-map.js'
 import type { KVStore } from '../model/kvstore.js'
 import type {
@@ -27,6 +28,7 @@ import type {
 } from '../model/request.js'
 import type { ScanRequest, ScanResult } from '../model/scan.js'
 import { admitMutate, admitRead, admitScan, findDataset } from './admit.js'
+import { type VersionWaits, versionToWaitFor } from './version-waits.js'
 
 /** What a shed caller is told to wait: by then what waited was answered, or the thread is overloaded for everyone. */
 const SHED_RETRY_AFTER_MS = 100
@@ -38,68 +40,64 @@ export interface Planner {
   planMutate(admitted: AdmittedMutate): MutatePlan
 }
 
-type Operation = 'read' | 'scan' | 'mutate'
+export interface KVStoreParts {
+  readonly clock: Clock
+  readonly metrics: RequestMetrics
+  readonly waits: VersionWaits
+}
 
 export class GatewayKVStore implements KVStore {
   readonly #planner: Planner
   readonly #currentMap: () => ClusterMap
   readonly #clock: Clock
   readonly #metrics: RequestMetrics
+  readonly #waits: VersionWaits
   /** Requests that were admitted and are not answered. */
   #waiting = 0
   /** The last one of priority BATCH that was not shed. */
   #admittedBatch: RequestContext | null = null
 
-  constructor(planner: Planner, currentMap: () => ClusterMap, clock: Clock, metrics: RequestMetrics) {
+  constructor(planner: Planner, currentMap: () => ClusterMap, { clock, metrics, waits }: KVStoreParts) {
     this.#planner = planner
     this.#currentMap = currentMap
     this.#clock = clock
     this.#metrics = metrics
+    this.#waits = waits
   }
 
   read(request: ReadRequest, done: Done<ReadResult>): void {
     const startedAtMs = this.#clock.monotonicMs()
+    const operation = request.context.method ?? 'read'
+    traceBegin(request.context, operation, request.dataset)
     const finish: Done<ReadResult> = (outcome) => {
       this.#waiting -= 1
-      this.#record(request, 'read', startedAtMs, outcome)
+      this.#record(request, operation, startedAtMs, outcome)
       done(outcome)
     }
     this.#waiting += 1
-    let plan: ReadPlan
-    try {
-      if (request.context.isBatch === true) this.#checkLoad(request.context)
-      plan = this.#planner.planRead(admitRead(request, this.#currentMap(), this.#clock))
-    } catch (error) {
-      finish(toKVError(error, `read of dataset ${request.dataset}`))
-      return
-    }
-    plan.backend.read(plan, finish)
+    this.#planAndRead(request, finish)
   }
 
   scan(request: ScanRequest, done: Done<ScanResult>): void {
     const startedAtMs = this.#clock.monotonicMs()
+    const operation = request.context.method ?? 'scan'
+    traceBegin(request.context, operation, request.dataset)
     const finish: Done<ScanResult> = (outcome) => {
       this.#waiting -= 1
-      this.#record(request, 'scan', startedAtMs, outcome)
+      this.#record(request, operation, startedAtMs, outcome)
       done(outcome)
     }
     this.#waiting += 1
-    let plan: ScanPlan
-    try {
-      if (request.context.isBatch === true) this.#checkLoad(request.context)
-      plan = this.#planner.planScan(admitScan(request, this.#currentMap(), this.#clock))
-    } catch (error) {
-      finish(toKVError(error, `scan of dataset ${request.dataset}`))
-      return
-    }
-    plan.backend.scan(plan, finish)
+    this.#planAndScan(request, finish)
   }
 
   mutate(request: MutateRequest, done: Done<MutateResult>): void {
     const startedAtMs = this.#clock.monotonicMs()
+    const operation = request.context.method ?? 'mutate'
+    traceBegin(request.context, operation, request.dataset)
     const finish: Done<MutateResult> = (outcome) => {
       this.#waiting -= 1
-      this.#record(request, 'mutate', startedAtMs, outcome)
+      this.#record(request, operation, startedAtMs, outcome)
       done(outcome)
     }
     this.#waiting += 1
@@ -114,8 +112,59 @@ export class GatewayKVStore implements KVStore {
     plan.backend.mutate(plan, finish)
   }
 
+  /** Requests that were admitted and are not answered. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
   describeDataset(name: string): DatasetEntry {
     return findDataset(this.#currentMap(), name)
+  }
+
+  #planAndRead(request: ReadRequest, finish: Done<ReadResult>): void {
+    let plan: ReadPlan
+    try {
+      if (request.context.isBatch === true) this.#checkLoad(request.context)
+      const admitted = admitRead(request, this.#currentMap(), this.#clock)
+      const versionId = versionToWaitFor(admitted.entry, request.datasetVersion)
+      if (versionId !== null) {
+        const retry = () => this.#planAndRead(request, finish)
+        this.#waits.add(request.dataset, versionId, {
+          deadline: request.context.deadline,
+          retry,
+          refuse: finish,
+        })
+        return
+      }
+      plan = this.#planner.planRead(admitted)
+    } catch (error) {
+      finish(toKVError(error, `read of dataset ${request.dataset}`))
+      return
+    }
+    plan.backend.read(plan, finish)
+  }
+
+  #planAndScan(request: ScanRequest, finish: Done<ScanResult>): void {
+    let plan: ScanPlan
+    try {
+      if (request.context.isBatch === true) this.#checkLoad(request.context)
+      const admitted = admitScan(request, this.#currentMap(), this.#clock)
+      const versionId = versionToWaitFor(admitted.entry, request.datasetVersion)
+      if (versionId !== null) {
+        const retry = () => this.#planAndScan(request, finish)
+        this.#waits.add(request.dataset, versionId, {
+          deadline: request.context.deadline,
+          retry,
+          refuse: finish,
+        })
+        return
+      }
+      plan = this.#planner.planScan(admitted)
+    } catch (error) {
+      finish(toKVError(error, `scan of dataset ${request.dataset}`))
+      return
+    }
+    plan.backend.scan(plan, finish)
   }
 
   /** @throws {KVError} OVERLOADED */
@@ -135,14 +184,17 @@ export class GatewayKVStore implements KVStore {
 
   #record(
     request: ReadRequest | ScanRequest | MutateRequest,
-    operation: Operation,
+    operation: string,
     startedAtMs: number,
     outcome: object,
   ): void {
     const code = outcome instanceof KVError ? outcome.code : null
-    // A name that no dataset has must not become a label: callers could make as many as they like.
-    const dataset = code === 'DATASET_NOT_FOUND' ? '' : request.dataset
+    // A name that no dataset has must not become a label: callers could make as many as they like, and what is refused
+    // for its size or for the load is refused before the name is looked up.
+    const isKnown = code === null || this.#currentMap().datasets.has(request.dataset)
+    const dataset = isKnown ? request.dataset : ''
     const durationMs = this.#clock.monotonicMs() - startedAtMs
     this.#metrics.record(request.context.api, operation, dataset, durationMs, code)
+    traceAnswer(request.context, operation, code)
   }
 }

@@ -90,6 +90,18 @@ interface AnyWrite extends AnyRequest {
   readonly options: wire.WriteOptions | null
 }
 
+/** How one method's request becomes ours, and our result its answer. */
+interface WriteKind<Q, R> {
+  readonly method: string
+  readonly translate: (request: Q, context: RequestContext) => MutateRequest
+  readonly answer: (result: MutateResult, sessionToken: Buffer | null) => R
+}
+
+const PUT = { method: 'put', translate: putToMutate, answer: resultToWriteResponse }
+const REMOVE = { method: 'remove', translate: removeToMutate, answer: resultToWriteResponse }
+const MUTATE = { method: 'mutate', translate: mutateToMutate, answer: resultToMutateResponse }
+const INCREMENT = { method: 'increment', translate: incrementToMutate, answer: resultToIncrementResponse }
+
 class KVStoreListener implements wire.KVStoreHandler {
   readonly #kvstore: KVStore
   readonly #options: KVStoreListenerOptions
@@ -110,7 +122,7 @@ class KVStoreListener implements wire.KVStoreHandler {
     let tokens: AnswerTokens | null
     try {
       if (request === null) throw noRequest()
-      read = getToRead(request, toContext(request.context, call.receivedAtMs))
+      read = getToRead(request, toContext(request.context, call.receivedAtMs, 'get'))
       tokens = this.#tokensOf(request, request.pageToken !== null)
       if (tokens !== null && request.pageToken !== null) read = tokens.continueRead(read, request.pageToken)
     } catch (error) {
@@ -135,7 +147,7 @@ class KVStoreListener implements wire.KVStoreHandler {
     let tokens: AnswerTokens | null
     try {
       if (request === null) throw noRequest()
-      read = multiGetToRead(request, toContext(request.context, call.receivedAtMs))
+      read = multiGetToRead(request, toContext(request.context, call.receivedAtMs, 'multiGet'))
       tokens = this.#tokensOf(request, false)
     } catch (error) {
       this.#failRead(call, toKVError(error, 'multiGet'), request)
@@ -153,7 +165,7 @@ class KVStoreListener implements wire.KVStoreHandler {
     let read: ReadRequest
     try {
       if (request === null) throw noRequest()
-      read = getCountersToRead(request, toContext(request.context, call.receivedAtMs))
+      read = getCountersToRead(request, toContext(request.context, call.receivedAtMs, 'getCounters'))
       this.#tokensOf(request, false)
     } catch (error) {
       this.#failRead(call, toKVError(error, 'getCounters'), request)
@@ -171,7 +183,7 @@ class KVStoreListener implements wire.KVStoreHandler {
     let tokens: AnswerTokens
     try {
       if (request === null) throw noRequest()
-      scan = scanToRequest(request, toContext(request.context, call.receivedAtMs))
+      scan = scanToRequest(request, toContext(request.context, call.receivedAtMs, 'scan'))
       const entry = this.#kvstore.describeDataset(scan.dataset)
       checkOrder(request, entry.record.keyOrder === 'HASHED')
       tokens = new AnswerTokens(this.#tokens, entry)
@@ -189,22 +201,22 @@ class KVStoreListener implements wire.KVStoreHandler {
 
   put({ request }: wire.KVStorePutArgs, call: Call<wire.WriteResponse>): void {
     traceHop('kvstore.listener')
-    this.#mutate(call, request, putToMutate, resultToWriteResponse)
+    this.#mutate(call, request, PUT)
   }
 
   remove({ request }: wire.KVStoreRemoveArgs, call: Call<wire.WriteResponse>): void {
     traceHop('kvstore.listener')
-    this.#mutate(call, request, removeToMutate, resultToWriteResponse)
+    this.#mutate(call, request, REMOVE)
   }
 
   mutate({ request }: wire.KVStoreMutateArgs, call: Call<wire.MutateResponse>): void {
     traceHop('kvstore.listener')
-    this.#mutate(call, request, mutateToMutate, resultToMutateResponse)
+    this.#mutate(call, request, MUTATE)
   }
 
   increment({ request }: wire.KVStoreIncrementArgs, call: Call<wire.IncrementResponse>): void {
     traceHop('kvstore.listener')
-    this.#mutate(call, request, incrementToMutate, resultToIncrementResponse)
+    this.#mutate(call, request, INCREMENT)
   }
 
   /** What is wrong with the request refuses all of it; what a row alone is refused for, or fails with, is its own. */
@@ -214,7 +226,7 @@ class KVStoreListener implements wire.KVStoreHandler {
     let sessionToken: Buffer | null
     try {
       if (request === null) throw noRequest()
-      mutates = multiMutateToMutates(request, this.#writeContext(request, call))
+      mutates = multiMutateToMutates(request, this.#writeContext(request, call, 'multiMutate'))
       this.#checkWritable(request)
       sessionToken = this.#sessionTokenFor(request)
     } catch (error) {
@@ -263,14 +275,13 @@ class KVStoreListener implements wire.KVStoreHandler {
   #mutate<R, Q extends AnyWrite>(
     call: Call<R>,
     request: Q | null,
-    translate: (request: Q, context: RequestContext) => MutateRequest,
-    answer: (result: MutateResult, sessionToken: Buffer | null) => R,
+    { method, translate, answer }: WriteKind<Q, R>,
   ): void {
     let mutate: MutateRequest
     let sessionToken: Buffer | null
     try {
       if (request === null) throw noRequest()
-      mutate = translate(request, this.#writeContext(request, call))
+      mutate = translate(request, this.#writeContext(request, call, method))
       sessionToken = this.#sessionTokenFor(request)
     } catch (error) {
       this.#failWrite(call, toKVError(error, 'write'), request)
@@ -282,9 +293,9 @@ class KVStoreListener implements wire.KVStoreHandler {
     })
   }
 
-  #writeContext({ context }: AnyRequest, { receivedAtMs }: Call<unknown>): RequestContext {
+  #writeContext({ context }: AnyRequest, { receivedAtMs }: Call<unknown>, method: string): RequestContext {
     if (context !== null) checkPriority(context.priority)
-    return toContext(context, receivedAtMs)
+    return toContext(context, receivedAtMs, method)
   }
 
   /** Null where the answer of a read neither needs nor brings a token; checks the one of the session. */

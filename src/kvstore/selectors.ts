@@ -47,13 +47,39 @@ export function toSelector(cells: wire.CellSelector): CellSelector | null {
  * column. @throws {KVError} INVALID_ARGUMENT for a selector that names no part
  */
 export function toChangedColumns(cells: wire.CellSelector, method: string): CellSelector | null {
-  // An absent selector means the row; an empty one is more likely a mistake than a wish for that.
-  if (partCount(cells) === 0) {
-    throw invalid(`${method} with a selector that names no column: leave it out to mean the row`)
-  }
+  checkNamesParts(cells, method)
   const columns = toColumns(cells)
   if (columns === null) return NOTHING
   return columns === ALL_COLUMNS ? null : { ...WHOLE_ROW, ...columns }
+}
+
+/** The same, but columns that are named stay named where a range has them as well. */
+export function toNamedColumns(cells: wire.CellSelector, method: string): CellSelector | null {
+  const changed = toChangedColumns(cells, method)
+  const localKeys = cells.localKeys === null ? [] : sortedDistinct(cells.localKeys)
+  if (localKeys.length === 0 || changed?.localKeys.length === localKeys.length) return changed
+  const ranges = changed === null ? [EVERYTHING] : changed.ranges
+  return { ...WHOLE_ROW, localKeys, ranges: ranges.flatMap((range) => besideKeys(range, localKeys)) }
+}
+
+function checkNamesParts(cells: wire.CellSelector, method: string): void {
+  // An absent selector means the row; an empty one is more likely a mistake than a wish for that.
+  if (partCount(cells) > 0) return
+  throw invalid(`${method} with a selector that names no column: leave it out to mean the row`)
+}
+
+/** What is left of a range without these keys, which are sorted. */
+function besideKeys({ from, to }: ByteRange, keys: readonly Buffer[]): readonly ByteRange[] {
+  const left: ByteRange[] = []
+  let next: Buffer | null = from
+  for (const key of keys) {
+    if (next === null || Buffer.compare(key, next) < 0) continue
+    if (to !== null && Buffer.compare(key, to) >= 0) break
+    left.push({ from: next, to: key })
+    next = keyAfter(key, limits.maxLocalKeyBytes)
+  }
+  if (next !== null) left.push({ from: next, to })
+  return left.filter((range) => !isEmptyRange(range))
 }
 
 function isWholeRow(selector: CellSelector): boolean {

@@ -11,7 +11,14 @@ import type { Cell, CellSelector } from '../model/row.js'
 import * as wire from '../thrift/generated/kvstore.js'
 import { digestOfWrite } from './digest.js'
 import { invalid, isKnown, refuseIf, requiredDataset, requiredKey, tooLarge, unsupported } from './fields.js'
-import { NOTHING, NO_CONDITIONS, toChangedColumns, toConditions, toSelector } from './selectors.js'
+import {
+  NOTHING,
+  NO_CONDITIONS,
+  toChangedColumns,
+  toConditions,
+  toNamedColumns,
+  toSelector,
+} from './selectors.js'
 
 const MIN_NONCE_BYTES = 8
 const MAX_NONCE_BYTES = 32
@@ -37,11 +44,13 @@ export function incrementToMutate(request: wire.IncrementRequest, context: Reque
 
 export function mutateToMutate(request: wire.MutateRequest, context: RequestContext): MutateRequest {
   const { returnOnConflict, returnAfter } = request
+  const otherwise = request.otherwise === null ? NO_MUTATIONS : request.otherwise.map(toMutation)
+  const isOnlyOtherwise = otherwise.length > 0 && (request.mutations?.length ?? 0) === 0
   const change: RowChange = {
     rowKey: requiredKey(request.key),
-    mutations: toMutations(request.mutations),
+    mutations: isOnlyOtherwise ? NO_MUTATIONS : toMutations(request.mutations, 'MutateRequest'),
     conditions: toConditions(request.conditions),
-    otherwise: request.otherwise === null ? NO_MUTATIONS : request.otherwise.map(toMutation),
+    otherwise,
     returnOnConflict: returnOnConflict === null ? undefined : toSelector(returnOnConflict),
     returnAfter: returnAfter === null ? undefined : toSelector(returnAfter),
   }
@@ -59,7 +68,7 @@ export function multiMutateToMutates(
     throw tooLarge(`${rows.length} rows in one request, at most ${limits.maxBatchRows}: split it`)
   }
   return rows.map(({ key, mutations }, index) => {
-    const change = plainChange(requiredKey(key), toMutations(mutations))
+    const change = plainChange(requiredKey(key), toMutations(mutations, 'RowMutations'))
     return complete(request.dataset, change, request.options, { context, index })
   })
 }
@@ -152,8 +161,10 @@ function toDurability(level: number | null): Durability | null {
   }
 }
 
-function toMutations(mutations: readonly wire.Mutation[] | null): readonly Mutation[] {
-  if (mutations === null || mutations.length === 0) throw invalid('a write without mutations')
+function toMutations(mutations: readonly wire.Mutation[] | null, of: string): readonly Mutation[] {
+  if (mutations === null || mutations.length === 0) {
+    throw invalid(`${of}.mutations is empty: give at least one Mutation`)
+  }
   return mutations.map(toMutation)
 }
 
@@ -199,7 +210,9 @@ function toDelete({ cells, timestamp, scope }: wire.DeleteMutation): DeleteMutat
     refuseIf(cells.minTimestamp !== null, 'CellSelector.minTimestamp of a removal')
     refuseIf(cells.maxTimestamp !== null, 'CellSelector.maxTimestamp of a removal')
   }
-  const selector = cells === null ? null : toChangedColumns(cells, 'remove')
+  // What is named is marked, so that a version of that time is deleted even if it comes later.
+  const toColumns = wanted === 'EXACT_TIMESTAMP' ? toNamedColumns : toChangedColumns
+  const selector = cells === null ? null : toColumns(cells, 'remove')
   // Deleting nothing succeeds: as a change that finds no cell to change.
   if (selector === NOTHING) return { kind: 'TOUCH', selector, ttlSeconds: null }
   return { kind: 'DELETE', selector, timestamp, scope: wanted }

@@ -10,11 +10,13 @@
  *     data/<datasetId>/<versionId>/<shard>/        one upload of a BATCH dataset
  *     data/<datasetId>/live-<generation>/<shard>/  READ_WRITE data
  *     data/.staging/<uuid>/, data/.trash/<uuid>/   built here and renamed in; renamed out and removed
+ *     data/.staging/load-<datasetId>-<versionId>/  a load; the next start goes on with it if LOAD.json is in it
  *
  * - A version or live directory appears whole or not at all: it is built in .staging and renamed.
  * - Live data is never made a second time. Its marker stands outside data/, so that a data/ that is gone (a volume
  *   that is not mounted) is an error and not an empty dataset. Nothing is written to live data before its marker.
- * - Removal is a rename to .trash first; what a crash leaves there, and in .staging, goes at the next start.
+ * - Removal is a rename to .trash first; what a crash leaves there, and in .staging but for loads, goes at the next
+ *   start.
  * - What nobody knows is reported and left alone.
  *
  * Everything is renamed within one file system: data/ may be a mount point, its subdirectories may not.
@@ -36,6 +38,7 @@ import {
 } from './data-description.js'
 import {
   exists,
+  freeBytesOf,
   hasFreeBytes,
   list,
   makeDirectories,
@@ -47,6 +50,9 @@ import {
 import { syncDirectory } from './rocksdb/files.js'
 
 const METASTORE_MARKER = 'kvsm'
+const LOAD_NAME = /^load-.+-\d+$/
+/** Written by a load when everything is there that it needs to be gone on with (loader/load-staging.ts). */
+const LOAD_RECORD = 'LOAD.json'
 const DATASET_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/
 
 /** Held by the one process that uses the directory. */
@@ -150,8 +156,37 @@ export class DataDirectory {
     return path
   }
 
+  /** The directory of the load of a version, made unless it is there; once LOAD.json is in it, the next start keeps it. */
+  async loadStaging(datasetId: string, versionId: number): Promise<string> {
+    assert(DATASET_ID.test(datasetId), `${datasetId} is not a dataset id`)
+    const path = join(this.#stagingPath, loadName(datasetId, versionId))
+    await makeDirectory(path)
+    return path
+  }
+
+  /** Directories of loads that an earlier process began and no one has finished. */
+  async unfinishedLoads(): Promise<readonly string[]> {
+    const names = (await list(this.#stagingPath)).filter((name) => LOAD_NAME.test(name))
+    return names.sort().map((name) => join(this.#stagingPath, name))
+  }
+
+  /** Whether a version's load can be gone on with, for whoever looks at versions before loads are. */
+  async loadsToResume(): Promise<(datasetId: string, versionId: number) => boolean> {
+    const paths = new Set(await this.unfinishedLoads())
+    return (datasetId, versionId) => paths.has(join(this.#stagingPath, loadName(datasetId, versionId)))
+  }
+
+  async hasVersion(datasetId: string, versionId: number): Promise<boolean> {
+    return exists(this.versionPath(datasetId, versionId))
+  }
+
+  /** Of the disk; null: it cannot say. */
+  freeBytes(): number | null {
+    return freeBytesOf(this.#dataPath)
+  }
+
   /**
-   * Moves a staging directory, one finished subdirectory a shard, to its place. Answers the place.
+   * Moves a staging directory or a directory in one, one finished subdirectory a shard, to its place. Answers the place.
    * @throws {KVError} ALREADY_EXISTS, UNAVAILABLE
    */
   async adoptVersion(datasetId: string, versionId: number, stagingDirectory: string): Promise<string> {
@@ -188,6 +223,15 @@ export class DataDirectory {
     return path
   }
 
+  /**
+   * Moves a staging directory, one finished subdirectory a shard, to where a dataset of this id, which is not there yet,
+   * will look for its live data.
+   * @throws {KVError} ALREADY_EXISTS, UNAVAILABLE
+   */
+  async adoptLive(datasetId: string, stagingDirectory: string): Promise<void> {
+    await this.#adopt(stagingDirectory, this.livePath(datasetId, 0))
+  }
+
   /** Moves a version's or a generation's directory out of the way, then removes it in the background. */
   async trash(path: string): Promise<void> {
     assert(dirname(dirname(path)) === this.#dataPath, `${path} is not a version's directory`)
@@ -219,7 +263,10 @@ export class DataDirectory {
       const path = join(this.#dataPath, datasetId)
       const record = recordById.get(datasetId)
       if (record === undefined) {
-        orphans.push({ path, reason: 'no dataset has this id', isRemovable: false })
+        if (await this.#isUnfinishedImport(datasetId)) {
+          await this.trashDataset(datasetId)
+          this.#logger.info({ path }, 'removed what an import left that did not finish')
+        } else orphans.push({ path, reason: 'no dataset has this id', isRemovable: false })
         continue
       }
       for (const name of await list(path)) {
@@ -263,8 +310,15 @@ export class DataDirectory {
     return join(this.#markersPath, `${datasetId}-${liveName(generation)}`)
   }
 
+  /** Live data that no dataset was ever made of: that of a dataset has a marker before anything is written to it. */
+  async #isUnfinishedImport(datasetId: string): Promise<boolean> {
+    const names = await list(join(this.#dataPath, datasetId))
+    return names.every((name) => name === liveName(0)) && !(await exists(this.#markerPath(datasetId, 0)))
+  }
+
   async #adopt(stagingDirectory: string, path: string): Promise<void> {
-    assert(dirname(stagingDirectory) === this.#stagingPath, `${stagingDirectory} is not a staging directory`)
+    const isInStaging = [dirname(stagingDirectory), dirname(dirname(stagingDirectory))].includes(this.#stagingPath)
+    assert(isInStaging, `${stagingDirectory} is not a staging directory`)
     // A rename replaces an empty directory without a word.
     if (await exists(path)) throw new KVError('ALREADY_EXISTS', `${path} exists already: trash it first`)
     for (const shard of await list(stagingDirectory)) {
@@ -303,8 +357,16 @@ export class DataDirectory {
     for (const name of await list(this.#trashPath)) {
       this.#removal = this.#removal.then(() => this.#remove(join(this.#trashPath, name)))
     }
-    for (const name of await list(this.#stagingPath)) await this.#discard(join(this.#stagingPath, name))
+    for (const name of await list(this.#stagingPath)) {
+      const path = join(this.#stagingPath, name)
+      const isResumed = LOAD_NAME.test(name) && (await exists(join(path, LOAD_RECORD)))
+      if (!isResumed) await this.#discard(path)
+    }
   }
+}
+
+function loadName(datasetId: string, versionId: number): string {
+  return `load-${datasetId}-${versionId}`
 }
 
 function liveName(generation: number): string {
@@ -322,7 +384,7 @@ function orphanOf(record: DatasetRecord, name: string): Omit<Orphan, 'path'> | n
   if (/^[1-9]\d*$/.test(name) && record.mode === 'BATCH') {
     const version = record.versions.find(({ id }) => String(id) === name)
     if (version === undefined) return { reason: 'its record is gone', isRemovable: true }
-    const isOver = version.state === 'FAILED' || version.state === 'DELETED'
+    const isOver = ['FAILED', 'DELETED', 'ARCHIVED'].includes(version.state)
     return isOver ? { reason: `the version is ${version.state}`, isRemovable: true } : null
   }
   const live = /^live-(0|[1-9]\d*)$/.exec(name)

@@ -28,6 +28,16 @@ export function hasFreeBytes(path: string, bytes: number): boolean {
   }
 }
 
+/** Of the disk below `path`, for who is no administrator; null: it cannot say. */
+export function freeBytesOf(path: string): number | null {
+  try {
+    const { bavail, bsize } = statfsSync(path)
+    return bavail * bsize
+  } catch {
+    return null
+  }
+}
+
 /** Renames and makes both names durable. */
 export async function move(from: string, to: string): Promise<void> {
   await onDisk(`moving ${basename(from)} to`, to, () => rename(from, to))

@@ -106,8 +106,16 @@ export function encodeSealedRow(
   if (placement !== null) at = writeLocations(head, at, cells, placement)
   if ((flags & (TIMESTAMPS | EXPIRIES)) !== 0) at = writeTimes(head, at, cells, { flags, nowSeconds })
   writeKeysAndValues(head, at, cells, placement)
-  head.writeUInt32LE(crc32(scratch.start(head, size)), size)
+  writeCrc(head, size, crc32(scratch.start(head, size)))
   return { head, chunks: placement === null ? NO_CHUNKS : encodeChunks(cells, placement) }
+}
+
+/** Little-endian, by hand: see writeUint. */
+function writeCrc(target: Buffer, at: number, crc: number): void {
+  target[at] = crc
+  target[at + 1] = crc >>> 8
+  target[at + 2] = crc >>> 16
+  target[at + 3] = crc >>> 24
 }
 
 /** Which container each value lies in, where, and how much each container holds; container 0 is the head. */
@@ -495,7 +503,9 @@ export class SealedHead {
 
 /** The CRC that a head or a chunk ends with. */
 export function storedCrc(bytes: Buffer): number {
-  return bytes.readUInt32LE(bytes.length - CRC_SIZE)
+  const at = bytes.length - CRC_SIZE
+  const low = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16)
+  return (low | ((bytes[at + 3] ?? 0) << 24)) >>> 0
 }
 
 /** @throws {KVError} CORRUPT unless the last four bytes are the CRC of the others */

@@ -4,11 +4,21 @@
  *
  * A *unit* is what is served or not served as one: a whole version of a BATCH dataset (a multi-get never mixes what is
  * there with what is not), a single shard of live data.
+ *
+ * Live shards are always to be open. Of versions, those that are *awake*: the current one and the canary, what a rollback
+ * or a roll forward would return to, what was loaded last, and what was asked for, until they are put to sleep because
+ * others need the room. An open DB costs descriptors and memory, and most kept versions are never read.
  */
 import { dirname, join } from 'node:path'
-import type { DatasetEntry, Incarnation, ServedVersion, WritableFormat } from '../model/cluster-map.js'
+import type {
+  DatasetEntry,
+  Incarnation,
+  RemoteCopies,
+  ServedVersion,
+  WritableFormat,
+} from '../model/cluster-map.js'
 import { incarnationsOfEntry } from '../model/cluster-map.js'
-import type { DatasetRecord, VersionRecord } from '../model/dataset.js'
+import type { DatasetRecord, LeafRecord, VersionRecord, VersionState } from '../model/dataset.js'
 import type { ShardLocation } from '../model/leaf-engine.js'
 import type { DataDirectory } from './data-directory.js'
 
@@ -18,6 +28,8 @@ export interface Unit {
   /** Null: a shard of live data. */
   readonly versionId: number | null
   readonly shards: readonly ShardLocation[]
+  /** Clients read it now; false: they may soon, or asked for it once. */
+  readonly isServing: boolean
 }
 
 /** Why a unit is not served, or was not a while ago: a unit that fails again soon is tried again later. */
@@ -34,6 +46,20 @@ export interface Fault {
 
 type Paths = Pick<DataDirectory, 'versionPath' | 'livePath'>
 
+/** Which versions leaf processes serve, and where. */
+export interface Placement {
+  /** The leaves that each shard is read from; null: it is opened here. */
+  copiesOf(record: DatasetRecord, versionId: number): readonly (readonly LeafRecord[])[] | null
+}
+
+/** Where units lie. */
+interface Places {
+  readonly paths: Paths
+  readonly placement: Placement
+}
+
+export const ALL_HERE: Placement = { copiesOf: () => null }
+
 export class ServedDataset {
   readonly id: string
   readonly name: string
@@ -49,18 +75,23 @@ export class ServedDataset {
   /** Versions whose files are gone. */
   readonly collected = new Set<number>()
   readonly #paths: Paths
+  readonly #placement: Placement
   readonly #failed: Incarnation[] = []
   #record: DatasetRecord
   #units: readonly Unit[]
+  /** Versions that are to be open. */
+  #awake: Set<number>
   #isServed = true
   #isRemoved = false
 
-  constructor(record: DatasetRecord, paths: Paths) {
+  constructor(record: DatasetRecord, paths: Paths, placement: Placement = ALL_HERE) {
     this.id = record.id
     this.name = record.name
     this.#paths = paths
+    this.#placement = placement
     this.#record = record
-    this.#units = unitsOf(record, paths)
+    this.#units = unitsOf(record, { paths, placement })
+    this.#awake = new Set(versionsToOpen(record))
   }
 
   get record(): DatasetRecord {
@@ -74,8 +105,13 @@ export class ServedDataset {
 
   /** A changed record is a reason to try again what failed for good. */
   update(record: DatasetRecord): void {
+    const before = new Set(versionsToOpen(this.#record))
     this.#record = record
-    this.#units = unitsOf(record, this.#paths)
+    this.#units = unitsOf(record, { paths: this.#paths, placement: this.#placement })
+    // What was put to sleep stays so, until it is asked for or plays another part.
+    for (const id of versionsToOpen(record)) if (!before.has(id)) this.#awake.add(id)
+    this.#awake = new Set([...this.#awake].filter((id) => this.unitOfVersion(id) !== null))
+    for (const { id, state } of record.versions) if (!isOver(state)) this.collected.delete(id)
     const wanted = new Set(this.#units.map(({ name }) => name))
     for (const [name, fault] of this.faults) {
       if (!wanted.has(name)) this.#forgetFault(name, fault)
@@ -97,12 +133,43 @@ export class ServedDataset {
     this.#isRemoved = true
   }
 
-  /** Units to open now: not open, not known to fail, and no directory of theirs is still being closed. */
+  /** Units to open now: awake, not open, not known to fail, and no directory of theirs is still being closed. */
   missingUnits(): Unit[] {
-    return this.#units.filter(({ name, shards }) => {
-      if (this.faults.get(name)?.isHeld === true) return false
-      return !this.#isOpen(shards) && shards.every(({ directory }) => !this.closing.has(directory))
+    return this.#units.filter((unit) => {
+      if (this.faults.get(unit.name)?.isHeld === true || !this.isAwake(unit)) return false
+      return !this.isOpen(unit) && !this.isClosing(unit)
     })
+  }
+
+  isAwake({ versionId }: Unit): boolean {
+    return versionId === null || this.#awake.has(versionId)
+  }
+
+  isClosing({ shards }: Unit): boolean {
+    return shards.some(({ directory }) => this.closing.has(directory))
+  }
+
+  isOpen({ shards }: Unit): boolean {
+    return shards.every(({ directory }) => this.open.has(directory))
+  }
+
+  /** Null unless the version is kept. */
+  unitOfVersion(versionId: number): Unit | null {
+    return this.#units.find((unit) => unit.versionId === versionId) ?? null
+  }
+
+  /** Units that are open and can be put to sleep. */
+  sleepableUnits(): Unit[] {
+    return this.#units.filter((unit) => unit.versionId !== null && this.isAwake(unit) && this.isOpen(unit))
+  }
+
+  wake(versionId: number): void {
+    this.#awake.add(versionId)
+  }
+
+  /** The next entry leaves it out. */
+  sleep(versionId: number): void {
+    this.#awake.delete(versionId)
   }
 
   isMissing({ directory }: ShardLocation): boolean {
@@ -150,22 +217,19 @@ export class ServedDataset {
   /** Versions whose files should go and can go now. */
   collectable(): VersionRecord[] {
     return this.#record.versions.filter(({ id, state }) => {
-      if ((state !== 'DELETED' && state !== 'FAILED') || this.collected.has(id)) return false
+      if (!isOver(state) || this.collected.has(id)) return false
       const path = this.#paths.versionPath(this.id, id)
       return ![...this.open.keys(), ...this.closing.keys()].some((shard) => dirname(shard) === path)
     })
   }
 
-  /** One line a unit that should be served and is not, or takes no writes. */
+  /** One line a unit that cannot be served, or takes no writes. */
   problems(): string[] {
-    const closed = this.#units
-      .filter(({ shards }) => !this.#isOpen(shards))
-      .map(({ name }) => `${name}: ${this.faults.get(name)?.reason ?? 'is being opened'}`)
-    return [...closed, ...Array.from(this.full.values(), ({ reason }) => reason)]
-  }
-
-  #isOpen(shards: readonly ShardLocation[]): boolean {
-    return shards.every(({ directory }) => this.open.has(directory))
+    const failed = this.#units.flatMap((unit) => {
+      const fault = this.isOpen(unit) ? undefined : this.faults.get(unit.name)
+      return fault === undefined ? [] : [`${unit.name}: ${fault.reason}`]
+    })
+    return [...failed, ...Array.from(this.full.values(), ({ reason }) => reason)]
   }
 
   #makeEntry(): DatasetEntry {
@@ -176,6 +240,7 @@ export class ServedDataset {
     }
     const versions: ServedVersion[] = []
     for (const unit of this.#units) {
+      if (!this.isAwake(unit)) continue
       const shards = incarnations(unit).filter((incarnation) => incarnation !== null)
       if (shards.length === unit.shards.length && unit.versionId !== null) {
         versions.push({ id: unit.versionId, shards })
@@ -201,20 +266,44 @@ export class ServedDataset {
   }
 }
 
+/** Its files are not needed any more. */
+function isOver(state: VersionState): boolean {
+  return state === 'DELETED' || state === 'FAILED' || state === 'ARCHIVED'
+}
+
+/** Versions that are opened unasked. */
+function versionsToOpen({ versions, canary }: DatasetRecord): number[] {
+  const current = versions.find(({ state }) => state === 'CURRENT')
+  const ready = versions.filter(({ state }) => state === 'READY')
+  const older = ready.find(({ id }) => current !== undefined && id < current.id)
+  const newer = ready.findLast(({ id }) => current !== undefined && id > current.id)
+  const wanted = [current, older, newer, ready[0]].flatMap((version) =>
+    version === undefined ? [] : [version.id],
+  )
+  return [...new Set(canary === null ? wanted : [...wanted, canary.versionId])]
+}
+
 /** Newest version first, as in the record. */
-function unitsOf(record: DatasetRecord, paths: Paths): Unit[] {
+function unitsOf(record: DatasetRecord, { paths, placement }: Places): Unit[] {
   if (record.mode === 'BATCH') {
     const served = record.versions.filter(({ state }) => state === 'READY' || state === 'CURRENT')
-    return served.map(({ id }) => {
+    return served.map(({ id, state }) => {
       const path = paths.versionPath(record.id, id)
-      const shards = Array.from({ length: record.shardCount }, (_, shard) => shardAt(record, { path, shard }))
-      return { name: `version ${id}`, versionId: id, shards }
+      const copies = placement.copiesOf(record, id)
+      const shards = Array.from({ length: record.shardCount }, (_, shard) => {
+        const leaves = copies?.[shard]
+        const here = shardAt(record, { path, shard })
+        return leaves === undefined ? here : onLeaves(here, { versionId: id, leaves })
+      })
+      const isServing = state === 'CURRENT' || record.canary?.versionId === id
+      return { name: `version ${id}`, versionId: id, shards, isServing }
     })
   }
   if (record.migrationState === 'ORIGIN_ONLY') return []
   const path = paths.livePath(record.id, record.generation)
   return Array.from({ length: record.shardCount }, (_, shard) => {
-    return { name: `live shard ${shard}`, versionId: null, shards: [shardAt(record, { path, shard })] }
+    const shards = [shardAt(record, { path, shard })]
+    return { name: `live shard ${shard}`, versionId: null, shards, isServing: true }
   })
 }
 
@@ -235,6 +324,12 @@ function shardAt(
     maxCellVersions: isBatch ? 1 : record.maxCellVersions,
     directory: join(at.path, shardName(at.shard)),
   }
+}
+
+/** Named by its leaves, so that other leaves make it another shard to open. */
+function onLeaves(here: ShardLocation, remote: RemoteCopies): ShardLocation {
+  const names = remote.leaves.map(({ name, url }) => `${name}=${url}`).join(',')
+  return { ...here, directory: `leaves:${names}:${here.directory}`, remote }
 }
 
 /** Of a dataset that is written in place. */

@@ -13,6 +13,9 @@
  * - What cannot be opened is left out, logged, listed in `degraded`, and tried again: after a pause when that can help,
  *   and with the next change of its record in any case. It never stops anything else.
  * - Files go last: a crash at any point leaves at worst files that the next start removes.
+ * - Kept versions are open while there is room (`maxOpenShards`): what is served first, then what may be soon. Others are
+ *   opened when a read or a publish asks for them (`open`), and then those that were not used longest are closed
+ *   (open-budget.ts). Nothing is refused for want of room.
  */
 import { join } from 'node:path'
 import type { Clock, StartTimer } from '../base/clock.js'
@@ -23,17 +26,26 @@ import type { DatasetRecord } from '../model/dataset.js'
 import type { LeafStore } from '../model/leaf-engine.js'
 import type { MetastoreListener } from '../model/metastore.js'
 import type { DataDirectory } from './data-directory.js'
+import { OpenBudget, type RecentUses } from './open-budget.js'
+import type { Placement } from './served-dataset.js'
 import { type Fault, ServedDataset, type Unit, shardName, writableFormatOf } from './served-dataset.js'
+import { Slots } from './slots.js'
 
-/** Opening waits for the disk more than for the processor; more at once only makes each slower. */
-const PARALLEL_OPENS = 8
+/** Opening takes the processor as much as the disk; more at once only makes each slower. */
+const PARALLEL_OPENS = 4
+
+/** A start waits so long for what is to be open; the rest is opened behind it, and at once where it is asked for. */
+const START_PATIENCE_MS = 500
+
+/** Slots: what somebody waits for is opened first, then what clients read, then what they may read soon. */
+const PRIORITY = { asked: 0, serving: 1, soon: 2 } as const
 
 /** A failure so long after the one before it starts a new row of failures. */
 const FAULT_MEMORY_MS = 120_000
 const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 30_000
 
-/** How often a full disk is looked at again. */
+/** How often a full disk, and too many open DBs, are looked at again. */
 const ROOM_CHECK_MS = 1_000
 
 /** What is needed of the lease keeper (threads/leases.ts). */
@@ -54,6 +66,11 @@ export interface VersionSetOptions {
   readonly logger: Logger
   readonly clock: Clock
   readonly startTimer: StartTimer
+  /** DBs of versions, and of shards that can be written, that may be open at the same time. */
+  readonly maxOpenShards: number
+  readonly recentUses: RecentUses
+  /** Absent: everything is served here. */
+  readonly placement?: Placement
   /** Told which DELETED versions have no files any more. No change waits for it. */
   readonly forgetVersions: (dataset: string, versionIds: readonly number[]) => Promise<void>
 }
@@ -71,11 +88,15 @@ export class VersionSet {
   readonly #options: VersionSetOptions
   readonly #logger: Logger
   readonly #slots = new Slots(PARALLEL_OPENS)
+  readonly #budget: OpenBudget
   readonly #datasets = new Map<string, ServedDataset>()
   /** The last change of each dataset that has one under way. */
   readonly #turns = new Map<string, Promise<void>>()
   readonly #background = new Set<Promise<void>>()
-  #openCount = 0
+  /** By directory, of those that left the map and are not closed yet. */
+  readonly #closings = new Map<string, Promise<void>>()
+  #makingRoom: Promise<void> | null = null
+  #cancelRoomTimer: () => void = () => undefined
   #isClosed = false
 
   constructor(store: LeafStore, leases: MapPublisher, options: VersionSetOptions) {
@@ -84,21 +105,43 @@ export class VersionSet {
     this.#options = options
     this.#directories = options.directories
     this.#logger = options.logger
+    this.#budget = new OpenBudget(options.maxOpenShards, options.recentUses, options.clock)
   }
 
-  /** Opens and publishes everything, in one map. Before it: no load may run. After it: subscribe `onChange`. */
+  /**
+   * Opens what is to be open and publishes it, in one map; what takes longer than START_PATIENCE_MS follows by itself.
+   * Before it: no load may run. After it: subscribe `onChange`.
+   */
   async start(records: readonly DatasetRecord[]): Promise<void> {
     await this.#removeOrphans(records)
     const datasets = records.map((record) => this.#add(record))
-    // In turn: a retry may come while others are still being opened.
-    const opened = datasets.map((dataset) => this.#inTurn(dataset.name, () => this.#openMissing(dataset)))
-    await Promise.all(opened)
-    await this.#publish(datasets)
+    const idle = new Set(datasets)
+    let isPublished = false
+    const openAll = (isMeant: (unit: Unit) => boolean) =>
+      // In turn: a retry may come while others are still being opened.
+      datasets.map((dataset) =>
+        this.#inTurn(dataset.name, async () => {
+          idle.delete(dataset)
+          await this.#openMissing(dataset, isMeant)
+          if (isPublished) await this.#publish([dataset])
+          else idle.add(dataset)
+        }),
+      )
+    // What clients read comes first for all of them; turns are short, so that a change does not wait for the start.
+    const opened = Promise.all(openAll(({ isServing }) => isServing)).then(async () => {
+      await Promise.all(openAll(() => true))
+    })
+    await this.#patiently(opened)
+    isPublished = true
+    // Of those that are being opened nothing is closed: their turn goes on.
+    await this.#publish(datasets, [...idle])
   }
 
   /** Resolves when every thread has adopted the change. Never rejects because something cannot be opened. */
-  readonly onChange: MetastoreListener = (name, record) =>
-    this.#inTurn(name, async () => {
+  readonly onChange: MetastoreListener = (name, record) => {
+    const present = this.#datasets.get(name)
+    if (present !== undefined) this.#slots.hasten(present)
+    return this.#inTurn(name, async () => {
       const known = this.#datasets.get(name)
       if (known !== undefined && known.id !== record?.id) await this.#remove(known)
       if (record === null) return
@@ -106,32 +149,64 @@ export class VersionSet {
       dataset.update(record)
       await this.#converge(dataset)
     })
+  }
+
+  /**
+   * Resolves when the newest map serves that version: for reads of a version that is kept and not open, and before one is
+   * published. It stays open for a while.
+   * @throws {KVError} DATASET_NOT_FOUND, VERSION_NOT_FOUND (not kept), UNAVAILABLE (it cannot be opened)
+   */
+  async open(name: string, versionId: number): Promise<void> {
+    const dataset = this.#datasets.get(name)
+    if (dataset === undefined) throw new KVError('DATASET_NOT_FOUND', `no dataset is named ${name}`)
+    let unit = dataset.unitOfVersion(versionId)
+    while (unit !== null && !this.#isClosed) {
+      if (this.#budget.isFull) await this.#makeRoom()
+      this.#budget.protect(name, versionId)
+      dataset.wake(versionId)
+      this.#slots.hasten(dataset)
+      await this.#inTurn(name, () => this.#openAsked(dataset, versionId))
+      if (this.isServed(name, versionId)) return
+      const fault = dataset.faults.get(unit.name)
+      if (fault?.isHeld === true) throw cannotOpen(name, unit, fault)
+      // It was just put to sleep: its DBs cannot be opened before they are closed.
+      await Promise.allSettled(
+        unit.shards.map(({ directory }) => this.#closings.get(directory) ?? Promise.resolve()),
+      )
+      unit = dataset.unitOfVersion(versionId)
+    }
+    throw new KVError('VERSION_NOT_FOUND', `dataset ${name} keeps no version ${versionId}`, { dataset: name })
+  }
 
   /**
    * After an I/O error: takes the shard out of the map, closes it and opens it again as a new incarnation. While the disk
    * is full that would fail and take its reads away: it stays in the map, refusing writes, until there is room. Resolves
    * when it is out of the map, or is to wait. Repeated reports of one incarnation do nothing.
    */
-  async shardFailed(incarnationId: number): Promise<void> {
+  async shardFailed(incarnationId: number, cause?: KVError): Promise<void> {
     for (const dataset of this.#datasets.values()) {
       const failed = dataset.unitOf(incarnationId)
       if (failed === null) continue
       if (!this.#directories.hasRoom()) {
-        this.#waitForRoom(dataset, failed, incarnationId)
+        this.#waitForRoom(dataset, failed, { incarnationId, cause })
         return
       }
       await this.#inTurn(dataset.name, async () => {
         const unit = dataset.unitOf(incarnationId)
         if (unit === null) return
         dataset.dropFailed(incarnationId)
-        const error = new KVError('UNAVAILABLE', 'failed with an i/o error, is being opened again')
+        const error = reopeningError(cause)
         this.#fail(dataset, [unit], { error, mayRetryAtOnce: true })
         await this.#publish([dataset])
       })
     }
   }
 
-  #waitForRoom(dataset: ServedDataset, { name }: Unit, incarnationId: number): void {
+  #waitForRoom(
+    dataset: ServedDataset,
+    { name }: Unit,
+    { incarnationId, cause }: { readonly incarnationId: number; readonly cause: KVError | undefined },
+  ): void {
     if (dataset.full.has(incarnationId)) return
     const reason = `${name}: the disk is full, it takes no writes: free space`
     this.#logger.error(
@@ -144,10 +219,20 @@ export class VersionSet {
         else if (!this.#directories.hasRoom()) dataset.full.set(incarnationId, { reason, cancel: look() })
         else {
           dataset.full.delete(incarnationId)
-          this.#inBackground(this.shardFailed(incarnationId))
+          this.#inBackground(this.shardFailed(incarnationId, cause))
         }
       })
     dataset.full.set(incarnationId, { reason, cancel: look() })
+  }
+
+  /** Versions of the dataset are read from other places than before: resolves when every thread does so. */
+  async placementChanged(name: string): Promise<void> {
+    await this.#inTurn(name, async () => {
+      const dataset = this.#datasets.get(name)
+      if (dataset === undefined) return
+      dataset.update(dataset.record)
+      await this.#converge(dataset)
+    })
   }
 
   /** Whether the newest map serves this version: what may be published without taking the dataset off line. */
@@ -163,7 +248,7 @@ export class VersionSet {
 
   /** DBs that are open, those included that wait for a lease to end. */
   openCount(): number {
-    return this.#openCount
+    return this.#budget.openCount
   }
 
   /**
@@ -172,6 +257,7 @@ export class VersionSet {
    */
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#cancelRoomTimer()
     await Promise.allSettled(this.#turns.values())
     const datasets = [...this.#datasets.values()]
     for (const dataset of datasets) dataset.stopServing()
@@ -180,7 +266,7 @@ export class VersionSet {
   }
 
   #add(record: DatasetRecord): ServedDataset {
-    const dataset = new ServedDataset(record, this.#directories)
+    const dataset = new ServedDataset(record, this.#directories, this.#options.placement)
     this.#datasets.set(record.name, dataset)
     return dataset
   }
@@ -191,13 +277,22 @@ export class VersionSet {
     await this.#publish([dataset])
   }
 
+  /** What clients read is opened before the map changes, the rest behind it. */
   async #converge(dataset: ServedDataset): Promise<void> {
-    await this.#openMissing(dataset)
+    await this.#openMissing(dataset, ({ isServing }) => isServing)
     await this.#publish([dataset])
+    if (dataset.missingUnits().length > 0) this.#convergeLater(dataset)
   }
 
-  async #openMissing(dataset: ServedDataset): Promise<void> {
-    const units = dataset.missingUnits()
+  async #openAsked(dataset: ServedDataset, versionId: number): Promise<void> {
+    const unit = dataset.missingUnits().find((one) => one.versionId === versionId)
+    if (unit !== undefined) await this.#openUnit(dataset, unit, PRIORITY.asked)
+    await this.#publish([dataset])
+    if (this.#budget.isExceeded) this.#makeRoomLater()
+  }
+
+  async #openMissing(dataset: ServedDataset, isMeant: (unit: Unit) => boolean = () => true): Promise<void> {
+    const units = this.#withRoom(dataset, dataset.missingUnits().filter(isMeant))
     if (units.some(({ versionId }) => versionId === null)) {
       try {
         await this.#ensureLive(dataset)
@@ -206,7 +301,18 @@ export class VersionSet {
         return
       }
     }
-    await Promise.all(units.map((unit) => this.#openUnit(dataset, unit)))
+    await Promise.all(
+      units.map((unit) => this.#openUnit(dataset, unit, unit.isServing ? PRIORITY.serving : PRIORITY.soon)),
+    )
+  }
+
+  /** Those that there is room for; the others sleep until they are asked for. */
+  #withRoom(dataset: ServedDataset, units: readonly Unit[]): Unit[] {
+    return units.filter((unit) => {
+      if (unit.versionId === null || this.#budget.hasRoomFor(unit)) return true
+      dataset.sleep(unit.versionId)
+      return false
+    })
   }
 
   async #ensureLive({ record }: ServedDataset): Promise<void> {
@@ -214,21 +320,32 @@ export class VersionSet {
     await this.#directories.ensureLive(record.id, record.generation, async (staging) => {
       const shards = Array.from({ length: record.shardCount }, (_, shard) => join(staging, shardName(shard)))
       await Promise.all(
-        shards.map((shard) => this.#slots.run(() => this.#store.createWritable(shard, format))),
+        shards.map((shard) =>
+          this.#slots.run(() => this.#store.createWritable(shard, format), {
+            owner: record,
+            priority: PRIORITY.serving,
+          }),
+        ),
       )
     })
   }
 
   /** A shard that opens beside one that does not is closed again with the next map, which does not name it. */
-  async #openUnit(dataset: ServedDataset, unit: Unit): Promise<void> {
+  async #openUnit(dataset: ServedDataset, unit: Unit, priority: number): Promise<void> {
     const missing = unit.shards.filter((shard) => dataset.isMissing(shard))
-    const opened = missing.map((shard) => this.#slots.run(() => this.#store.open(shard)))
+    const opened = missing.map((shard) => {
+      this.#budget.opening(shard)
+      return this.#slots.run(() => this.#store.open(shard), { owner: dataset, priority })
+    })
     const failures: unknown[] = []
-    for (const outcome of await Promise.allSettled(opened)) {
-      if (outcome.status === 'rejected') failures.push(outcome.reason)
-      else {
+    for (const [index, outcome] of (await Promise.allSettled(opened)).entries()) {
+      if (outcome.status === 'fulfilled') {
         dataset.open.set(outcome.value.directory, outcome.value)
-        this.#openCount += 1
+        this.#budget.opened(outcome.value)
+      } else {
+        failures.push(outcome.reason)
+        const shard = missing[index]
+        if (shard !== undefined) this.#budget.notOpened(shard)
       }
     }
     if (failures.length > 0) this.#fail(dataset, [unit], { error: failures[0], mayRetryAtOnce: false })
@@ -271,7 +388,7 @@ export class VersionSet {
   }
 
   /** One delta for all of them; then, behind it, the end of what it left out. */
-  async #publish(datasets: readonly ServedDataset[]): Promise<void> {
+  async #publish(datasets: readonly ServedDataset[], closable = datasets): Promise<void> {
     const changed: DatasetEntry[] = []
     const removed: string[] = []
     for (const dataset of datasets) {
@@ -281,14 +398,18 @@ export class VersionSet {
     }
     const isChange = changed.length + removed.length > 0
     const adopted = isChange ? this.#leases.publish({ changed, removed }) : Promise.resolve()
-    for (const dataset of datasets) this.#inBackground(this.#closeUnnamed(dataset))
+    for (const dataset of closable) this.#inBackground(this.#closeUnnamed(dataset))
     await adopted
   }
 
   async #closeUnnamed(dataset: ServedDataset): Promise<void> {
     const unnamed = dataset.takeUnnamed()
     const released = this.#leases.retire(unnamed.map(({ id }) => id))
-    await Promise.all(unnamed.map((incarnation, index) => this.#close(dataset, incarnation, released[index])))
+    const closings = unnamed.map((incarnation, index) => this.#close(dataset, incarnation, released[index]))
+    for (const [index, { directory }] of unnamed.entries()) {
+      this.#closings.set(directory, closings[index] ?? Promise.resolve())
+    }
+    await Promise.all(closings)
     await this.#collect(dataset)
     if (unnamed.length > 0 && dataset.missingUnits().length > 0) this.#convergeLater(dataset)
   }
@@ -305,8 +426,37 @@ export class VersionSet {
       const { id, directory } = incarnation
       this.#logger.error({ dataset: dataset.name, incarnation: id, directory, err: error }, 'closing failed')
     }
-    this.#openCount -= 1
+    this.#budget.closed(incarnation)
     dataset.closing.delete(incarnation.directory)
+    this.#closings.delete(incarnation.directory)
+  }
+
+  #makeRoomLater(): void {
+    if (this.#makingRoom === null && !this.#isClosed) this.#inBackground(this.#makeRoom())
+  }
+
+  /** One at a time for all who want it: each asks all threads what they use. */
+  #makeRoom(): Promise<void> {
+    this.#makingRoom ??= this.#closeUnused().finally(() => {
+      this.#makingRoom = null
+      // What was protected, or came meanwhile, goes a little later.
+      if (!this.#budget.isExceeded || this.#isClosed) return
+      this.#cancelRoomTimer()
+      this.#cancelRoomTimer = this.#options.startTimer(ROOM_CHECK_MS, () => this.#makeRoomLater())
+    })
+    return this.#makingRoom
+  }
+
+  async #closeUnused(): Promise<void> {
+    const chosen = await this.#budget.chooseSleepers([...this.#datasets.values()])
+    for (const [dataset, versionIds] of chosen) {
+      await this.#inTurn(dataset.name, async () => {
+        for (const id of versionIds) dataset.sleep(id)
+        await this.#publish([dataset])
+      })
+    }
+    if (chosen.size > 0)
+      this.#logger.debug({ datasets: chosen.size, open: this.openCount() }, 'closed unused versions')
   }
 
   /** Removes the files of what is over, once per version; what fails is tried again at the next start. */
@@ -349,9 +499,21 @@ export class VersionSet {
   #convergeLater(dataset: ServedDataset): void {
     this.#inBackground(
       this.#inTurn(dataset.name, async () => {
-        if (this.#datasets.get(dataset.name) === dataset) await this.#converge(dataset)
+        if (this.#datasets.get(dataset.name) !== dataset) return
+        await this.#openMissing(dataset)
+        await this.#publish([dataset])
       }),
     )
+  }
+
+  async #patiently(work: Promise<void>): Promise<void> {
+    let cancel: () => void = () => undefined
+    const isOver = new Promise<void>((resolve) => {
+      cancel = this.#options.startTimer(START_PATIENCE_MS, resolve)
+    })
+    this.#inBackground(work)
+    await Promise.race([work, isOver])
+    cancel()
   }
 
   /** After the changes of this dataset that came before. Nothing once it is closed. */
@@ -374,24 +536,16 @@ export class VersionSet {
   }
 }
 
-/** At most so many at once; the others wait in the order in which they came. */
-class Slots {
-  #free: number
-  readonly #waiting: (() => void)[] = []
+function cannotOpen(name: string, unit: Unit, { reason }: Fault): KVError {
+  return new KVError('UNAVAILABLE', `${unit.name} of dataset ${name} cannot be opened: ${reason}`, {
+    dataset: name,
+  })
+}
 
-  constructor(count: number) {
-    this.#free = count
+/** Why a shard is out of the map. */
+function reopeningError(cause?: KVError): KVError {
+  if (cause?.code !== 'CORRUPT') {
+    return new KVError('UNAVAILABLE', 'failed with an i/o error, is being opened again', { cause })
   }
-
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) this.#free -= 1
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    try {
-      return await work()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#free += 1
-      else next()
-    }
-  }
+  return new KVError('CORRUPT', `${cause.message}; is being opened again`, { cause })
 }

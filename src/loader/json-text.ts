@@ -32,13 +32,18 @@ function numberToText(value: number): string {
   if (!Number.isFinite(value) || (Number.isInteger(value) && !Number.isSafeInteger(value))) {
     throw new BadLineError('a number beyond 2^53, which JSON cannot hold exactly; write it as text')
   }
-  // Minus zero is 0.
-  const text = String(value)
+  return plainDecimal(String(value))
+}
+
+/** The decimal without its exponent: 1e-7 is 0.0000001, 1.5e+21 is 1500000000000000000000. Minus zero is 0 by then. */
+export function plainDecimal(text: string): string {
   if (!text.includes('e')) return text
-  const parts = /^(-?)(\d)(?:\.(\d+))?e-(\d+)$/.exec(text)
+  const parts = /^(-?)(\d)(?:\.(\d+))?e([+-])(\d+)$/.exec(text)
   if (parts === null) return text
-  const [, sign = '', first = '', rest = '', exponent = ''] = parts
-  return `${sign}0.${'0'.repeat(Number(exponent) - 1)}${first}${rest}`
+  const [, sign = '', first = '', rest = '', direction = '', exponent = ''] = parts
+  if (direction === '-') return `${sign}0.${'0'.repeat(Number(exponent) - 1)}${first}${rest}`
+  // Doubles of such a size have no more digits than that.
+  return `${sign}${first}${rest.padEnd(Number(exponent), '0')}`
 }
 
 function nestedToText(value: unknown): string {

@@ -1,32 +1,50 @@
 /**
- * The load process: parses, routes rows to shards, packs and seals them. A process of its own, because its memory and
- * its crashes are then its own; it leaves nothing behind but the staging directories it was given.
+ * The load process: reads, sorts, packs, seals and verifies. A process of its own, because its memory and its crashes are
+ * then its own. All it writes lies in the load's staging directory, and what it has finished stands in a journal there,
+ * so that the next process goes on from it.
  */
 import { createHash } from 'node:crypto'
-import { assert } from '../base/assert.js'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../base/clock.js'
 import { KVError, toKVError } from '../base/errors.js'
-import { murmur3Token } from '../base/hash.js'
-import type { KeyOrder } from '../model/dataset.js'
 import type { VersionFigures } from '../model/metastore.js'
-import type { RowToken } from '../model/row-order.js'
 import type { Cell } from '../model/row.js'
-import { shardOfToken } from '../model/sharding.js'
-import type { BuildJob, BuildMessage, BuildProgress } from './messages.js'
-import { NdjsonSource, type SourceRow } from './source.js'
-
-/** Builds one shard of a version. */
-export interface ShardWriter {
-  /** Cells in local-key order. @throws {KVError} when the row cannot be stored */
-  add(rowKey: Buffer, cells: readonly Cell[], token: RowToken): void
-  /** Everything is on disk, verified and closed when it resolves. */
-  seal(): Promise<VersionFigures>
-}
+import { toLoadDiskError } from './load-disk.js'
+import { NotInOrderError, readParts } from './load-reading.js'
+import type { LoadSource, SourcePart } from './load-source.js'
+import { LoadState } from './load-state.js'
+import { LoadTally } from './load-tally.js'
+import type { StartReaderThread } from './load-threads.js'
+import { writeShards } from './load-writing.js'
+import { NO_PROGRESS, type BuildJob, type BuildMessage } from './messages.js'
+import { requireSeenColumns } from './open-source.js'
+import type { EntryPlace, PackedRow } from './run-entry.js'
+import { sourceRequestOf } from './source-request.js'
+import { claimStaging } from './staging-owner.js'
+import type { CreateShardWriter } from './version-writer.js'
 
 export interface BuildDependencies {
-  /** The directory does not exist yet. */
-  createShardWriter(directory: string, keyOrder: KeyOrder): Promise<ShardWriter>
   readonly clock: Clock
+  readonly openSource: (job: BuildJob) => LoadSource
+  /** Makes a row what will be stored; valid until the next call. @throws {KVError} when it cannot be stored */
+  readonly pack: (cells: readonly Cell[]) => PackedRow
+  readonly createShardWriter: CreateShardWriter
+  readonly startReader: StartReaderThread
+}
+
+/** What the steps of a build share. */
+export interface BuildContext {
+  readonly job: BuildJob
+  readonly dependencies: BuildDependencies
+  readonly source: LoadSource
+  readonly state: LoadState
+  readonly tally: LoadTally
+  /** Tells the gateway how far it is, unless it was told just now. */
+  readonly report: () => void
+  /** The same, and lets messages come and go. */
+  readonly pause: () => Promise<void>
+  /** `file:line` of a row. */
+  readonly nameOf: (place: EntryPlace) => string
 }
 
 const PROGRESS_INTERVAL_MS = 200
@@ -35,7 +53,7 @@ const PROGRESS_INTERVAL_MS = 200
 export function serveBuildJob(dependencies: BuildDependencies): void {
   process.once('disconnect', () => process.exit(1))
   process.once('message', (message) => {
-    // The parent is this same program; it sends nothing else (load-job.ts).
+    // The parent is this same program; it sends nothing else (load-run.ts).
     const job = message as BuildJob
     void buildVersion(job, dependencies, (report) => process.send?.(report)).then((last) =>
       process.send?.(last, () => process.exit(0)),
@@ -43,63 +61,96 @@ export function serveBuildJob(dependencies: BuildDependencies): void {
   })
 }
 
-/** Builds every shard; never rejects. Answers what to report last: built or failed. */
+/** Builds every shard that is not there yet; never rejects. Answers what to report last: built or failed. */
 export async function buildVersion(
   job: BuildJob,
   dependencies: BuildDependencies,
   report: (message: BuildMessage) => void,
 ): Promise<BuildMessage> {
-  const { path, keyField, columns, maxBadLines } = job.request
-  let rows = 0
-  let source: NdjsonSource | null = null
-  const progress = (): BuildProgress => ({
-    rows,
-    readBytes: source?.readBytes ?? 0,
-    badLineCount: source?.badLineCount ?? 0,
-    badLines: source?.badLines ?? [],
-  })
+  let state: LoadState | null = null
+  let tally: LoadTally | null = null
+  const progress = () => tally?.progress() ?? NO_PROGRESS
   try {
-    source = new NdjsonSource(path, { keyField, columns, maxValueBytes: job.maxValueBytes, maxBadLines })
-    const writers: ShardWriter[] = []
-    for (const directory of job.directories) {
-      writers.push(await dependencies.createShardWriter(directory, job.keyOrder))
+    await claimStaging(job.staging)
+    state = LoadState.open(job.staging)
+    if (!state.isBuilt) {
+      const source = dependencies.openSource(job)
+      const parts = await source.parts()
+      state.setPlan(parts)
+      for (const mayStream of [true, false]) {
+        tally = new LoadTally(parts, state, dependencies.clock)
+        const context = contextOf({ job, dependencies, source, state, tally, parts }, () =>
+          report({ kind: 'progress', progress: progress() }),
+        )
+        if (await build(context, mayStream)) break
+      }
+      state.markBuilt()
     }
-    let reportedAtMs = dependencies.clock.monotonicMs()
-    for await (const batch of source.batches()) {
-      for (const row of batch) addRow(row, writers, job)
-      rows += batch.length
-      if (dependencies.clock.monotonicMs() - reportedAtMs < PROGRESS_INTERVAL_MS) continue
-      reportedAtMs = dependencies.clock.monotonicMs()
-      report({ kind: 'progress', progress: progress() })
-    }
-    if (rows === 0)
-      throw new KVError('INVALID_ARGUMENT', `${path} holds no row; an empty version is not made`)
-    report({ kind: 'progress', progress: progress() })
-    const figures = await sealAll(writers)
-    return { kind: 'built', progress: progress(), figures }
+    tally ??= new LoadTally(state.plan ?? [], state, dependencies.clock)
+    state.removeRuns()
+    return { kind: 'built', progress: progress(), figures: figuresOf(state) }
   } catch (error) {
-    const { code, message } = toKVError(error, `the load of ${path} failed`)
+    const { code, message } = toKVError(
+      toLoadDiskError(error, `the load of ${job.request.from}`),
+      `the load of ${job.request.from} failed`,
+    )
     return { kind: 'failed', progress: progress(), code, message }
+  } finally {
+    state?.close()
   }
 }
 
-function addRow(row: SourceRow, writers: readonly ShardWriter[], { keyOrder, request }: BuildJob): void {
-  const token = keyOrder === 'HASHED' ? murmur3Token(row.rowKey) : NO_TOKEN
-  const writer = writers[shardOfToken(token, writers.length)]
-  assert(writer !== undefined, 'every token has a shard')
+function contextOf(
+  given: Pick<BuildContext, 'job' | 'dependencies' | 'source' | 'state' | 'tally'> & {
+    readonly parts: readonly SourcePart[]
+  },
+  reportNow: () => void,
+): BuildContext {
+  const { dependencies, parts } = given
+  let reportedAtMs = -PROGRESS_INTERVAL_MS
+  const report = (): void => {
+    const nowMs = dependencies.clock.monotonicMs()
+    if (nowMs - reportedAtMs < PROGRESS_INTERVAL_MS) return
+    reportedAtMs = nowMs
+    reportNow()
+  }
+  return {
+    ...given,
+    report,
+    async pause() {
+      report()
+      await nextTurn()
+    },
+    nameOf: ({ part, line }) => `${parts[part]?.url ?? 'an unknown file'}:${line}`,
+  }
+}
+
+/** False: the input is not in order after all and must be sorted; what was written is forgotten. */
+async function build(context: BuildContext, mayStream: boolean): Promise<boolean> {
+  const { job, state, tally, report } = context
+  // Rows that went straight to shards were not put down: only runs are gone on with.
+  if (state.runs.size === 0) state.forget()
+  report()
+  let isWritten: boolean
   try {
-    writer.add(row.rowKey, row.cells, token)
+    isWritten = await readParts(context, mayStream)
   } catch (error) {
-    const { code, message } = toKVError(error, 'the row could not be stored')
-    throw new KVError(code, `${request.path}:${row.line}: ${message}`, { cause: error })
+    if (!(error instanceof NotInOrderError)) throw error
+    state.forget()
+    return false
   }
+  requireSeenColumns(sourceRequestOf(job), tally.unseenColumns())
+  if (tally.rows === 0) {
+    throw new KVError('INVALID_ARGUMENT', `${job.request.from} holds no row; an empty version is not made`)
+  }
+  // So that the message is on its way before the disk takes all the time.
+  await context.pause()
+  if (!isWritten) await writeShards(context)
+  return true
 }
 
-const NO_TOKEN: RowToken = { high: 0, low: 0 }
-
-async function sealAll(writers: readonly ShardWriter[]): Promise<VersionFigures> {
-  const shards: VersionFigures[] = []
-  for (const writer of writers) shards.push(await writer.seal())
+function figuresOf({ sealed }: LoadState): VersionFigures {
+  const shards = [...sealed.values()].sort((a, b) => a.shard - b.shard)
   return {
     rows: shards.reduce((sum, { rows }) => sum + rows, 0),
     bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0),

@@ -1,58 +1,36 @@
 /**
- * Loads, on the gateway's side: reserve a version, let the load process build it in staging, adopt its directories,
- * mark it READY, publish it if asked. Whatever goes wrong before READY leaves a FAILED version without files, and never
- * touches what is served.
+ * Loads, on the gateway's side: which ones there are, which one's turn it is, and those that an earlier process left
+ * unfinished. What one load does is load-run.ts.
  */
-import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import type { Clock } from '../base/clock.js'
 import { KVError, toKVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
-import type { Logger } from '../base/logger.js'
 import type { ChangeContext, DatasetRecord, VersionRecord } from '../model/dataset.js'
-import type { Metastore, VersionFigures } from '../model/metastore.js'
-import type { LoadRequest, Loads, LoadStatus } from '../model/operations.js'
-import type { RunningBuild, StartBuild } from './load-process.js'
-import type { BuildMessage } from './messages.js'
+import type { LoadRequest, Loads, LoadStatus, UploadRequest } from '../model/load.js'
+import type { ObjectStore } from '../objects/object-store.js'
+import { type LoadJob, type LoadRunOptions, LoadStoppedError, runLoad, update } from './load-run.js'
+import { INPUT_FILE, readLoadRecord, writeLoadRecord } from './load-staging.js'
+import { toLoadDiskError } from './load-disk.js'
+import { spool } from './upload.js'
 
-/** Where the files of versions lie; the data directory. */
-export interface VersionFiles {
-  /** An empty directory to build in, one subdirectory a shard. */
-  newStaging(): Promise<string>
-  /** Moves what was built to its place, durably. */
-  adoptVersion(datasetId: string, version: number, stagingDirectory: string): Promise<unknown>
-  versionPath(datasetId: string, version: number): string
-  /** Removes a version's directory; fine when it is not there. */
-  trash(path: string): Promise<void>
-  /** Removes a staging directory; fine when it is not there any more. */
-  trashStaging(path: string): Promise<void>
-}
-
-export interface LoadJobsOptions {
-  readonly metastore: Metastore
-  readonly files: VersionFiles
-  readonly startBuild: StartBuild
+export interface LoadJobsOptions extends LoadRunOptions {
   readonly clock: Clock
-  readonly logger: Logger
+  readonly objects: Pick<ObjectStore, 'list'>
   /** Loads at the same time, at least 1. */
   readonly concurrent: number
-}
-
-interface Job {
-  status: LoadStatus
-  readonly record: DatasetRecord
-  readonly actor: string
-  readonly reason: string
+  /** Of one upload, as it is sent. */
+  readonly maxUploadBytes: number
 }
 
 export class LoadJobs implements Loads {
   readonly #options: LoadJobsOptions
   /** By id, oldest first. */
-  readonly #jobs = new Map<string, Job>()
-  readonly #waiting: Job[] = []
-  readonly #builds = new Set<RunningBuild>()
-  readonly #running = new Set<Promise<void>>()
+  readonly #jobs = new Map<string, LoadJob>()
+  readonly #waiting: LoadJob[] = []
+  readonly #running = new Map<LoadJob, Promise<void>>()
   /** Datasets that are being loaded or are about to be. */
   readonly #busy = new Set<string>()
   #isClosed = false
@@ -62,21 +40,31 @@ export class LoadJobs implements Loads {
   }
 
   async start(request: LoadRequest, change: ChangeContext): Promise<LoadStatus> {
-    const record = this.#checkedDataset(request.dataset)
-    this.#busy.add(record.name)
-    let isQueued = false
-    try {
-      const totalBytes = await readableSize(request.path)
-      const version = await this.#options.metastore.beginVersion(record.name, request.path, change)
-      const status = this.#newStatus(request, version, totalBytes)
-      if (change.isDryRun) return { ...status, state: 'PLANNED' }
-      const { actor, reason } = change
-      this.#enqueue({ status, record, actor, reason })
-      isQueued = true
-      return status
-    } finally {
-      if (!isQueued) this.#busy.delete(record.name)
-    }
+    return this.#begin(request.dataset, async (record) => {
+      const found = await this.#options.objects.list(request.from)
+      const totalBytes = found.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+      return this.#reserve(record, { request, totalBytes, change, input: null })
+    })
+  }
+
+  async upload(
+    request: UploadRequest,
+    { bytes, sizeBytes }: { readonly bytes: AsyncIterable<Buffer>; readonly sizeBytes: number | null },
+    change: ChangeContext,
+  ): Promise<LoadStatus> {
+    const { files, maxUploadBytes } = this.#options
+    return this.#begin(request.dataset, async (record) => {
+      const staging = await files.newStaging()
+      try {
+        const input = join(staging, INPUT_FILE)
+        const freeBytes = (): number | null => files.freeBytes()
+        const totalBytes = await spool(bytes, input, { maxBytes: maxUploadBytes, freeBytes, sizeBytes })
+        const uploaded = { ...request, from: pathToFileURL(input).href }
+        return await this.#reserve(record, { request: uploaded, totalBytes, change, input })
+      } finally {
+        await files.trashStaging(staging)
+      }
+    })
   }
 
   list(): readonly LoadStatus[] {
@@ -87,11 +75,113 @@ export class LoadJobs implements Loads {
     return this.#jobs.get(id)?.status ?? null
   }
 
-  /** Ends every load process and waits until their versions are FAILED. Nothing starts afterwards. */
+  async cancel(id: string): Promise<LoadStatus | null> {
+    const job = this.#jobs.get(id)
+    if (job === undefined) return null
+    if (job.status.state !== 'QUEUED' && job.status.state !== 'BUILDING') {
+      throw new KVError(
+        'FAILED_PRECONDITION',
+        `load ${id} is ${job.status.state} and cannot be cancelled any more`,
+      )
+    }
+    job.end = 'CANCEL'
+    job.build?.kill()
+    // One that waits is not worth its turn: it only cleans up.
+    const place = this.#waiting.indexOf(job)
+    if (place !== -1) this.#run(...this.#waiting.splice(place, 1))
+    await this.#running.get(job)
+    return job.status
+  }
+
+  /** Goes on with what an earlier process began, and removes what nobody asks for any more. */
+  async resume(): Promise<void> {
+    const { files, logger } = this.#options
+    for (const staging of await files.unfinishedLoads()) {
+      try {
+        const job = await this.#unfinishedJob(staging)
+        if (job === null) await files.trashStaging(staging)
+        else {
+          this.#busy.add(job.record.name)
+          this.#enqueue(job)
+        }
+      } catch (error) {
+        logger.error(
+          { path: staging, err: error },
+          'an unfinished load cannot be gone on with; its files are removed',
+        )
+        await files.trashStaging(staging)
+      }
+    }
+  }
+
+  /** Ends every load process; what it was doing is gone on with by the next start. Nothing starts afterwards. */
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const build of this.#builds) build.kill()
-    while (this.#running.size > 0) await Promise.all(this.#running)
+    this.#waiting.length = 0
+    for (const job of this.#running.keys()) {
+      job.end ??= 'STOP'
+      job.build?.kill()
+    }
+    await Promise.all(this.#running.values())
+  }
+
+  /** Nothing else loads the dataset meanwhile; what `begin` answers is enqueued unless it is only planned. */
+  async #begin(
+    dataset: string,
+    begin: (record: DatasetRecord) => Promise<{ status: LoadStatus; job: LoadJob | null }>,
+  ): Promise<LoadStatus> {
+    const record = this.#checkedDataset(dataset)
+    this.#busy.add(record.name)
+    let isQueued = false
+    try {
+      const { status, job } = await begin(record)
+      if (job !== null) {
+        this.#enqueue(job)
+        isQueued = true
+      }
+      return status
+    } finally {
+      if (!isQueued) this.#busy.delete(record.name)
+    }
+  }
+
+  async #reserve(
+    record: DatasetRecord,
+    asked: {
+      readonly request: LoadRequest
+      readonly totalBytes: number
+      readonly change: ChangeContext
+      /** A file that becomes the load's own; null: there is none. */
+      readonly input: string | null
+    },
+  ): Promise<{ status: LoadStatus; job: LoadJob | null }> {
+    const { metastore, files } = this.#options
+    const { totalBytes, change, input } = asked
+    const { actor, reason } = change
+    const { id: version } = await metastore.beginVersion(record.name, asked.request.from, change)
+    if (change.isDryRun) {
+      const status = this.#newStatus(asked.request, version, totalBytes)
+      return { status: { ...status, state: 'PLANNED' }, job: null }
+    }
+    let staging: string | null = null
+    try {
+      staging = await files.loadStaging(record.id, version)
+      const request = input === null ? asked.request : await moveInput(asked.request, input, staging)
+      await writeLoadRecord(staging, {
+        datasetId: record.id,
+        dataset: record.name,
+        version,
+        request,
+        actor,
+        reason,
+      })
+      const status = this.#newStatus(request, version, totalBytes)
+      return { status, job: { status, record, actor, reason, staging, build: null, end: null } }
+    } catch (error) {
+      if (staging !== null) await files.trashStaging(staging)
+      await metastore.failVersion(record.name, version, { actor, reason, ifRevision: null, isDryRun: false })
+      throw error
+    }
   }
 
   #checkedDataset(name: string): DatasetRecord {
@@ -104,7 +194,9 @@ export class LoadJobs implements Loads {
         `dataset "${name}" is ${record.mode}; loads are for BATCH datasets`,
       )
     }
-    if (this.#isClosed) throw shuttingDown()
+    if (this.#isClosed) {
+      throw new KVError('UNAVAILABLE', 'the gateway is shutting down; load again after its restart')
+    }
     if (this.#busy.has(name)) {
       throw new KVError('FAILED_PRECONDITION', `dataset "${name}" is being loaded; wait for that load to end`)
     }
@@ -114,17 +206,23 @@ export class LoadJobs implements Loads {
     return record
   }
 
-  #newStatus(request: LoadRequest, version: VersionRecord, totalBytes: number): LoadStatus {
+  #newStatus(request: LoadRequest, version: VersionRecord['id'], totalBytes: number): LoadStatus {
     return {
-      id: `${request.dataset}-${version.id}`,
+      id: `${request.dataset}-${version}`,
       request,
-      version: version.id,
+      version,
       state: 'QUEUED',
+      phase: null,
       rows: 0,
       readBytes: 0,
       totalBytes,
+      rowsPerSecond: 0,
+      bytesPerSecond: 0,
+      leftMs: null,
+      duplicateCount: 0,
       badLineCount: 0,
       badLines: [],
+      resumeCount: 0,
       figures: null,
       error: null,
       startedAtMs: this.#options.clock.nowMs(),
@@ -132,7 +230,18 @@ export class LoadJobs implements Loads {
     }
   }
 
-  #enqueue(job: Job): void {
+  /** Null: its version is gone, or finished. */
+  async #unfinishedJob(staging: string): Promise<LoadJob | null> {
+    const { dataset, datasetId, version, request, actor, reason } = await readLoadRecord(staging)
+    const record = this.#options.metastore.get(dataset)
+    if (record?.id !== datasetId) return null
+    const state = record.versions.find(({ id }) => id === version)?.state
+    if (state !== 'LOADING' && !(state === 'READY' && request.publish)) return null
+    const status = { ...this.#newStatus(request, version, 0), resumeCount: 1 }
+    return { status, record, actor, reason, staging, build: null, end: null }
+  }
+
+  #enqueue(job: LoadJob): void {
     this.#jobs.set(job.status.id, job)
     for (const [id, { status }] of this.#jobs) {
       if (this.#jobs.size <= limits.maxRememberedLoads) break
@@ -143,138 +252,54 @@ export class LoadJobs implements Loads {
   }
 
   #startWaiting(): void {
-    while (this.#running.size < this.#options.concurrent) {
+    while (!this.#isClosed && this.#running.size < this.#options.concurrent) {
       const job = this.#waiting.shift()
       if (job === undefined) return
-      const run = this.#run(job).finally(() => {
-        this.#running.delete(run)
+      this.#run(job)
+    }
+  }
+
+  #run(...jobs: LoadJob[]): void {
+    for (const job of jobs) {
+      const run = this.#runToEnd(job).finally(() => {
+        this.#running.delete(job)
         this.#busy.delete(job.record.name)
         this.#startWaiting()
       })
-      this.#running.add(run)
+      this.#running.set(job, run)
     }
   }
 
   /** Never rejects. */
-  async #run(job: Job): Promise<void> {
+  async #runToEnd(job: LoadJob): Promise<void> {
     const { logger, clock } = this.#options
     const fields = { dataset: job.record.name, load: job.status.id }
-    logger.info({ ...fields, path: job.status.request.path }, 'load started')
+    logger.info({ ...fields, from: job.status.request.from }, 'load started')
     try {
-      await this.#buildAndAdopt(job)
-      if (job.status.request.publish) await this.#publish(job)
+      await runLoad(job, this.#options)
       update(job, { state: 'DONE', endedAtMs: clock.nowMs() })
       const { rows, startedAtMs } = job.status
       logger.info({ ...fields, rows, durationMs: clock.nowMs() - startedAtMs }, 'load done')
     } catch (error) {
+      if (error instanceof LoadStoppedError) {
+        logger.info(fields, 'load interrupted; the next start goes on with it')
+        return
+      }
       const { code, message } = toKVError(error, `the load of dataset "${job.record.name}" failed`)
-      update(job, { state: 'FAILED', endedAtMs: clock.nowMs(), error: { code, message } })
+      const state = code === 'CANCELLED' ? 'CANCELLED' : 'FAILED'
+      update(job, { state, phase: null, leftMs: null, endedAtMs: clock.nowMs(), error: { code, message } })
       logger.error({ ...fields, code, reason: message }, 'load failed')
     }
   }
-
-  async #buildAndAdopt(job: Job): Promise<void> {
-    const { metastore, files } = this.#options
-    const { id, name } = job.record
-    const { version } = job.status
-    let staging: string | null = null
-    try {
-      if (this.#isClosed) throw shuttingDown()
-      update(job, { state: 'BUILDING' })
-      staging = await files.newStaging()
-      const figures = await this.#build(job, staging)
-      update(job, { state: 'ADOPTING', figures })
-      await files.adoptVersion(id, version, staging)
-      await metastore.completeVersion(name, version, figures, ownChange(job.actor, job.reason))
-    } catch (error) {
-      await this.#abandon(job, staging, error)
-      throw error
-    }
-  }
-
-  async #build(job: Job, staging: string): Promise<VersionFigures> {
-    const { keyOrder, maxValueBytes, shardCount } = job.record
-    const directories = Array.from({ length: shardCount }, (_, shard) => join(staging, String(shard)))
-    const build = this.#options.startBuild(
-      { request: job.status.request, keyOrder, maxValueBytes, directories },
-      ({ progress }) => update(job, progress),
-    )
-    this.#builds.add(build)
-    const last = await build.ended
-    this.#builds.delete(build)
-    update(job, last.progress)
-    return figuresOf(last)
-  }
-
-  /** The version becomes FAILED and its files go. A failure of that is logged; the first one is what counts. */
-  async #abandon({ record, status, actor }: Job, staging: string | null, cause: unknown): Promise<void> {
-    const { metastore, files, logger } = this.#options
-    const reason = toKVError(cause, 'the load failed').message.slice(0, MAX_REASON_LENGTH)
-    const steps = [
-      () => (staging === null ? Promise.resolve() : files.trashStaging(staging)),
-      () => files.trash(files.versionPath(record.id, status.version)),
-      () => metastore.failVersion(record.name, status.version, ownChange(actor, reason)),
-    ]
-    for (const step of steps) {
-      try {
-        await step()
-      } catch (error) {
-        logger.error(
-          { dataset: record.name, load: status.id, err: error },
-          'a failed load was not cleaned up',
-        )
-      }
-    }
-  }
-
-  async #publish(job: Job): Promise<void> {
-    update(job, { state: 'PUBLISHING' })
-    const { record, status } = job
-    try {
-      await this.#options.metastore.publish(record.name, status.version, ownChange(job.actor, job.reason))
-    } catch (error) {
-      const { code, message } = toKVError(error, 'publishing failed')
-      throw new KVError(code, `version ${status.version} is READY, but publishing it failed: ${message}`, {
-        cause: error,
-      })
-    }
-  }
 }
 
-const MAX_REASON_LENGTH = 500
-
-function shuttingDown(): KVError {
-  return new KVError('UNAVAILABLE', 'the gateway is shutting down; load again after its restart')
-}
-
-function update(job: Job, changes: Partial<LoadStatus>): void {
-  job.status = { ...job.status, ...changes }
-}
-
-/** The later steps of a load concern the version that it reserved; nobody else's change can conflict with them. */
-function ownChange(actor: string, reason: string): ChangeContext {
-  return { actor, reason, ifRevision: null, isDryRun: false }
-}
-
-function figuresOf(last: BuildMessage): VersionFigures {
-  switch (last.kind) {
-    case 'built':
-      return last.figures
-    case 'failed':
-      throw new KVError(last.code, last.message)
-    case 'progress':
-      throw new KVError('INTERNAL', 'the load process ended without saying how')
-  }
-}
-
-async function readableSize(path: string): Promise<number> {
+/** The same disk, so that it costs a name. */
+async function moveInput(request: LoadRequest, input: string, staging: string): Promise<LoadRequest> {
+  const moved = join(staging, INPUT_FILE)
   try {
-    await access(path, constants.R_OK)
-    const found = await stat(path)
-    if (found.isFile()) return found.size
+    await rename(input, moved)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new KVError('INVALID_ARGUMENT', `the gateway cannot read ${path}: ${reason}`, { cause: error })
+    throw toLoadDiskError(error, `moving the upload to ${moved}`)
   }
-  throw new KVError('INVALID_ARGUMENT', `${path} is no regular file`)
+  return { ...request, from: pathToFileURL(moved).href }
 }

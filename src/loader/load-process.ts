@@ -1,6 +1,6 @@
 /** Starts the load process, follows it and says how it ended; its death is an answer, not an accident. */
 import { fork } from 'node:child_process'
-import type { BuildJob, BuildMessage } from './messages.js'
+import { NO_PROGRESS, type BuildJob, type BuildMessage } from './messages.js'
 
 export interface RunningBuild {
   /** Never rejects. Resolves when the process is gone: what it said last, or how it died. */
@@ -19,7 +19,6 @@ export interface LoadProcessOptions {
   readonly heapMb: number
 }
 
-const NO_PROGRESS = { rows: 0, readBytes: 0, badLineCount: 0, badLines: [] }
 const KEPT_STDERR = 4_096
 
 /** A StartBuild that forks `entry`, which calls serveBuildJob (load-child.ts). */
@@ -41,14 +40,14 @@ export function forkedBuild(options: LoadProcessOptions): StartBuild {
       if (message.kind === 'progress') report(message)
     })
     const ended = new Promise<BuildMessage>((resolve) => {
-      child.once('error', (error) => resolve(death(last, `it could not run: ${error.message}`)))
+      child.once('error', (error) => resolve(death(last, `it could not run: ${error.message}`, false)))
       child.once('close', (code, signal) => {
         if (last !== null && last.kind !== 'progress') resolve(last)
         else
           resolve(
             isOutOfMemory(stderr)
               ? outOfMemory(last, options)
-              : death(last, howItEnded(code, signal, stderr)),
+              : death(last, howItEnded(code, signal, stderr), true),
           )
       })
     })
@@ -73,7 +72,7 @@ function outOfMemory(last: BuildMessage | null, { heapMb }: LoadProcessOptions):
   return { kind: 'failed', progress: last?.progress ?? NO_PROGRESS, code: 'TOO_LARGE', message }
 }
 
-function death(last: BuildMessage | null, how: string): BuildMessage {
+function death(last: BuildMessage | null, how: string, isCrash: boolean): BuildMessage {
   const message = `the load process ended before its work was done: ${how}`
-  return { kind: 'failed', progress: last?.progress ?? NO_PROGRESS, code: 'INTERNAL', message }
+  return { kind: 'failed', progress: last?.progress ?? NO_PROGRESS, code: 'INTERNAL', message, isCrash }
 }

@@ -5,13 +5,20 @@
  * A map names DB *incarnations*, not directories: one opening of one DB. Closing and reopening the same directory gives
  * another incarnation with another id, so that a thread can never mistake the new one for the one that it still uses.
  */
-import type { DatasetRecord } from './dataset.js'
+import type { DatasetRecord, LeafRecord } from './dataset.js'
 
 /** The on-disk format of a shard; names and numbers stand in FORMATS.md. Never renumber. */
 export type ShardFormat = 'sealed' | WritableFormat
 
 /** mutable: one version of a cell; history: several. */
 export type WritableFormat = 'mutable' | 'history'
+
+/** A shard of a version that leaf processes serve in place of this one. */
+export interface RemoteCopies {
+  readonly versionId: number
+  /** Those that are known to have it, one or more, in the order in which placement.ts names them. */
+  readonly leaves: readonly LeafRecord[]
+}
 
 /** One opening of one shard's DB. Plain data, so that it can be posted to threads. */
 export interface Incarnation {
@@ -30,8 +37,10 @@ export interface Incarnation {
    * it commits the first; who reads without them looks again behind the read.
    */
   readonly hasRangeTombstones: SharedArrayBuffer
-  /** For logs and messages. */
+  /** For logs and messages. Of remote copies: a name that changes with the leaves. */
   readonly directory: string
+  /** Absent: its DB is open in this process. Present: there is none here, and `handle` means nothing. */
+  readonly remote?: RemoteCopies
 }
 
 /** A version that can be read now: one incarnation a shard, in shard order. */
@@ -54,6 +63,8 @@ export interface ClusterMap {
   /** Rises by one with every published map; threads acknowledge epochs. */
   readonly epoch: number
   readonly datasets: ReadonlyMap<string, DatasetEntry>
+  /** Of all clusters, aliases included: legacy callers name their data's home. */
+  readonly clusterNames: ReadonlySet<string>
 }
 
 /** What is posted to threads: only what changed, so that a change costs the same with 10 datasets as with 1,000. */
@@ -63,16 +74,23 @@ export interface ClusterMapDelta {
   readonly changed: readonly DatasetEntry[]
   /** Names that are gone. */
   readonly removed: readonly string[]
+  /** All of them; absent: as before. */
+  readonly clusterNames?: readonly string[]
 }
 
-export const EMPTY_CLUSTER_MAP: ClusterMap = { epoch: 0, datasets: new Map() }
+export const EMPTY_CLUSTER_MAP: ClusterMap = {
+  epoch: 0,
+  datasets: new Map(),
+  clusterNames: new Set(),
+}
 
 /** The map that results; the given one stays as it is. */
 export function applyDelta(map: ClusterMap, delta: ClusterMapDelta): ClusterMap {
   const datasets = new Map(map.datasets)
   for (const name of delta.removed) datasets.delete(name)
   for (const entry of delta.changed) datasets.set(entry.record.name, entry)
-  return { epoch: delta.epoch, datasets }
+  const clusterNames = delta.clusterNames === undefined ? map.clusterNames : new Set(delta.clusterNames)
+  return { epoch: delta.epoch, datasets, clusterNames }
 }
 
 /** Every incarnation that a map names, once each. */

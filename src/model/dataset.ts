@@ -7,8 +7,11 @@ export type TimestampUnit = 'MICROSECONDS' | 'MILLISECONDS' | 'OPAQUE'
 /** Levels that a leaf of its own can give; the others of the IDL are UNSUPPORTED or given as one of these. */
 export type Durability = 'LOG' | 'LOG_SYNCED'
 
-/** LOADING is written by a load; READY can be published; CURRENT is served; FAILED and DELETED only await removal. */
-export type VersionState = 'LOADING' | 'READY' | 'CURRENT' | 'FAILED' | 'DELETED'
+/**
+ * LOADING is written by a load; READY can be published; CURRENT is served; ARCHIVED lies in object storage alone and can be
+ * restored; FAILED and DELETED only await removal.
+ */
+export type VersionState = 'LOADING' | 'READY' | 'CURRENT' | 'ARCHIVED' | 'FAILED' | 'DELETED'
 
 /** ORIGIN_ONLY: the old store answers; TARGET_ONLY: the leaf tier does. The states between come with migration. */
 export type MigrationState = 'ORIGIN_ONLY' | 'TARGET_ONLY'
@@ -31,6 +34,34 @@ export interface VersionRecord {
   readonly source: string
   readonly loadedBy: string
   readonly createdAtMs: number
+  /** URL of its copy in object storage; null: it has none. */
+  readonly archive: string | null
+  /** Name of the cluster that serves it; absent: the gateway's own process. */
+  readonly cluster?: string
+}
+
+/** A version that a share of the keys is served from before all are. */
+export interface Canary {
+  readonly versionId: number
+  /** Of the row keys, in hundredths of a percent: 1 to 9,999. */
+  readonly share: number
+}
+
+/** A leaf process of a cluster. */
+export interface LeafRecord {
+  readonly name: string
+  /** `http://host:port`, without a path. */
+  readonly url: string
+}
+
+/** A named group of leaves; one without leaves is the gateway's own process. */
+export interface ClusterRecord {
+  readonly name: string
+  /** Former names, under which it is still found. */
+  readonly aliases: readonly string[]
+  readonly leaves: readonly LeafRecord[]
+  readonly createdAtMs: number
+  readonly revision: number
 }
 
 export interface DatasetRecord {
@@ -44,8 +75,16 @@ export interface DatasetRecord {
   readonly timestampUnit: TimestampUnit
   /** Shards of the key space, 1 to 1,024; fixed at creation. */
   readonly shardCount: number
+  /** Name of the cluster that serves it; for BATCH datasets of the one that serves its next upload. */
+  readonly cluster: string
+  /** BATCH: leaves that hold each shard, 1 to 5; no more than the cluster has. */
+  readonly replicas: number
   /** BATCH: versions kept, 1 to 10. */
   readonly retainedVersions: number
+  /** BATCH: the version that a share of the keys is served from; null: none. */
+  readonly canary: Canary | null
+  /** BATCH: bytes that a version may have on disk; null: no limit. */
+  readonly maxVersionBytes: number | null
   readonly maxValueBytes: number
   /** READ_WRITE: applied to cells written without a TTL; null: none. */
   readonly defaultTtlSeconds: number | null

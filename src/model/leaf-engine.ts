@@ -3,7 +3,7 @@
  * LeafStore (control side) creates, opens and closes; LeafEngine (data side) reads and writes through incarnations.
  */
 import type { Done } from '../base/errors.js'
-import type { Incarnation, ShardFormat, WritableFormat } from './cluster-map.js'
+import type { Incarnation, RemoteCopies, ShardFormat, WritableFormat } from './cluster-map.js'
 import type { ShardMutate, ShardRead, ShardScan } from './plan.js'
 import type { MutateResult } from './request.js'
 import type { RowOutcome } from './row.js'
@@ -52,4 +52,6 @@ export interface ShardLocation {
   /** As in Incarnation. */
   readonly maxCellVersions: number
   readonly directory: string
+  /** As in Incarnation. */
+  readonly remote?: RemoteCopies
 }

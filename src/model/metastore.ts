@@ -1,9 +1,12 @@
 /** What KVSM offers to the admin API, the loader and the composition root. Control plane: main thread only. */
 import type { AuditLine, ChangeContext, DatasetMode, DatasetRecord, Durability, KeyOrder } from './dataset.js'
+import type { Canary, ClusterRecord, LeafRecord } from './dataset.js'
 import type { MigrationState, Owner, TimestampUnit, VersionRecord } from './dataset.js'
 
 /** What a new dataset needs; absent settings take the defaults of kvsm/metastore.ts. */
 export interface DatasetDraft {
+  /** Of data that lies in its place already (an import); absent: a new one. */
+  readonly id?: string
   readonly name: string
   readonly owner: Owner
   readonly mode: DatasetMode
@@ -11,7 +14,10 @@ export interface DatasetDraft {
   readonly keyOrder?: KeyOrder
   readonly timestampUnit?: TimestampUnit
   readonly shardCount?: number
+  readonly cluster?: string
+  readonly replicas?: number
   readonly retainedVersions?: number
+  readonly maxVersionBytes?: number | null
   readonly maxValueBytes?: number
   readonly maxCellVersions?: number
   readonly graceSeconds?: number
@@ -21,11 +27,37 @@ export interface DatasetDraft {
   readonly origin?: string | null
 }
 
+/** What may be changed of a dataset that exists; what is absent stays. */
+export type DatasetPatch = Partial<
+  Pick<
+    DatasetRecord,
+    | 'owner'
+    | 'description'
+    | 'cluster'
+    | 'replicas'
+    | 'retainedVersions'
+    | 'maxVersionBytes'
+    | 'maxValueBytes'
+    | 'defaultTtlSeconds'
+    | 'graceSeconds'
+    | 'defaultDurability'
+  >
+>
+
+export interface ClusterDraft {
+  readonly name: string
+  readonly aliases?: readonly string[]
+  readonly leaves?: readonly LeafRecord[]
+}
+
 /** Called after a change is durable and before the change's promise resolves; null: the dataset is gone. */
 export type MetastoreListener = (name: string, record: DatasetRecord | null) => Promise<void>
 
 /** @throws {KVError} when the version cannot be served now */
 export type PublishCheck = (dataset: string, versionId: number) => void
+
+/** Makes a version ready to be served; resolves also when that cannot be, which the check then says. */
+export type PublishPreparation = (dataset: string, versionId: number) => Promise<void>
 
 /**
  * Every change is compare-and-set on the record's revision, is durable when its promise resolves, writes one audit
@@ -41,6 +73,17 @@ export interface Metastore {
 
   /** @throws {KVError} INVALID_ARGUMENT, ALREADY_EXISTS, UNSUPPORTED (STREAMING) */
   createDataset(draft: DatasetDraft, change: ChangeContext): Promise<DatasetRecord>
+  /** @throws {KVError} DATASET_NOT_FOUND, INVALID_ARGUMENT, CONFLICT, FAILED_PRECONDITION (no such cluster) */
+  updateDataset(name: string, patch: DatasetPatch, change: ChangeContext): Promise<DatasetRecord>
+  /**
+   * The next upload goes to that cluster; `isNow`: the current version is read from there as soon as its copies are, too.
+   * @throws {KVError} DATASET_NOT_FOUND, CONFLICT, FAILED_PRECONDITION (no such cluster, too few leaves), UNSUPPORTED
+   */
+  moveDataset(
+    name: string,
+    to: { readonly cluster: string; readonly isNow: boolean },
+    change: ChangeContext,
+  ): Promise<DatasetRecord>
   /** @throws {KVError} DATASET_NOT_FOUND, CONFLICT */
   removeDataset(name: string, change: ChangeContext): Promise<void>
   /** Reserves a version id (now in ms, or one past the newest) in state LOADING. */
@@ -58,14 +101,40 @@ export interface Metastore {
   publish(name: string, id: number, change: ChangeContext): Promise<DatasetRecord>
   /** Publishes the newest READY version older than the current one. @throws {KVError} FAILED_PRECONDITION if none */
   rollback(name: string, change: ChangeContext): Promise<DatasetRecord>
-  /** READY or FAILED -> DELETED. @throws {KVError} FAILED_PRECONDITION for CURRENT and LOADING */
+  /** Publishes the oldest READY version newer than the current one. @throws {KVError} FAILED_PRECONDITION if none */
+  rollForward(name: string, change: ChangeContext): Promise<DatasetRecord>
+  /** Serves a READY version to a share of the keys; null ends that. Publishing any version ends it as well. */
+  setCanary(name: string, canary: Canary | null, change: ChangeContext): Promise<DatasetRecord>
+  /** Records a complete copy; `release`: READY -> ARCHIVED, so that the local files go. */
+  archiveVersion(
+    name: string,
+    id: number,
+    archive: { readonly url: string; readonly release: boolean },
+    change: ChangeContext,
+  ): Promise<DatasetRecord>
+  /** ARCHIVED -> READY, after its files have been put back. */
+  restoreVersion(name: string, id: number, change: ChangeContext): Promise<DatasetRecord>
+  /** READY, ARCHIVED or FAILED -> DELETED. @throws {KVError} FAILED_PRECONDITION for CURRENT, LOADING and a canary */
   deleteVersion(name: string, id: number, change: ChangeContext): Promise<DatasetRecord>
   /** Drops the records of DELETED versions whose files are gone; no audit line. */
   forgetVersions(name: string, ids: readonly number[]): Promise<void>
 
+  /** By name or alias; `local`, the gateway's own process, is always there. */
+  cluster(name: string): ClusterRecord | null
+  clusters(): readonly ClusterRecord[]
+  /** Makes it, or replaces what it says. @throws {KVError} INVALID_ARGUMENT, ALREADY_EXISTS (an alias is taken), CONFLICT */
+  putCluster(draft: ClusterDraft, change: ChangeContext): Promise<ClusterRecord>
+  /** @throws {KVError} FAILED_PRECONDITION while a dataset names it */
+  removeCluster(name: string, change: ChangeContext): Promise<void>
+
   subscribe(listener: MetastoreListener): void
-  /** Asked before a version becomes CURRENT; what it throws refuses the change whole. */
-  guardPublish(check: PublishCheck): void
+  /** Called like a MetastoreListener when a cluster changed. */
+  subscribeClusters(listener: () => Promise<void>): void
+  /**
+   * `check` is asked before a version becomes CURRENT or a canary; what it throws refuses the change whole. `prepare` is
+   * awaited before the change has its turn.
+   */
+  guardPublish(check: PublishCheck, prepare?: PublishPreparation): void
   close(): Promise<void>
 }
 

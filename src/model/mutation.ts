@@ -31,7 +31,7 @@ export interface IncrementMutation {
 export interface CounterDelta {
   readonly localKey: Buffer
   readonly delta: bigint
-  /** Null: what is left of the counter's own, none for a new one. */
+  /** Null: what is left of the counter's own; for a new one the dataset's default. */
   readonly ttlSeconds: number | null
 }
 
@@ -52,10 +52,15 @@ export type Mutation = PutMutation | DeleteMutation | IncrementMutation | Append
 
 /**
  * Whether the mutation can be stored without reading anything: the writer thread then only stamps it. Removing ranges of
- * columns is not blind, because the list of a row's range tombstones is kept by the writer.
+ * columns is not blind, because the list of a row's range tombstones is kept by the writer; nor is replacing a row by cells
+ * of other times, which removes what lies between them.
  */
 export function isBlind(mutation: Mutation): boolean {
-  if (mutation.kind === 'PUT') return true
+  if (mutation.kind === 'PUT') return !mutation.replaceRow || mutation.cells.every(hasPutsTime)
   if (mutation.kind !== 'DELETE' || mutation.scope !== 'UP_TO_TIMESTAMP') return false
   return mutation.selector === null || isPlain(mutation.selector)
+}
+
+function hasPutsTime({ timestamp }: Cell): boolean {
+  return timestamp === null
 }

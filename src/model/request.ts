@@ -8,6 +8,8 @@ import type { CellPosition, CellSelector, CellTimestamp, Condition, Row, RowOutc
 export interface RequestContext {
   /** Name of the wire API, for metrics: 'kvstore', 'terrapin', ... */
   readonly api: string
+  /** Name of the wire API's call, for metrics and traces; absent: what it amounts to, 'read', 'scan' or 'mutate'. */
+  readonly method?: string
   /** The calling service as it names itself; null if it does not. */
   readonly caller: string | null
   readonly deadline: Deadline

@@ -1,6 +1,7 @@
 /**
  * Hop 4: decides which side answers a request and, for the leaf tier, which shard holds which key. A request has one
- * side, and all keys of a BATCH read are answered by one version, because both are taken from one ClusterMap snapshot.
+ * side, and all keys of a BATCH read are answered by one version (the current one, the pinned one, or for a share of the
+ * keys the canary), because both are taken from one ClusterMap snapshot.
  * Nothing here waits: the decision reads memory only. A shard that is not open fails its own keys, not those of others.
  */
 import { KVError } from '../base/errors.js'
@@ -20,6 +21,7 @@ import type {
 } from '../model/plan.js'
 import { entryOf } from '../model/row-order.js'
 import { shardOfToken } from '../model/sharding.js'
+import { canaryVersion } from './canary.js'
 import { spanOfScan, spansByShard } from './scan-spans.js'
 
 /** Shards that are open, by number. */
@@ -42,7 +44,10 @@ export class Router {
       return { admitted, backend: this.#originOf(entry), version: null, shardReads: [] }
     }
     if (entry.record.mode === 'BATCH') {
-      const version = servedVersion(entry, request.datasetVersion)
+      const pinned = request.datasetVersion
+      const canary =
+        pinned === null && entry.record.canary !== null ? canaryVersion(entry, request.rowKeys) : null
+      const version = canary ?? servedVersion(entry, pinned)
       return planShards(admitted, version.shards, { backend: this.#leafTier, version })
     }
     return planShards(admitted, entry.live, { backend: this.#leafTier, version: null })

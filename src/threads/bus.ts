@@ -4,15 +4,22 @@
  */
 import type { MessagePort } from 'node:worker_threads'
 import { type ErrorCode, KVError, type WriteOutcome, toKVError } from '../base/errors.js'
+import type { SharedLogLevel } from '../base/logger.js'
 import type { MetricsSnapshot } from '../base/metrics.js'
 import type { Config } from '../config/schema.js'
+import type { FrozenShard } from '../leaf/rocksdb/writer.js'
 import type { ClusterMapDelta } from '../model/cluster-map.js'
 import type { MutateRequest, MutateResult, ReadRequest } from '../model/request.js'
 import type { Row } from '../model/row.js'
+import type { ScanRequest, ScanResult } from '../model/scan.js'
 import type { LeaseMessage } from './leases.js'
 
 /** A request without its context: each thread has a monotonic clock of its own, so a deadline cannot travel. */
 export type Portable<T extends { readonly context: unknown }> = Omit<T, 'context'>
+
+/** What data threads serve, in the order in which it is listened to. */
+export const DATA_LISTENERS = ['kvstore', 'terrapin', 'terrapinInternal'] as const
+export type DataListener = (typeof DATA_LISTENERS)[number]
 
 /** Where to listen. `fd`: share the socket that another data thread listens on. */
 export type ListenTarget = { readonly host: string; readonly port: number } | { readonly fd: number }
@@ -20,9 +27,14 @@ export type ListenTarget = { readonly host: string; readonly port: number } | { 
 /** Questions that main asks a thread; each is answered once. */
 export type Ask =
   | { readonly kind: 'metrics' }
-  | { readonly kind: 'listen'; readonly listener: string; readonly target: ListenTarget }
+  /** LeaseHolder.recentUses, of a data thread. */
+  | { readonly kind: 'recentUses' }
+  | { readonly kind: 'listen'; readonly listener: DataListener; readonly target: ListenTarget }
   | { readonly kind: 'read'; readonly request: Portable<ReadRequest>; readonly timeoutMs: number }
   | { readonly kind: 'mutate'; readonly request: Portable<MutateRequest>; readonly timeoutMs: number }
+  | { readonly kind: 'scan'; readonly request: Portable<ScanRequest>; readonly timeoutMs: number }
+  /** To the writer thread: link the files of these shards, all at one point in time (GroupWriter.freeze). */
+  | { readonly kind: 'freeze'; readonly shards: readonly FrozenShard[] }
   /** Stop taking requests, answer what is in flight, close the connections. */
   | { readonly kind: 'drain'; readonly timeoutMs: number }
 
@@ -30,6 +42,7 @@ export type Ask =
 export interface DataThreadSetup {
   readonly name: string
   readonly config: Config
+  readonly logLevel: SharedLogLevel
   readonly build: string
   /** As in Metastore. */
   readonly tokenKey: Uint8Array
@@ -40,6 +53,7 @@ export interface DataThreadSetup {
 export interface WriterThreadSetup {
   readonly name: string
   readonly config: Config
+  readonly logLevel: SharedLogLevel
   /** One a data thread. */
   readonly ports: readonly MessagePort[]
 }
@@ -54,21 +68,34 @@ export interface ListenAnswer {
 /** The answer's type by the question's kind. */
 export interface AskAnswers {
   readonly metrics: MetricsSnapshot
+  readonly recentUses: readonly (readonly [incarnationId: number, seconds: number])[]
   readonly listen: ListenAnswer
   readonly read: readonly (Row | null | PortableError)[]
   readonly mutate: MutateResult
+  readonly scan: ScanResult
+  /** The greatest stamp given until then. */
+  readonly freeze: number
   readonly drain: null
 }
 
+/** `versionRefused`: the answer to `openVersion` when no map can bring it. */
 export type ToThread =
   | { readonly kind: 'map'; readonly delta: ClusterMapDelta }
   | { readonly kind: 'ask'; readonly id: number; readonly ask: Ask }
+  | ({ readonly kind: 'versionRefused'; readonly error: PortableError } & WantedVersion)
+
+/** A version that is kept and not open, and that reads wait for. */
+export interface WantedVersion {
+  readonly dataset: string
+  readonly versionId: number
+}
 
 export type FromThread =
   | { readonly kind: 'lease'; readonly message: LeaseMessage }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'refusal'; readonly id: number; readonly error: PortableError }
-  | { readonly kind: 'shardFailed'; readonly incarnationId: number }
+  | { readonly kind: 'shardFailed'; readonly incarnationId: number; readonly error: PortableError }
+  | ({ readonly kind: 'openVersion' } & WantedVersion)
 
 export interface PortableError {
   readonly isPortableError: true
@@ -124,6 +151,10 @@ export class ThreadLink {
 
   sendMap(delta: ClusterMapDelta): void {
     this.#post({ kind: 'map', delta })
+  }
+
+  refuseVersion({ dataset, versionId }: WantedVersion, error: unknown): void {
+    this.#post({ kind: 'versionRefused', dataset, versionId, error: errorToPortable(error) })
   }
 
   /** @throws {KVError} what the thread refused with */

@@ -5,27 +5,41 @@
  */
 import { type Server, createServer } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
-import { systemClock } from '../base/clock.js'
+import { createTerrapinInternalService, createTerrapinService } from '../../shims/terrapin/listener.js'
+import { startSystemTimer, systemClock } from '../base/clock.js'
 import { KVError } from '../base/errors.js'
+import { HttpPool } from '../base/http.js'
+import { limits } from '../base/limits.js'
 import { createLogger } from '../base/logger.js'
 import { ThreadMetrics } from '../base/metrics.js'
+import { watchThread } from '../base/thread-health.js'
 import { GatewayKVStore } from '../kvstore/kvstore.js'
 import { createKVStoreService } from '../kvstore/listener.js'
+import { VersionWaits } from '../kvstore/version-waits.js'
 import { KVStoreOrigin } from '../kvstore/origin.js'
+import { HttpEngine } from '../leaf/http/engine.js'
+import { LeafLink, MAX_POSTS } from '../leaf/http/leaf-link.js'
+import { GATEWAY_HEADER } from '../leaf/http/wire.js'
 import { RocksEngine } from '../leaf/rocksdb/engine.js'
+import { SplitEngine } from '../leaf/split-engine.js'
 import { LeafTier } from '../leaf/tier.js'
 import type { Backend } from '../model/backend.js'
 import type { RequestContext } from '../model/request.js'
+import { Breaker } from '../routing/breaker.js'
 import { Router } from '../routing/router.js'
+import { startTelemetry } from '../telemetry/telemetry.js'
+import type { ThriftService } from '../thrift/protocol.js'
 import { ThriftServer } from '../thrift/server.js'
 import {
   type Ask,
+  type DataListener,
   type DataThreadSetup,
   type FromThread,
   type ListenAnswer,
   type ListenTarget,
   type ToThread,
   errorToPortable,
+  portableToError,
   withBuffers,
 } from './bus.js'
 import { LeaseHolder } from './leases.js'
@@ -36,10 +50,12 @@ import { PortWriteChannel } from './write-channel.js'
 const mainPort = parentPort as NonNullable<typeof parentPort>
 const setup = workerData as DataThreadSetup
 
-const logger = createLogger(setup.config.log.level, { thread: setup.name })
+const logger = createLogger(setup.logLevel, { thread: setup.name })
 const clock = systemClock
 const metrics = new ThreadMetrics()
-const engine = new RocksEngine({ clock, channel: new PortWriteChannel(setup.writerPort) })
+const remote = createRemoteEngine()
+const local = new RocksEngine({ clock, channel: new PortWriteChannel(setup.writerPort) })
+const engine = new SplitEngine(local, remote)
 const leases = new LeaseHolder({
   send: (message) => send({ kind: 'lease', message }),
   onRetire: (incarnationId) => engine.detach(incarnationId),
@@ -50,17 +66,82 @@ const leases = new LeaseHolder({
 })
 const origins = connectOrigins()
 const router = new Router(new LeafTier(engine, leases), origins)
-const kvstore = new GatewayKVStore(router, () => leases.map, clock, metrics)
-const server = createThriftServer()
+const waits = new VersionWaits({
+  clock,
+  startTimer: startSystemTimer,
+  askToOpen: (dataset, versionId) => send({ kind: 'openVersion', dataset, versionId }),
+})
+const kvstore = new GatewayKVStore(router, () => leases.map, { clock, metrics, waits })
+/** Of each listener that was asked for. */
+const servers: ThriftServer[] = []
 const listeners: Server[] = []
 
-mainPort.on('message', (message: ToThread) => {
-  if (message.kind === 'map') leases.adopt(message.delta)
-  else answer(message.id, message.ask)
+watchThread(metrics, setup.name)
+watchQueues()
+const telemetry = startTelemetry({
+  settings: setup.config.telemetry,
+  build: setup.build,
+  thread: setup.name,
+  clock,
+  metrics,
 })
+
+mainPort.on('message', (message: ToThread) => {
+  if (message.kind === 'map') {
+    leases.adopt(message.delta)
+    for (const dataset of message.delta.removed) metrics.forgetDataset(dataset)
+    if (!waits.isEmpty) waits.mapChanged((dataset) => leases.map.datasets.get(dataset))
+  } else if (message.kind === 'versionRefused') {
+    waits.refuse(message.dataset, message.versionId, portableToError(message.error))
+  } else answer(message.id, message.ask)
+})
+
+setInterval(() => leases.tick(), 1_000).unref()
+
+function watchQueues(): void {
+  const setInFlight = metrics.gauge('godwit_requests_in_flight', { thread: setup.name })
+  const setUnacknowledged = metrics.gauge('godwit_unacknowledged_write_bytes', { thread: setup.name })
+  metrics.onSnapshot(() => {
+    setInFlight(kvstore.waiting)
+    setUnacknowledged(local.unacknowledgedBytes)
+  })
+}
 
 function send(message: FromThread): void {
   mainPort.postMessage(message)
+}
+
+/** Its breakers are this thread's own; what main knows of leaves that are down comes with the map. */
+function createRemoteEngine(): HttpEngine {
+  const { attemptTimeoutMs, breakerResetMs } = setup.config.leaves
+  return new HttpEngine({
+    clock,
+    attemptTimeoutMs,
+    onRetry: metrics.counter('godwit_leaf_retries_total'),
+    connect: ({ name, url }) => {
+      const labels = { leaf: name }
+      const opened = metrics.gauge('godwit_leaf_breaker_open', labels)
+      return new LeafLink({
+        name,
+        clock,
+        connections: new HttpPool(url, {
+          connections: MAX_POSTS,
+          headers: { [GATEWAY_HEADER]: setup.name, 'content-type': 'application/octet-stream' },
+          connectTimeoutMs: attemptTimeoutMs,
+        }),
+        breaker: new Breaker(`leaf ${name}`, {
+          resetMs: breakerResetMs,
+          onChange: (isOpen) => {
+            opened(isOpen ? 1 : 0)
+            if (isOpen) logger.warn({ leaf: name }, 'a leaf fails too often and is not asked for a moment')
+            else logger.info({ leaf: name }, 'a leaf is asked again')
+          },
+        }),
+        onWrongAnswer: metrics.counter('godwit_leaf_wrong_answers_total', labels),
+        onBatch: metrics.counter('godwit_leaf_batches_total', labels),
+      })
+    },
+  })
 }
 
 function connectOrigins(): ReadonlyMap<string, Backend> {
@@ -72,20 +153,36 @@ function connectOrigins(): ReadonlyMap<string, Backend> {
   )
 }
 
-function createThriftServer(): ThriftServer {
-  const listener = 'kvstore'
+function serviceOf(listener: DataListener): ThriftService {
+  const terrapin = {
+    clock,
+    isCluster: (name: string) => leases.map.clusterNames.has(name),
+    timeoutMs: limits.terrapinTimeoutMs,
+  }
+  switch (listener) {
+    case 'kvstore':
+      return createKVStoreService(kvstore, {
+        logger,
+        clock,
+        threadName: setup.name,
+        build: setup.build,
+        secrets: { tokenKey: setup.tokenKey },
+      })
+    case 'terrapin':
+      return createTerrapinService(kvstore, terrapin)
+    case 'terrapinInternal':
+      return createTerrapinInternalService(kvstore, terrapin)
+  }
+}
+
+function createThriftServer(listener: DataListener): ThriftServer {
   const connections = metrics.gauge('godwit_connections', { listener })
   const accepted = metrics.counter('godwit_connections_total', { listener })
   const faults = metrics.counter('godwit_request_faults_total', { listener })
-  return new ThriftServer({
+  const server = new ThriftServer({
     name: listener,
-    service: createKVStoreService(kvstore, {
-      logger,
-      clock,
-      threadName: setup.name,
-      build: setup.build,
-      secrets: { tokenKey: setup.tokenKey },
-    }),
+    service: serviceOf(listener),
+    servesFinagle: listener !== 'kvstore',
     logger,
     clock,
     events: {
@@ -99,6 +196,8 @@ function createThriftServer(): ThriftServer {
       onFault: () => faults(),
     },
   })
+  servers.push(server)
+  return server
 }
 
 function answer(id: number, ask: Ask): void {
@@ -109,7 +208,7 @@ function answer(id: number, ask: Ask): void {
       metrics.snapshot().then(reply, refuse)
       break
     case 'listen':
-      listen(ask.target).then(reply, refuse)
+      listen(ask.listener, ask.target).then(reply, refuse)
       break
     case 'read':
       kvstore.read({ ...withBuffers(ask.request), context: context(ask.timeoutMs) }, (outcome) => {
@@ -117,11 +216,23 @@ function answer(id: number, ask: Ask): void {
         else reply(outcome.rows.map((row) => (row instanceof KVError ? errorToPortable(row) : row)))
       })
       break
+    case 'scan':
+      kvstore.scan({ ...withBuffers(ask.request), context: context(ask.timeoutMs) }, (outcome) => {
+        if (outcome instanceof KVError) refuse(outcome)
+        else reply(outcome)
+      })
+      break
     case 'mutate':
       kvstore.mutate({ ...withBuffers(ask.request), context: context(ask.timeoutMs) }, (outcome) => {
         if (outcome instanceof KVError) refuse(outcome)
         else reply(outcome)
       })
+      break
+    case 'recentUses':
+      reply(leases.recentUses())
+      break
+    case 'freeze':
+      refuse(new KVError('INTERNAL', 'freeze is a question for the writer thread'))
       break
     case 'drain':
       drain(ask.timeoutMs).then(() => reply(null), refuse)
@@ -133,7 +244,8 @@ function context(timeoutMs: number): RequestContext {
 }
 
 /** Half-open: a client that has sent its last request still gets the answers. */
-async function listen(target: ListenTarget): Promise<ListenAnswer> {
+async function listen(name: DataListener, target: ListenTarget): Promise<ListenAnswer> {
+  const server = createThriftServer(name)
   const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => server.accept(socket))
   await new Promise<void>((resolve, reject) => {
     listener.once('error', (error) => reject(listenError(target, error)))
@@ -166,6 +278,9 @@ function descriptorOf(listener: Server): number {
 
 /** The listening sockets stay open until the process ends (pool.ts says why); new connections are closed at once. */
 async function drain(timeoutMs: number): Promise<void> {
-  await server.drain(clock.monotonicMs() + timeoutMs)
-  await Promise.all(Array.from(origins.values(), (origin) => origin.close()))
+  const deadline = clock.monotonicMs() + timeoutMs
+  await Promise.all(servers.map((server) => server.drain(deadline)))
+  await Promise.all([remote.close(), ...Array.from(origins.values(), (origin) => origin.close())])
+  const endTelemetry = await telemetry
+  await endTelemetry()
 }

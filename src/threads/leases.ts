@@ -54,6 +54,8 @@ export interface LeaseHolderHooks {
 
 interface Lease {
   uses: number
+  /** By the holder's clock; negative: never. */
+  usedAtSeconds: number
   /** Whether the current map names it; false: only the uses that exist may end. */
   isNamed: boolean
 }
@@ -64,9 +66,26 @@ export class LeaseHolder {
   readonly #leases = new Map<number, Lease>()
   #map = EMPTY_CLUSTER_MAP
   #hasMap = false
+  #nowSeconds = 0
 
   constructor(hooks: LeaseHolderHooks) {
     this.#hooks = hooks
+  }
+
+  /** Whether the current map names it. */
+  isNamed(incarnationId: number): boolean {
+    return this.#leases.get(incarnationId)?.isNamed === true
+  }
+
+  /** To be called about once a second; asking a clock with each use would cost more than the use. */
+  tick(): void {
+    this.#nowSeconds += 1
+  }
+
+  /** Seconds since its last use, for every incarnation that was used and can still be. */
+  recentUses(): [incarnationId: number, seconds: number][] {
+    const used = [...this.#leases].filter(([, lease]) => lease.usedAtSeconds >= 0)
+    return used.map(([id, lease]) => [id, lease.uses > 0 ? 0 : this.#nowSeconds - lease.usedAtSeconds])
   }
 
   /** The map to plan with. Acquire in the same tick what is taken from it: the next message may bring another map. */
@@ -94,6 +113,7 @@ export class LeaseHolder {
       this.#violate(`incarnation ${incarnation.id} was acquired and is not in map ${this.#map.epoch}`)
     }
     lease.uses += 1
+    lease.usedAtSeconds = this.#nowSeconds
   }
 
   /** Ends one use, at the latest when the native call that it covers has answered, never before. */
@@ -109,7 +129,7 @@ export class LeaseHolder {
   #name(entry: DatasetEntry): void {
     for (const { id } of incarnationsOfEntry(entry)) {
       const lease = this.#leases.get(id)
-      if (lease === undefined) this.#leases.set(id, { uses: 0, isNamed: true })
+      if (lease === undefined) this.#leases.set(id, { uses: 0, usedAtSeconds: -1, isNamed: true })
       else if (!lease.isNamed) this.#violate(`incarnation ${id} is named again after a map left it out`)
     }
   }
@@ -212,7 +232,8 @@ export class LeaseKeeper {
     const holder: Holder = { name, send, adoptedEpoch: -1 }
     this.#holders.set(name, holder)
     const adopted = this.#whenAdopted(this.#map.epoch)
-    send({ epoch: this.#map.epoch, changed: [...this.#map.datasets.values()], removed: [] })
+    const { epoch, datasets, clusterNames } = this.#map
+    send({ epoch, changed: [...datasets.values()], removed: [], clusterNames: [...clusterNames] })
     return adopted
   }
 

@@ -9,12 +9,15 @@
  */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { KVError } from '../base/errors.js'
-import type { Logger } from '../base/logger.js'
+import type { Logger, SharedLogLevel } from '../base/logger.js'
 import type { MetricsSnapshot } from '../base/metrics.js'
 import type { Config } from '../config/schema.js'
+import type { FrozenShard } from '../leaf/rocksdb/writer.js'
 import type { MutateRequest, MutateResult, ReadRequest } from '../model/request.js'
 import type { RowOutcome } from '../model/row.js'
+import type { ScanRequest, ScanResult } from '../model/scan.js'
 import {
+  type DataListener,
   type DataThreadSetup,
   type FromThread,
   type ListenAnswer,
@@ -32,8 +35,11 @@ export interface ThreadPoolOptions {
   /** As in Metastore. */
   readonly tokenKey: Buffer
   readonly logger: Logger
+  readonly logLevel: SharedLogLevel
   readonly keeper: LeaseKeeper
-  onShardFailed(incarnationId: number): void
+  onShardFailed(incarnationId: number, error: KVError): void
+  /** Reads of a thread wait for this version. Resolves when a map names it; what it rejects with refuses the reads. */
+  onVersionWanted(dataset: string, versionId: number): Promise<void>
 }
 
 export class ThreadPool {
@@ -49,11 +55,12 @@ export class ThreadPool {
   /** Starts the writer and all data threads; resolves when each has the current map. */
   static async start(options: ThreadPoolOptions): Promise<ThreadPool> {
     const pool = new ThreadPool(options)
-    const { config, build, tokenKey } = options
+    const { config, build, tokenKey, logLevel } = options
     const channels = Array.from({ length: config.threads.data }, () => new MessageChannel())
     const writerSetup: WriterThreadSetup = {
       name: 'writer',
       config,
+      logLevel,
       ports: channels.map(({ port1 }) => port1),
     }
     const adoptions: Promise<void>[] = []
@@ -62,6 +69,7 @@ export class ThreadPool {
       const setup: DataThreadSetup = {
         name: `data-${index}`,
         config,
+        logLevel,
         build,
         tokenKey,
         writerPort: port2,
@@ -77,7 +85,7 @@ export class ThreadPool {
   }
 
   /** The first thread binds the port, the others share its socket. @throws {KVError} when it is taken */
-  async listen(listener: string, host: string, port: number): Promise<ListenAnswer> {
+  async listen(listener: DataListener, host: string, port: number): Promise<ListenAnswer> {
     const [first, ...others] = this.#dataLinks
     if (first === undefined) throw new KVError('INTERNAL', 'no data thread is there to listen')
     const answer = await first.ask<'listen'>({ kind: 'listen', listener, target: { host, port } })
@@ -103,9 +111,34 @@ export class ThreadPool {
     return await this.#someLink().ask<'mutate'>({ kind: 'mutate', request, timeoutMs })
   }
 
+  async scan(request: Portable<ScanRequest>, timeoutMs: number): Promise<ScanResult> {
+    return withBuffers(await this.#someLink().ask<'scan'>({ kind: 'scan', request, timeoutMs }))
+  }
+
+  /**
+   * Links the files of shards that can be written, all at one point in time; answers the greatest stamp given until then.
+   * @throws {KVError} SHARD_NOT_SERVING, UNAVAILABLE: remove what was linked and try again
+   */
+  async freeze(shards: readonly FrozenShard[]): Promise<number> {
+    if (this.#writerLink === null) throw new KVError('INTERNAL', 'no writer thread is there to ask')
+    return await this.#writerLink.ask<'freeze'>({ kind: 'freeze', shards })
+  }
+
   /** Answers what is in flight and closes the clients' connections. The threads stay, and their listening sockets. */
   async drain(timeoutMs: number): Promise<void> {
     await Promise.all(this.#dataLinks.map((link) => link.ask<'drain'>({ kind: 'drain', timeoutMs })))
+  }
+
+  /** Seconds since each incarnation was last used by a data thread; absent: never. */
+  async recentUses(): Promise<ReadonlyMap<number, number>> {
+    const youngest = new Map<number, number>()
+    const answers = await Promise.all(
+      this.#dataLinks.map((link) => link.ask<'recentUses'>({ kind: 'recentUses' })),
+    )
+    for (const [id, seconds] of answers.flat()) {
+      youngest.set(id, Math.min(seconds, youngest.get(id) ?? Number.POSITIVE_INFINITY))
+    }
+    return youngest
   }
 
   #someLink(): ThreadLink {
@@ -152,7 +185,12 @@ export class ThreadPool {
         this.#options.keeper.receive(name, message.message)
         break
       case 'shardFailed':
-        this.#options.onShardFailed(message.incarnationId)
+        this.#options.onShardFailed(message.incarnationId, portableToError(message.error))
+        break
+      case 'openVersion':
+        void this.#options
+          .onVersionWanted(message.dataset, message.versionId)
+          .catch((error: unknown) => link.refuseVersion(message, error))
         break
       case 'answer':
       case 'refusal':

@@ -8,10 +8,10 @@ import { systemClock } from '../base/clock.js'
 import { KVError, toKVError } from '../base/errors.js'
 import { createLogger } from '../base/logger.js'
 import { ThreadMetrics } from '../base/metrics.js'
+import { watchThread } from '../base/thread-health.js'
 import { rulesOf } from '../leaf/rocksdb/writable-shard.js'
 import { GroupWriter } from '../leaf/rocksdb/writer.js'
 import type { ClusterMapDelta, DatasetEntry, Incarnation } from '../model/cluster-map.js'
-import { incarnationsOf } from '../model/cluster-map.js'
 import { type Ask, type FromThread, type ToThread, type WriterThreadSetup, errorToPortable } from './bus.js'
 import { killProcess } from './kill-process.js'
 import { LeaseHolder } from './leases.js'
@@ -20,7 +20,7 @@ import { LeaseHolder } from './leases.js'
 const mainPort = parentPort as NonNullable<typeof parentPort>
 const setup = workerData as WriterThreadSetup
 
-const logger = createLogger(setup.config.log.level, { thread: setup.name })
+const logger = createLogger(setup.logLevel, { thread: setup.name })
 const metrics = new ThreadMetrics()
 const attached = new Map<number, Incarnation>()
 const leases = new LeaseHolder({
@@ -31,20 +31,35 @@ const leases = new LeaseHolder({
     killProcess()
   },
 })
+const observeOperations = metrics.histogram('godwit_group_commit_operations')
+const observeDuration = metrics.histogram('godwit_group_commit_duration_seconds')
+const setQueue = metrics.gauge('godwit_writer_queue_operations')
 const writer = new GroupWriter({
   clock: systemClock,
   onShardFailed: (incarnationId, error) => {
     logger.error({ incarnationId, err: error }, 'a write failed: the shard is opened anew')
-    send({ kind: 'shardFailed', incarnationId })
+    send({ kind: 'shardFailed', incarnationId, error: errorToPortable(error) })
   },
   onWatermarkFailed: (incarnationId, error) => {
     logger.warn({ incarnationId, err: error }, 'a watermark could not be recorded')
   },
   onPurged: (kind, count) => metrics.counter('godwit_purged_entries_total', { kind })(count),
   onPurgeFailed: (incarnationId, error) => {
-    logger.warn({ incarnationId, err: error }, 'a shard could not be purged: it is tried again later')
+    const { code } = error
+    metrics.counter('godwit_purge_failures_total', { code })(1)
+    logger.warn(
+      { incarnationId, code, err: error },
+      'a shard was not purged everywhere: it is tried again later',
+    )
+  },
+  onGroup: (operations, durationMs) => {
+    observeOperations(operations)
+    observeDuration(durationMs / 1000)
   },
 })
+
+watchThread(metrics, setup.name)
+metrics.onSnapshot(() => setQueue(writer.queueLength))
 
 for (const port of setup.ports) {
   const receive = writer.channel((acks) => port.postMessage(acks, [acks.buffer]))
@@ -53,7 +68,7 @@ for (const port of setup.ports) {
 
 mainPort.on('message', (message: ToThread) => {
   if (message.kind === 'map') adopt(message.delta)
-  else answer(message.id, message.ask)
+  else if (message.kind === 'ask') answer(message.id, message.ask)
 })
 
 function send(message: FromThread): void {
@@ -63,8 +78,7 @@ function send(message: FromThread): void {
 function adopt(delta: ClusterMapDelta): void {
   leases.adopt(delta)
   for (const entry of delta.changed) attachShards(entry)
-  const named = incarnationsOf(leases.map)
-  for (const [id, incarnation] of attached) if (!named.has(id)) void letGo(incarnation)
+  for (const [id, incarnation] of attached) if (!leases.isNamed(id)) void letGo(incarnation)
 }
 
 function attachShards({ record, live }: DatasetEntry): void {
@@ -78,7 +92,7 @@ function attachShards({ record, live }: DatasetEntry): void {
     } catch (error) {
       const { dataset, code, message } = toKVError(error, `attaching ${incarnation.directory}`)
       logger.error({ dataset, code, directory: incarnation.directory, err: error }, message)
-      send({ kind: 'shardFailed', incarnationId: incarnation.id })
+      send({ kind: 'shardFailed', incarnationId: incarnation.id, error: errorToPortable(error) })
     }
   }
 }
@@ -96,9 +110,18 @@ function answer(id: number, ask: Ask): void {
     case 'metrics':
       metrics.snapshot().then(reply, refuse)
       break
+    case 'freeze':
+      try {
+        reply(writer.freeze(ask.shards))
+      } catch (error) {
+        refuse(error)
+      }
+      break
+    case 'recentUses':
     case 'listen':
     case 'read':
     case 'mutate':
+    case 'scan':
     case 'drain':
       refuse(new KVError('INTERNAL', `${ask.kind} is a question for a data thread`))
   }

@@ -174,11 +174,20 @@ forWritableShards('leaf order of mutations', (verbs) => {
     await verbs.put('replace', letters('a', 'b', 'c'))
     const own = [cell('x', 'new'), cell('y', 'own', { timestamp: 25n })]
     await verbs.put('replace', own, { replaceRow: true })
-    assert.deepEqual(await verbs.get('replace'), [['c', 'vc'], ['x', 'new'], ['y', 'own']]) // prettier-ignore
+    assert.deepEqual(await verbs.get('replace'), [['x', 'new'], ['y', 'own']]) // prettier-ignore
+    await verbs.put('replace', [cell('a', 'late', { timestamp: 28n }), cell('y', 'late', { timestamp: 28n })])
+    assert.deepEqual(await verbs.get('replace'), [['x', 'new'], ['y', 'late']]) // prettier-ignore
     await verbs.apply('replace', put([cell('z', 'only')], { replaceRow: true }))
     assert.deepEqual(await verbs.get('replace'), [['z', 'only']])
     await verbs.apply('replace', increment('n', 1n), put([cell('z', 'last')], { replaceRow: true }))
     assert.deepEqual(await verbs.get('replace'), [['z', 'last']])
+  })
+
+  test('a row is replaced at the time of the put: newer columns stay, and its cells win though they are older', async () => {
+    await verbs.put('at', letters('a', 'b', 'c', 'd'))
+    const own = [cell('', 'x', { timestamp: 15n }), cell('b', 'y', { timestamp: 25n }), cell('f', 'z')]
+    await verbs.put('at', own, { replaceRow: true, timestamp: 35n })
+    assert.deepEqual(await verbs.timed('at'), [['', 'x', '@15'], ['b', 'y', '@25'], ['d', 'vd', '@40'], ['f', 'z', '@35']]) // prettier-ignore
   })
 
   test('a write that says nothing is refused', async () => {
@@ -240,6 +249,33 @@ forWritableShards('leaf counters', (verbs, format) => {
     assert.deepEqual(await add('future', ['n', 1n]), [['n', 3n]])
     const [n] = (await verbs.row('future', { withTimestamps: true }))?.cells ?? []
     assert.deepEqual([n?.value, n?.timestamp], [counter(3n), FUTURE + 2n])
+  })
+
+  const hiding: [what: string, hide: (key: string) => Promise<unknown>][] = [
+    ['the column', (key) => verbs.remove(key, { selector: select(named('n')), timestamp: FUTURE })],
+    ['its range', (key) => verbs.remove(key, { selector: select({ ranges: [range('m', 'o')] }), timestamp: FUTURE })],
+    ['the row', (key) => verbs.remove(key, { timestamp: FUTURE })],
+    ['its newest version', (key) => verbs.remove(key, { selector: select(named('n')), scope: 'NEWEST_VERSION' })],
+  ] // prettier-ignore
+  for (const [what, hide] of hiding) {
+    test(`a counter is shown as it was answered though ${what} was removed in the future`, async () => {
+      const key = `hidden ${what}`
+      await verbs.put(key, [cell('n', counter(5n), { timestamp: FUTURE })])
+      await hide(key)
+      assert.deepEqual(await add(key, ['n', 7n], ['n', 1n]), [['n', 7n], ['n', 8n]]) // prettier-ignore
+      assert.deepEqual((await verbs.row(key, { selector: select(named('n')) }))?.cells[0]?.value, counter(8n))
+      await verbs.apply(key, append(cell('n', '!')))
+      assert.equal((await verbs.row(key, { selector: select(named('n')) }))?.cells[0]?.value.byteLength, 9)
+    })
+  }
+
+  test('a counter whose last time was given away is refused, and one that expired in the future is not', async () => {
+    await verbs.remove('last', { timestamp: LAST })
+    await assert.rejects(add('last', ['n', 1n]), { code: 'INVALID_ARGUMENT', outcome: 'NOT_APPLIED' })
+    await verbs.put('expired', [cell('n', counter(5n), { timestamp: FUTURE, ttlSeconds: 1 })])
+    verbs.shard.clock.ms += 1_000
+    assert.deepEqual(await add('expired', ['n', 1n]), [['n', 1n]])
+    assert.deepEqual((await verbs.row('expired', {}))?.cells[0]?.value, counter(1n))
   })
 
   test('a counter keeps its expiry unless it is given another, and a removed or expired one begins anew', async () => {
@@ -316,20 +352,26 @@ forWritableShards('leaf append and touch', (verbs, format) => {
     assert.equal((await verbs.apply('no such row', touch(5))).timestamp, null)
   })
 
-  if (format === 'mutable') {
-    test('touching is a write of now, or just behind a cell from the future', async () => {
-      await verbs.put('stamp', [cell('a', '1', { timestamp: 5n }), cell('b', '2', { timestamp: FUTURE })])
-      const now = verbs.shard.clock.nowUs()
-      await verbs.apply('stamp', touch(5))
-      assert.deepEqual(await verbs.timed('stamp'), [['a', '1', `@${now}`], ['b', '2', `@${FUTURE + 1n}`]]) // prettier-ignore
-    })
-  } else {
-    test('touching leaves timestamps and older versions as they are', async () => {
-      await verbs.put('stamp', [cell('a', 'old', { timestamp: 5n })])
-      await verbs.put('stamp', [cell('a', 'new', { timestamp: 6n, ttlSeconds: 100 })])
-      await verbs.apply('stamp', touch(50))
+  test('touching leaves timestamps as they were written, whatever they are', async () => {
+    const cells = [cell('a', '1', { timestamp: 5n, ttlSeconds: 100 }), cell('b', '2', { timestamp: LAST })]
+    await verbs.put('stamp', cells)
+    const { timestamp } = await verbs.apply('stamp', touch(50))
+    assert.equal(timestamp, LAST)
+    const how = { withTtl: true, withTimestamps: true }
+    assert.deepEqual(await verbs.get('stamp', {}, how), [['a', '1', '@5', 'ttl 50'], ['b', '2', `@${LAST}`, 'ttl 50']]) // prettier-ignore
+    await verbs.apply('stamp', touch(null))
+    assert.deepEqual(await verbs.get('stamp', {}, how), [['a', '1', '@5'], ['b', '2', `@${LAST}`]]) // prettier-ignore
+    await verbs.put('stamp', [cell('a', 'newer', { timestamp: 6n })])
+    assert.deepEqual(await verbs.get('stamp', named('a'), how), [['a', 'newer', '@6']])
+  })
+
+  if (format === 'history') {
+    test('touching leaves older versions as they are', async () => {
+      await verbs.put('older', [cell('a', 'old', { timestamp: 5n })])
+      await verbs.put('older', [cell('a', 'new', { timestamp: 6n, ttlSeconds: 100 })])
+      await verbs.apply('older', touch(50))
       const selector = select({ maxVersions: ALL_VERSIONS })
-      assert.deepEqual(await verbs.get('stamp', selector, { withTtl: true, withTimestamps: true }), [['a', 'new', '@6', 'ttl 50'], ['a', 'old', '@5']]) // prettier-ignore
+      assert.deepEqual(await verbs.get('older', selector, { withTtl: true, withTimestamps: true }), [['a', 'new', '@6', 'ttl 50'], ['a', 'old', '@5']]) // prettier-ignore
     })
   }
 

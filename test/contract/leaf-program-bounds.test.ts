@@ -108,9 +108,13 @@ test('a key that programs write blindly, and one that is written beside them, st
   await Promise.all(writes)
   for (const row of ['by programs', 'beside']) {
     const key = mutableCellKey(mutableMetaKey('ORDERED', NO_TOKEN, Buffer.from(row)), COLUMN)
-    const startedAtMs = performance.now()
-    for (let i = 0; i < 100; i++) shard.database.getMany([key])
-    const usEach = (performance.now() - startedAtMs) * 10
+    // The quickest of many: others use the machine as well.
+    const rounds = Array.from({ length: 30 }, () => {
+      const startedAtMs = performance.now()
+      for (let i = 0; i < 5; i++) shard.database.getMany([key])
+      return (performance.now() - startedAtMs) * 200
+    })
+    const usEach = Math.min(...rounds)
     // With 2,000 operands it was 300 us and more.
     assert.ok(usEach < 150, `${row}: ${usEach.toFixed(0)} us a read`)
   }

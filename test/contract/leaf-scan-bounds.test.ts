@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { ShardPage } from '../../src/model/leaf-engine.js'
+import { WHOLE_ROW } from '../../src/model/row.js'
 import { bytes, cell, RocksHarness } from '../support/leaf-engines.js'
 import { answered, condition } from '../support/leaf-suites.js'
 import { spanBehind, walkScan } from '../support/leaf-walks.js'
@@ -50,6 +51,10 @@ for (const format of ['mutable', 'sealed'] as const) {
     const from = { rowKey: KEYS[ROWS - 3] ?? bytes(''), token: shard.tokenOf(bytes('')), isExclusive: false }
     const found = answered(await shard.scan({ where: last }, { span: { lower: from, upper: null } }))
     assert.deepEqual(found.rows.map(({ rowKey }) => rowKey), KEYS.slice(-3)) // prettier-ignore
+
+    const ofNoTime = { ...WHOLE_ROW, minTimestamp: 5n, maxTimestamp: 5n }
+    const none = answered(await shard.scan({ selector: ofNoTime }))
+    assert.deepEqual([none.rows.length, none.next], [0, null])
 
     const order: string[] = []
     // Slices end by the time that they take.

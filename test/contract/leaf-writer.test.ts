@@ -101,6 +101,42 @@ suite('group writer', () => {
     assert.deepEqual(codes(outcomes), [failed, ['INVALID_ARGUMENT', 'NOT_APPLIED'], failed])
   })
 
+  // Callers of what was never tried were told that it may have been applied, and could not repeat it.
+  test('what had no turn before the disk failed is not applied', async () => {
+    const outcomes = await withFailingDisk(() => {
+      // The second reads what the first writes, which is therefore written before.
+      const all = [
+        shard.add('row', { mutations: [increment(1n)] }),
+        shard.add('row', { mutations: [increment(1n)] }),
+        shard.add('other', { mutations: [put('v')] }),
+      ]
+      shard.flush()
+      return Promise.all(all)
+    })
+    const notApplied = ['UNAVAILABLE', 'NOT_APPLIED']
+    assert.deepEqual(codes(outcomes), [['UNAVAILABLE', 'UNKNOWN'], notApplied, notApplied])
+  })
+
+  // A data thread can be quicker than the writer to adopt a map; such writes failed.
+  test('a write to a shard that this thread has not attached yet waits for it, for a moment', async () => {
+    const { incarnation } = shard
+    const later = shard.add('row', { mutations: [put('v')] }, { incarnation: { ...incarnation, id: 77 } })
+    const never = shard.add('row', { mutations: [put('w')] }, { incarnation: { ...incarnation, id: 78 } })
+    shard.flush()
+    // It is in the queue now, and has had its turn.
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+    assert.equal(shard.writer.queueLength, 2)
+    shard.writer.attach({ ...incarnation, id: 77 }, 'MICROSECONDS')
+    done(await later)
+    await shard.writer.detach(77)
+    assert.deepEqual(codes([await never]), [['SHARD_NOT_SERVING', 'NOT_APPLIED']])
+    const gone = shard.add('row', { mutations: [put('v')] }, { incarnation: { ...incarnation, id: 77 } })
+    shard.flush()
+    const startedAtMs = performance.now()
+    assert.deepEqual(codes([await gone]), [['SHARD_NOT_SERVING', 'NOT_APPLIED']])
+    assert.ok(performance.now() - startedAtMs < 400, 'it waited for a shard that is gone')
+  })
+
   test('stamps of one row rise within a group, however long its key is', async () => {
     const [first, second] = await write(['a', 'b'], 'r'.repeat(60_000))
     assert.ok((done(second).timestamp ?? 0n) > (done(first).timestamp ?? 0n))
@@ -129,36 +165,61 @@ suite('group writer', () => {
   })
 })
 
+/** The most merges of rows' keys that are written between two puts of them while `action` writes one of them. */
+async function mostOperands(action: () => Promise<void>): Promise<number> {
+  const { prototype } = WriteBatch
+  const { put: putOriginal, merge: mergeOriginal } = prototype // eslint-disable-line @typescript-eslint/unbound-method -- put back
+  let operands = 0
+  let most = 0
+  prototype.put = function (key, value) {
+    if (key.length > 2) operands = 0
+    putOriginal.call(this, key, value)
+  }
+  prototype.merge = function (key, value) {
+    most = Math.max(most, ++operands)
+    mergeOriginal.call(this, key, value)
+  }
+  try {
+    await action()
+  } finally {
+    Object.assign(prototype, { put: putOriginal, merge: mergeOriginal })
+  }
+  return most
+}
+
 suite('hot keys', () => {
   // Every read walked all operands of the memtable: 13 ms for a key written 100,000 times.
   test('a key that is written again and again gathers at most 32 merge operands, and keeps its greatest value', async () => {
-    const { prototype } = WriteBatch
-    const { put: putOriginal, merge: mergeOriginal } = prototype // eslint-disable-line @typescript-eslint/unbound-method -- put back
-    let operands = 0
-    let most = 0
-    prototype.put = function (key, value) {
-      if (key.length > 2) operands = 0
-      putOriginal.call(this, key, value)
-    }
-    prototype.merge = function (key, value) {
-      most = Math.max(most, ++operands)
-      mergeOriginal.call(this, key, value)
-    }
-    try {
+    const most = await mostOperands(async () => {
       for (let i = 0; i < 500; i++) {
         // Older than what is there: it must not win by being put.
         if (i % 33 === 32) await shard.mutate('row', { mutations: [at(put(`old ${i}`), 5n)] })
         else await shard.mutate('row', { mutations: [put(`value ${i}`)] })
       }
-    } finally {
-      Object.assign(prototype, { put: putOriginal, merge: mergeOriginal })
-    }
+    })
     assert.equal(most, 32)
     const look = {
       mutations: [put('v', 'other')],
       returnAfter: { ...WHOLE_ROW, localKeys: [Buffer.alloc(0)] },
     }
     assert.equal(done(await shard.mutate('row', look)).row?.cells[0]?.value.toString(), 'value 499')
+  })
+
+  // In history only what programs wrote was folded: one version or one row's removal sent again and again was not.
+  test('so does a version of a history cell, and the removal of a row', async (t) => {
+    const history = await WriterShard.create('history', 3)
+    t.after(() => history.dispose())
+    const removal: Mutation = { kind: 'DELETE', selector: null, timestamp: 5n, scope: 'UP_TO_TIMESTAMP' }
+    const versions = await mostOperands(async () => {
+      for (let i = 0; i < 200; i++) await history.mutate('row', { mutations: [at(put(`value ${i}`), 7n)] })
+    })
+    const removals = await mostOperands(async () => {
+      for (let i = 0; i < 200; i++) await history.mutate('row', { mutations: [removal] })
+    })
+    assert.deepEqual([versions, removals], [32, 32])
+    const look = { mutations: [at(put('v', 'other'), 8n)], returnAfter: null }
+    const { row } = done(await history.mutate('row', look))
+    assert.deepEqual(row?.cells.map(({ value }) => value.toString()), ['value 199', 'v']) // prettier-ignore
   })
 
   test('folding beside a program of the same row loses nothing of either', async () => {

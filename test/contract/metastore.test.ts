@@ -139,6 +139,11 @@ type Action =
   | 'fail'
   | 'publish'
   | 'rollback'
+  | 'forward'
+  | 'canary'
+  | 'release'
+  | 'restore'
+  | 'update'
   | 'delete'
   | 'forget'
   | 'stale'
@@ -152,6 +157,8 @@ interface Step {
   readonly retained: number
   /** What the clock does before the step. */
   readonly clockMs: number
+  /** Its commit fails, before or after it is applied; then the process dies and another one takes the store over. */
+  readonly crash: 'none' | 'before' | 'after'
 }
 
 const weights: readonly [Action, number][] = [
@@ -162,6 +169,11 @@ const weights: readonly [Action, number][] = [
   ['fail', 2],
   ['publish', 10],
   ['rollback', 5],
+  ['forward', 5],
+  ['canary', 4],
+  ['release', 2],
+  ['restore', 2],
+  ['update', 2],
   ['delete', 2],
   ['forget', 3],
   ['stale', 1],
@@ -174,11 +186,19 @@ const stepArbitrary: fc.Arbitrary<Step> = fc.record({
   pick: fc.nat(20),
   retained: fc.integer({ min: 1, max: 4 }),
   clockMs: fc.constantFrom(0, 1, 1000, -1000),
+  crash: fc.oneof(
+    { weight: 12, arbitrary: fc.constant('none' as const) },
+    { weight: 1, arbitrary: fc.constantFrom('before' as const, 'after' as const) },
+  ),
 })
 
 interface ModelDataset {
-  readonly retained: number
+  retained: number
   lastId: number
+  canary: number | null
+  share: number
+  /** Versions that have a copy. */
+  readonly archived: Set<number>
   readonly versions: Map<number, VersionState>
 }
 
@@ -191,21 +211,100 @@ interface Model {
 async function runModel(open: () => Promise<MetaStoreBackend>, steps: readonly Step[]): Promise<void> {
   const clock = manualClock()
   const model: Model = { datasets: new Map(), actions: [] }
-  let metastore = await openMetastore(await open(), clock, silentLogger)
-  for (const step of [...steps, { action: 'reopen', name: 'a', pick: 0, retained: 1, clockMs: 0 } as const]) {
+  let store = new CrashingStore(await open())
+  let metastore = await openMetastore(store, clock, silentLogger)
+  const last = { action: 'reopen', name: 'a', pick: 0, retained: 1, clockMs: 0, crash: 'none' } as const
+  for (const step of [...steps, last]) {
     clock.ms += step.clockMs
     const revisions = new Map(metastore.list().map((record) => [record.name, record.revision]))
     if (step.action === 'reopen') {
       await metastore.close()
-      metastore = await openMetastore(await open(), clock, silentLogger)
+      store = new CrashingStore(await open())
+      metastore = await openMetastore(store, clock, silentLogger)
       failLoads(model)
-    } else {
+    } else if (step.crash === 'none') {
       await takeStep(metastore, model, step, clock)
+    } else {
+      const before = structuredClone(model)
+      store.failure = step.crash
+      const hasCrashed = await crashes(metastore, model, step, { clock, store })
+      // What was not applied, the model forgets; what was, it keeps although nobody was told.
+      if (hasCrashed && step.crash === 'before') restoreModel(model, before)
+      await metastore.close()
+      store = new CrashingStore(await open())
+      metastore = await openMetastore(store, clock, silentLogger)
+      failLoads(model)
     }
     compare(metastore, model)
     for (const { name, revision } of metastore.list()) assert.ok(revision >= (revisions.get(name) ?? 0))
   }
   await metastore.close()
+}
+
+/** A store whose next commit fails, before it is applied or after. */
+class CrashingStore implements MetaStoreBackend {
+  readonly name: string
+  failure: 'none' | 'before' | 'after' = 'none'
+  readonly #store: MetaStoreBackend
+
+  constructor(store: MetaStoreBackend) {
+    this.name = store.name
+    this.#store = store
+  }
+
+  get(...args: Parameters<MetaStoreBackend['get']>): ReturnType<MetaStoreBackend['get']> {
+    return this.#store.get(...args)
+  }
+
+  list(...args: Parameters<MetaStoreBackend['list']>): ReturnType<MetaStoreBackend['list']> {
+    return this.#store.list(...args)
+  }
+
+  last(...args: Parameters<MetaStoreBackend['last']>): ReturnType<MetaStoreBackend['last']> {
+    return this.#store.last(...args)
+  }
+
+  async commit(writes: readonly RecordWrite[]): Promise<number> {
+    const { failure } = this
+    this.failure = 'none'
+    const crash = new KVError('UNAVAILABLE', 'planned crash', { outcome: 'UNKNOWN' })
+    if (failure === 'before') throw crash
+    const revision = await this.#store.commit(writes)
+    if (failure === 'after') throw crash
+    return revision
+  }
+
+  close(): Promise<void> {
+    return this.#store.close()
+  }
+}
+
+/** Does the step in both; answers whether it came as far as the commit, which then failed. */
+async function crashes(
+  metastore: Metastore,
+  model: Model,
+  step: Step,
+  { clock, store }: { readonly clock: ManualClock; readonly store: CrashingStore },
+): Promise<boolean> {
+  const id = pickVersion(model, step)
+  const revision = metastore.get(step.name)?.revision ?? 0
+  const expected = predict(model, step, { id, nowMs: clock.ms })
+  const outcome = await perform(metastore, step, { id, revision }).then(
+    () => 'ok',
+    (error: unknown) => (error instanceof KVError ? error.code : Promise.reject(error)),
+  )
+  if (expected === 'ok' && store.failure === 'none') {
+    assert.equal(outcome, 'UNAVAILABLE', JSON.stringify(step))
+    return true
+  }
+  assert.equal(outcome, expected, JSON.stringify(step))
+  return false
+}
+
+function restoreModel(model: Model, before: Model): void {
+  model.datasets.clear()
+  for (const [name, dataset] of before.datasets) model.datasets.set(name, dataset)
+  model.actions.splice(0, model.actions.length, ...before.actions)
 }
 
 /** Does the step in both, and expects the same refusal or success. */
@@ -219,8 +318,8 @@ async function takeStep(metastore: Metastore, model: Model, step: Step, clock: M
   )
   assert.equal(outcome, expected, JSON.stringify(step))
   const after = metastore.get(step.name)
-  const hasWritten = expected === 'ok' && step.action !== 'remove' && step.action !== 'forget'
-  if (hasWritten)
+  const mayWriteNothing = ['remove', 'forget', 'canary', 'update'].includes(step.action)
+  if (expected === 'ok' && !mayWriteNothing)
     assert.ok(after!.revision > (before?.revision ?? 0), 'a change that succeeds raises the revision')
   if (expected !== 'ok') assert.equal(after, before, 'a change that is refused changes nothing')
 }
@@ -242,6 +341,20 @@ function perform(metastore: Metastore, step: Step, now: { id: number; revision: 
       return metastore.publish(name, now.id, { ...CHANGE, ifRevision: now.revision })
     case 'rollback':
       return metastore.rollback(name, CHANGE)
+    case 'forward':
+      return metastore.rollForward(name, CHANGE)
+    case 'canary':
+      return metastore.setCanary(
+        name,
+        step.pick % 4 === 0 ? null : { versionId: now.id, share: retained },
+        CHANGE,
+      )
+    case 'release':
+      return metastore.archiveVersion(name, now.id, { url: 's3://copies/x', release: true }, CHANGE)
+    case 'restore':
+      return metastore.restoreVersion(name, now.id, CHANGE)
+    case 'update':
+      return metastore.updateDataset(name, { retainedVersions: retained }, CHANGE)
     case 'delete':
       return metastore.deleteVersion(name, now.id, CHANGE)
     case 'forget':
@@ -259,7 +372,14 @@ function predict(model: Model, step: Step, now: { id: number; nowMs: number }): 
   const dataset = model.datasets.get(name)
   if (action === 'create') {
     if (dataset !== undefined) return 'ALREADY_EXISTS'
-    model.datasets.set(name, { retained: step.retained, lastId: 0, versions: new Map() })
+    model.datasets.set(name, {
+      retained: step.retained,
+      lastId: 0,
+      canary: null,
+      share: 0,
+      archived: new Set(),
+      versions: new Map(),
+    })
     return audited(model, 'createDataset')
   }
   if (dataset === undefined) return action === 'forget' ? 'ok' : 'DATASET_NOT_FOUND'
@@ -273,20 +393,46 @@ function predict(model: Model, step: Step, now: { id: number; nowMs: number }): 
     dataset.versions.set(dataset.lastId, 'LOADING')
     return audited(model, 'beginVersion')
   }
-  return action === 'rollback'
-    ? predictRollback(model, dataset)
+  if (action === 'update') {
+    if (dataset.retained === step.retained) return 'ok'
+    dataset.retained = step.retained
+    return audited(model, 'updateDataset')
+  }
+  if (action === 'canary') return predictCanary(model, dataset, step, now.id)
+  return action === 'rollback' || action === 'forward'
+    ? predictMove(model, dataset, action)
     : predictVersion(model, dataset, { action, id: now.id })
 }
 
-function predictRollback(model: Model, { versions }: ModelDataset): string {
-  const current = [...versions].find(([, state]) => state === 'CURRENT')?.[0]
-  const older = [...versions]
-    .filter(([id, state]) => state === 'READY' && id < (current ?? 0))
-    .map(([id]) => id)
-  if (current === undefined || older.length === 0) return 'FAILED_PRECONDITION'
+function predictMove(model: Model, dataset: ModelDataset, action: 'rollback' | 'forward'): string {
+  const { versions } = dataset
+  const current = currentOf(dataset)
+  const ready = [...versions].filter(([, state]) => state === 'READY').map(([id]) => id)
+  const candidates = ready.filter((id) => (action === 'rollback' ? id < (current ?? 0) : id > (current ?? 0)))
+  if (current === undefined || candidates.length === 0) return 'FAILED_PRECONDITION'
   versions.set(current, 'READY')
-  versions.set(Math.max(...older), 'CURRENT')
-  return audited(model, 'rollback')
+  versions.set(action === 'rollback' ? Math.max(...candidates) : Math.min(...candidates), 'CURRENT')
+  dataset.canary = null
+  return audited(model, action === 'rollback' ? 'rollback' : 'rollForward')
+}
+
+function predictCanary(model: Model, dataset: ModelDataset, step: Step, id: number): string {
+  if (step.pick % 4 === 0) {
+    if (dataset.canary === null) return 'ok'
+    dataset.canary = null
+    return audited(model, 'setCanary')
+  }
+  if (dataset.canary === id && dataset.share === step.retained) return 'ok'
+  if (currentOf(dataset) === undefined) return 'FAILED_PRECONDITION'
+  if (!dataset.versions.has(id)) return 'VERSION_NOT_FOUND'
+  if (dataset.versions.get(id) !== 'READY') return 'FAILED_PRECONDITION'
+  dataset.canary = id
+  dataset.share = step.retained
+  return audited(model, 'setCanary')
+}
+
+function currentOf({ versions }: ModelDataset): number | undefined {
+  return [...versions].find(([, state]) => state === 'CURRENT')?.[0]
 }
 
 function predictVersion(
@@ -307,21 +453,40 @@ function predictVersion(
     if (state !== 'READY') return 'FAILED_PRECONDITION'
     for (const [other, itsState] of versions) if (itsState === 'CURRENT') versions.set(other, 'READY')
     versions.set(id, 'CURRENT')
+    dataset.canary = null
     retain(dataset)
     return audited(model, 'publish')
   }
-  const isLoading = state === 'LOADING'
-  if (action === 'delete' ? state !== 'READY' && state !== 'FAILED' : !isLoading) return 'FAILED_PRECONDITION'
-  versions.set(id, action === 'delete' ? 'DELETED' : action === 'complete' ? 'READY' : 'FAILED')
-  return audited(model, action === 'delete' ? 'deleteVersion' : `${action}Version`)
+  const move = moves[action]
+  if (move === undefined || !move.from.includes(state)) return 'FAILED_PRECONDITION'
+  if (dataset.canary === id && (action === 'delete' || action === 'release')) return 'FAILED_PRECONDITION'
+  if (action === 'release') dataset.archived.add(id)
+  versions.set(id, move.to)
+  return audited(model, move.line)
 }
 
-function retain({ versions, retained }: ModelDataset): void {
+interface Move {
+  readonly from: readonly VersionState[]
+  readonly to: VersionState
+  readonly line: string
+}
+
+const moves: Partial<Record<Action, Move>> = {
+  complete: { from: ['LOADING'], to: 'READY', line: 'completeVersion' },
+  fail: { from: ['LOADING'], to: 'FAILED', line: 'failVersion' },
+  delete: { from: ['READY', 'ARCHIVED', 'FAILED'], to: 'DELETED', line: 'deleteVersion' },
+  release: { from: ['READY'], to: 'ARCHIVED', line: 'archiveVersion' },
+  restore: { from: ['ARCHIVED'], to: 'READY', line: 'restoreVersion' },
+}
+
+function retain({ versions, retained, archived }: ModelDataset): void {
   for (const id of [...versions.keys()].sort((a, b) => a - b)) {
     const keptCount = [...versions.values()].filter(
       (state) => state === 'READY' || state === 'CURRENT',
     ).length
-    if (keptCount > retained && versions.get(id) === 'READY') versions.set(id, 'DELETED')
+    if (keptCount > retained && versions.get(id) === 'READY') {
+      versions.set(id, archived.has(id) ? 'ARCHIVED' : 'DELETED')
+    }
   }
 }
 
@@ -354,7 +519,10 @@ const fittingStates: Partial<Record<Action, readonly VersionState[]>> = {
   complete: ['LOADING'],
   fail: ['LOADING'],
   publish: ['READY'],
-  delete: ['READY', 'FAILED'],
+  canary: ['READY'],
+  release: ['READY'],
+  restore: ['ARCHIVED'],
+  delete: ['READY', 'ARCHIVED', 'FAILED'],
   forget: ['DELETED'],
 }
 
@@ -379,9 +547,10 @@ function byName([a]: readonly [string, ModelDataset], [b]: readonly [string, Mod
 }
 
 function versionsOf(record: DatasetRecord): unknown[] {
-  return [record.name, ...record.versions.map((version) => [version.id, version.state])]
+  const versions = record.versions.map((version) => [version.id, version.state])
+  return [record.name, record.retainedVersions, record.canary?.versionId ?? null, ...versions]
 }
 
 function modelVersionsOf([name, dataset]: readonly [string, ModelDataset]): unknown[] {
-  return [name, ...[...dataset.versions].sort(([a], [b]) => b - a)]
+  return [name, dataset.retained, dataset.canary, ...[...dataset.versions].sort(([a], [b]) => b - a)]
 }

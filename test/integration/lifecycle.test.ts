@@ -38,9 +38,9 @@ describe('a gateway that runs', () => {
       const line = lines.find((one) => wanted.every((label) => one.includes(label)))
       return Number(line?.split(' ').at(-1) ?? 0)
     }
-    assert.equal(count('read', ''), 3)
-    assert.equal(count('read', 'TOO_LARGE'), 1)
-    assert.equal(count('mutate', ''), 1)
+    assert.equal(count('get', ''), 3)
+    assert.equal(count('get', 'TOO_LARGE'), 1)
+    assert.equal(count('put', ''), 1)
   })
 
   test('answers one row over the admin API as the KVStore API wrote it', async () => {

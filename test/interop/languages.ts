@@ -62,6 +62,8 @@ export interface Language {
   readonly build?: (folder: string) => Promise<void>
   readonly checks: (folder: string) => Command
   readonly example: (folder: string) => Command
+  /** Checks /openapi.json of the admin API. */
+  readonly description?: (folder: string) => Command
 }
 
 /**
@@ -149,6 +151,14 @@ export class Interop {
     if (lines !== null) assert.deepEqual(lines, EXAMPLE)
   }
 
+  /** What another program makes of the admin API's description. */
+  async description(t: TestContext): Promise<void> {
+    const { description } = this.#language
+    assert.ok(description, `${this.#language.name} has no program for it`)
+    const lines = await this.#print(t, description(this.#folder), [String(this.#gateway?.port('admin'))])
+    if (lines !== null) assert.match(lines.join('\n'), /^ok: \d+ operations$/)
+  }
+
   /** What the program prints, or null when it cannot run here, which the test's report then says. */
   async #print(t: TestContext, [file, ...args]: Command, more: readonly string[]): Promise<string[] | null> {
     if (this.#gateway === null) {
@@ -186,6 +196,7 @@ export const python: Language = {
   },
   checks: (folder) => [join(folder, 'bin', 'python'), inTree('python/kvstore_client.py')],
   example: (folder) => [join(folder, 'bin', 'python'), inTree('python/example.py')],
+  description: (folder) => [join(folder, 'bin', 'python'), inTree('python/openapi.py')],
 }
 
 function javaOf(folder: string, main: string): Command {

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { silentLogger } from '../../src/base/logger.js'
+import { shareLogLevel, silentLogger } from '../../src/base/logger.js'
 import { loadConfig } from '../../src/config/load.js'
 import { SealedShardWriter } from '../../src/leaf/rocksdb/sealed-writer.js'
 import { type Gateway, startGateway } from '../../src/gateway.js'
@@ -100,11 +100,15 @@ function startClient(port: number): { child: ChildProcess; report: Promise<SoakR
   const death = once(child, 'exit').then(([code, signal]) => {
     throw new Error(`the load ended before its report: ${String(code ?? signal)}`)
   })
-  return { child, report: Promise.race([report, death]) }
+  const either = Promise.race([report, death])
+  // When the test has failed before, nobody waits for it any more.
+  either.catch(() => undefined)
+  return { child, report: either }
 }
 
 suite('lease soak', () => {
   let gateway: Gateway
+  let client: ChildProcess | null = null
 
   before(async () => {
     for (let number = 0; number < TEMPLATES; number++) await makeTemplate(number)
@@ -115,12 +119,14 @@ suite('lease soak', () => {
       { flag: '', key: 'threads.data', value: 2 },
     ]
     const { config } = loadConfig({ file: null, environment: {}, flags })
-    gateway = await startGateway(config, { logger: silentLogger, build: 'soak' })
+    gateway = await startGateway(config, { logger: silentLogger, logLevel: shareLogLevel('silent'), build: 'soak' })
     await createDatasets(gateway)
     await gateway.metastore.publish('soaked', await loadVersion(gateway, 0), CHANGE)
   })
 
   after(async () => {
+    // Where the test failed it was not told to stop.
+    client?.kill('SIGKILL')
     await gateway.stop()
     rmSync(folder, { recursive: true, force: true })
     // The gateway's threads stay until the process ends, which here is the test's own: it ends when all is reported.
@@ -130,6 +136,7 @@ suite('lease soak', () => {
   test(`${SECONDS} s of publishing, rolling back, evicting and reopening under load`, async () => {
     const port = gateway.listeners.find(({ name }) => name === 'kvstore')?.port ?? 0
     const { child, report } = startClient(port)
+    client = child
     const until = performance.now() + SECONDS * 1000
     const slowest = { ms: 0 }
     let steps = 0

@@ -14,7 +14,11 @@ export function datasetRecord(changes: Partial<DatasetRecord> = {}): DatasetReco
     keyOrder: 'HASHED',
     timestampUnit: 'MICROSECONDS',
     shardCount: 1,
+    cluster: 'local',
+    replicas: 1,
     retainedVersions: 3,
+    canary: null,
+    maxVersionBytes: null,
     maxValueBytes: 1_048_576,
     maxCellVersions: 1,
     graceSeconds: 864_000,
@@ -60,7 +64,8 @@ export function datasetEntry(
 }
 
 export function mapOf(...entries: DatasetEntry[]): ClusterMap {
-  return { epoch: 1, datasets: new Map(entries.map((entry) => [entry.record.name, entry])) }
+  const datasets = new Map(entries.map((entry) => [entry.record.name, entry]))
+  return { epoch: 1, datasets, clusterNames: new Set() }
 }
 
 const CONTEXT: RequestContext = { api: 'test', caller: null, deadline: NO_DEADLINE }

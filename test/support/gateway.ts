@@ -96,7 +96,7 @@ export class Gateway {
     await once(this.#events, 'output', { signal: AbortSignal.timeout(OUTPUT_TIMEOUT_MS) })
   }
 
-  port(listener: 'kvstore' | 'admin'): number {
+  port(listener: 'kvstore' | 'admin' | 'leaf' | 'terrapin' | 'terrapinInternal'): number {
     const port = this.#ready?.listeners[listener]?.port
     assert.ok(port !== undefined, `the gateway has no listener ${listener}`)
     return port
@@ -182,7 +182,12 @@ export class Gateway {
     return StockClient.connect(this.port('kvstore'))
   }
 
-  async admin(method: string, path: string, body?: unknown): Promise<AdminAnswer> {
+  async admin(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<AdminAnswer> {
     const response = await fetch(`http://127.0.0.1:${this.port('admin')}${path}`, {
       method,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -190,6 +195,7 @@ export class Gateway {
         'x-godwit-actor': 'test',
         'x-godwit-reason': 'a test needs it',
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
       },
     })
     const text = await response.text()

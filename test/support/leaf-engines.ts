@@ -40,12 +40,15 @@ const CONTEXT: RequestContext = { api: 'test', caller: null, deadline: NO_DEADLI
 export abstract class LeafHarness {
   readonly clock = new SteppedClock()
   readonly keyOrder: KeyOrder
+  /** The dataset's. */
+  readonly defaultTtlSeconds: number | null
   protected abstract readonly store: LeafStore
   protected abstract readonly engine: LeafEngine
   #incarnation: Incarnation | null = null
 
-  constructor(keyOrder: KeyOrder) {
+  constructor(keyOrder: KeyOrder, defaultTtlSeconds: number | null = null) {
     this.keyOrder = keyOrder
+    this.defaultTtlSeconds = defaultTtlSeconds
   }
 
   abstract get directory(): string
@@ -211,7 +214,7 @@ export function remove(more: Partial<DeleteMutation> = {}): DeleteMutation {
 
 export class MemoryHarness extends LeafHarness {
   protected readonly store = new MemoryStore()
-  protected readonly engine = new MemoryEngine(this.store, this.clock)
+  protected readonly engine = new MemoryEngine(this.store, this.clock, this.defaultTtlSeconds)
   readonly directory = 'shard'
 
   loadSealed(rows: SealedRows): Promise<void> {
@@ -243,8 +246,8 @@ export class RocksHarness extends LeafHarness {
   readonly failedShards: number[] = []
   readonly root: string
 
-  private constructor(keyOrder: KeyOrder, root: string) {
-    super(keyOrder)
+  private constructor(keyOrder: KeyOrder, defaultTtlSeconds: number | null, root: string) {
+    super(keyOrder, defaultTtlSeconds)
     this.root = root
     this.writer = new GroupWriter({
       clock: this.clock,
@@ -258,8 +261,8 @@ export class RocksHarness extends LeafHarness {
     this.engine = new RocksEngine({ clock: this.clock, channel: { send: (batch) => take(batch), onAck } })
   }
 
-  static async create(keyOrder: KeyOrder): Promise<RocksHarness> {
-    return new RocksHarness(keyOrder, await mkdtemp(join(tmpdir(), 'godwit-leaf-')))
+  static async create(keyOrder: KeyOrder, defaultTtlSeconds: number | null = null): Promise<RocksHarness> {
+    return new RocksHarness(keyOrder, defaultTtlSeconds, await mkdtemp(join(tmpdir(), 'godwit-leaf-')))
   }
 
   get directory(): string {
@@ -289,6 +292,7 @@ export class RocksHarness extends LeafHarness {
     return {
       keyOrder: this.keyOrder,
       maxValueBytes: limits.maxValueBytes,
+      defaultTtlSeconds: this.defaultTtlSeconds,
       graceSeconds: graceSeconds ?? 0,
       isPurged: graceSeconds !== null,
     }
@@ -309,10 +313,12 @@ export class RocksHarness extends LeafHarness {
 type EngineName = (typeof leafEngines)[number]['name']
 
 /** Fails to compile when an engine of the registry has no harness. */
-export const leafHarnesses: Record<EngineName, (keyOrder: KeyOrder) => Promise<LeafHarness>> = {
-  rocksdb: (keyOrder) => RocksHarness.create(keyOrder),
-  memory: (keyOrder) => Promise.resolve(new MemoryHarness(keyOrder)),
+export const leafHarnesses: Record<EngineName, (...dataset: DatasetShape) => Promise<LeafHarness>> = {
+  rocksdb: (...dataset) => RocksHarness.create(...dataset),
+  memory: (...dataset) => Promise.resolve(new MemoryHarness(...dataset)),
 }
+
+type DatasetShape = readonly [keyOrder: KeyOrder, defaultTtlSeconds?: number | null]
 
 export function bytes(text: string): Buffer {
   return Buffer.from(text, 'latin1')

@@ -19,6 +19,7 @@ import { NO_TOKEN } from '../../src/model/row-order.js'
 export const RULES: ShardRules = {
   keyOrder: 'ORDERED',
   maxValueBytes: 16 * 1024 * 1024,
+  defaultTtlSeconds: null,
   graceSeconds: 100,
   isPurged: true,
 }
@@ -35,6 +36,7 @@ export class WriterShard {
   readonly writer: GroupWriter
   readonly failed: number[] = []
   readonly purged = new Map<string, number>()
+  readonly purgeFailures: KVError[] = []
   readonly root: string
   readonly format: WritableFormat
   readonly maxCellVersions: number
@@ -54,6 +56,7 @@ export class WriterShard {
       onShardFailed: (id) => this.failed.push(id),
       onWatermarkFailed: () => (this.watermarkFailures += 1),
       onPurged: (what, count) => this.purged.set(what, (this.purged.get(what) ?? 0) + count),
+      onPurgeFailed: (_id, error) => this.purgeFailures.push(error),
     })
     let take: (batch: Uint8Array) => void = () => undefined
     const onAck = (listener: (acks: Uint8Array) => void) => (take = this.writer.channel(listener))

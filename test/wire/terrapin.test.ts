@@ -1,4 +1,4 @@
-/** TerrapinService and TerrapinServerInternal on sockets, against frames computed from the published IDL, and Finagle's upgrade. */
+/** TerrapinService and TerrapinServerInternal against frames computed from the published IDL, and Finagle's upgrade. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'

@@ -31,10 +31,13 @@ export class MemoryEngine implements LeafEngine {
   readonly name = MEMORY_ENGINE
   readonly #store: MemoryStore
   readonly #clock: Clock
+  readonly #defaultTtlSeconds: number | null
 
-  constructor(store: MemoryStore, clock: Clock) {
+  /** @param defaultTtlSeconds of every dataset, for what writes make of nothing */
+  constructor(store: MemoryStore, clock: Clock, defaultTtlSeconds: number | null = null) {
     this.#store = store
     this.#clock = clock
+    this.#defaultTtlSeconds = defaultTtlSeconds
   }
 
   read(read: ShardRead, done: Done<readonly RowOutcome[]>): void {
@@ -107,6 +110,7 @@ export class MemoryEngine implements LeafEngine {
       isHistory: shard.format === 'history',
       now: this.#clock.nowUs(),
       stampFloor: shard.stampFloor,
+      defaultTtlSeconds: this.#defaultTtlSeconds,
     })
     for (const mutation of isApplied ? request.mutations : request.otherwise) writer.apply(mutation)
     const { timestamp, counters } = writer
@@ -138,7 +142,7 @@ export class MemoryEngine implements LeafEngine {
 
 /** Refuses what writes nothing whatever the row holds, and values that are too large. */
 function checkMutations({ mutations, otherwise }: MutateRequest): void {
-  if (mutations.length === 0) throw refused('INVALID_ARGUMENT', 'write without a mutation')
+  if (mutations.length + otherwise.length === 0) throw refused('INVALID_ARGUMENT', 'write without a mutation')
   for (const mutation of [...mutations, ...otherwise]) {
     if (isVoid(mutation)) throw refused('INVALID_ARGUMENT', 'write without a cell or a deletion')
     if (mutation.kind !== 'PUT' && mutation.kind !== 'APPEND') continue

@@ -15,13 +15,14 @@ import type {
   TouchMutation,
 } from '../../model/mutation.js'
 import type { CounterReading } from '../../model/request.js'
-import type { Cell, CellTimestamp } from '../../model/row.js'
+import { type Cell, type CellTimestamp, WHOLE_ROW } from '../../model/row.js'
 import {
-  type Column,
+  type Deletion,
   hex,
+  isWithin,
   livingVersions,
   newest,
-  NO_COLUMN,
+  type RangeOfColumns,
   type StoredRow,
   type Version,
   type View,
@@ -31,12 +32,19 @@ import { columnsOf, findCells } from './selection.js'
 
 const MIN_TIMESTAMP = -(2n ** 63n)
 const MAX_TIMESTAMP = 2n ** 63n - 1n
-const MAX_COUNTER = 2n ** 63n - 1n
-const MIN_COUNTER = -(2n ** 63n)
 const COUNTER_SIZE = 8
 const LAST_EXPIRY_SECONDS = 0xffff_ffff
 /** Ranges of one row that may be removed, beside each other. */
 const MAX_RANGE_DELETIONS = 1_000
+
+export interface WriterSettings {
+  readonly isHistory: boolean
+  readonly now: CellTimestamp
+  /** No stamp is at or below it. */
+  readonly stampFloor: CellTimestamp
+  /** The dataset's. */
+  readonly defaultTtlSeconds: number | null
+}
 
 export class RowWriter {
   readonly #row: StoredRow
@@ -44,23 +52,17 @@ export class RowWriter {
   readonly #isHistory: boolean
   readonly #now: CellTimestamp
   readonly #stampFloor: CellTimestamp
+  readonly #defaultTtlSeconds: number | null
   readonly #counters: CounterReading[] = []
   #timestamp: CellTimestamp | null = null
 
-  constructor(
-    row: StoredRow,
-    view: View,
-    {
-      isHistory,
-      now,
-      stampFloor,
-    }: { readonly isHistory: boolean; readonly now: CellTimestamp; readonly stampFloor: CellTimestamp },
-  ) {
+  constructor(row: StoredRow, view: View, settings: WriterSettings) {
     this.#row = row
     this.#view = view
-    this.#isHistory = isHistory
-    this.#now = now
-    this.#stampFloor = stampFloor
+    this.#isHistory = settings.isHistory
+    this.#now = settings.now
+    this.#stampFloor = settings.stampFloor
+    this.#defaultTtlSeconds = settings.defaultTtlSeconds
   }
 
   get counters(): readonly CounterReading[] {
@@ -92,22 +94,22 @@ export class RowWriter {
   }
 
   #put({ cells, timestamp, replaceRow }: PutMutation): CellTimestamp | null {
-    const needsStamp = timestamp === null && (replaceRow || cells.some((cell) => cell.timestamp === null))
-    const general = needsStamp ? this.#stamp() : timestamp
-    const versions = cells.map((cell) => this.#versionOf(cell, cell.timestamp ?? general ?? 0n))
+    const isStamped = timestamp === null && (replaceRow || cells.some((cell) => cell.timestamp === null))
+    const general = isStamped ? this.#stamp() : timestamp
+    const versions = cells.map((cell) => ({
+      localKey: hex(cell.localKey),
+      version: this.#versionOf(cell, cell.timestamp ?? general ?? 0n),
+    }))
+    const times = versions.map(({ version }) => version.timestamp)
     if (replaceRow && general !== null) {
-      // The cells win over the removal beside them: it lies below the oldest.
-      const oldest = versions.reduce(
-        (least, version) =>
-          version.timestamp !== null && version.timestamp < least ? version.timestamp : least,
-        general,
-      )
-      if (cells.length === 0) this.#deleteRow(general)
-      else if (oldest > MIN_TIMESTAMP) this.#deleteRow(oldest - 1n)
+      // What stood in the columns that are named goes too, but must not take the new cells with it.
+      const oldest = -(newest([general, ...times].map((time) => -(time ?? general))) ?? 0n)
+      if (cells.length === 0) this.#deleteAll(null, general)
+      else if (oldest > MIN_TIMESTAMP) this.#deleteAll(null, oldest - 1n)
+      if (oldest < general) this.#deleteAll({ notIn: versions.map(({ localKey }) => localKey) }, general)
     }
-    for (const [index, version] of versions.entries())
-      this.#merge(hex(cells[index]?.localKey ?? Buffer.alloc(0)), version)
-    return general ?? newest(versions.map((version) => version.timestamp))
+    for (const { localKey, version } of versions) this.#store(this.#row, localKey, version)
+    return general ?? newest(times)
   }
 
   #delete(mutation: DeleteMutation): CellTimestamp | null {
@@ -123,53 +125,30 @@ export class RowWriter {
 
   #deleteUpTo({ selector, timestamp }: DeleteMutation): CellTimestamp {
     const upTo = timestamp ?? this.#stamp()
-    if (selector === null || (selector.localKeys.length === 0 && selector.ranges.length === 0)) {
-      this.#deleteRow(upTo)
-      return upTo
-    }
-    for (const localKey of selector.localKeys.map(hex)) {
-      if (!this.#isHistory) this.#merge(localKey, this.#tombstone(upTo))
-      else
-        this.#change(localKey, (column) => ({ ...column, deletedUpTo: newest([column.deletedUpTo, upTo]) }))
-    }
-    if (selector.ranges.length > 0) {
-      this.#deleteRanges(selector.ranges.map(({ from, to }) => ({ from, to, upTo })))
-    }
+    const { localKeys, ranges } = selector ?? WHOLE_ROW
+    if (localKeys.length === 0 && ranges.length === 0) this.#deleteAll(null, upTo)
+    for (const localKey of localKeys) this.#deleteAll({ only: hex(localKey) }, upTo)
+    for (const { from, to } of ranges) this.#deleteAll({ from, to }, upTo)
+    if (ranges.length > 0) checkRanges(this.#row.deletions.values())
     return upTo
   }
 
-  #deleteRow(upTo: CellTimestamp): void {
-    this.#row.deletedUpTo = newest([this.#row.deletedUpTo, upTo])
+  #deleteAll(columns: Deletion['columns'], upTo: CellTimestamp): void {
+    this.#addDeletion({ columns, upTo, isExact: false })
   }
 
-  /** Ranges that lie within others as new say nothing. */
-  #deleteRanges(added: StoredRow['rangeDeletions']): void {
-    const kept: StoredRow['rangeDeletions'][number][] = []
-    const all = [...added, ...this.#row.rangeDeletions]
-    for (const [index, one] of all.entries()) {
-      const isSaid = all.some((other, at) => {
-        if (at === index || other.upTo < one.upTo || other.from.compare(one.from) > 0) return false
-        if (other.to !== null && (one.to === null || other.to.compare(one.to) < 0)) return false
-        const isSame =
-          other.upTo === one.upTo && other.from.equals(one.from) && (other.to === null) === (one.to === null)
-        const isEqual = isSame && (other.to === null || (one.to !== null && other.to.equals(one.to)))
-        return !isEqual || at < index
-      })
-      if (!isSaid) kept.push(one)
-    }
-    if (kept.length > MAX_RANGE_DELETIONS) {
-      throw refused(
-        'TOO_LARGE',
-        `more than ${MAX_RANGE_DELETIONS} ranges of one row are removed: remove the row`,
-      )
-    }
-    this.#row.rangeDeletions = kept
+  #addDeletion(deletion: Deletion): void {
+    const { deletions } = this.#row
+    const name = nameOf(deletion)
+    const other = deletions.get(name)
+    if (other === undefined || other.upTo < deletion.upTo) deletions.set(name, deletion)
   }
 
   #deleteExact({ selector, timestamp }: DeleteMutation): CellTimestamp | null {
     if (timestamp === null) throw refused('INVALID_ARGUMENT', 'removing an exact version needs its timestamp')
+    const all = { ...this.#view, maxCellVersions: Number.POSITIVE_INFINITY }
     const stored = columnsOf(this.#row, selector).filter((localKey) =>
-      this.#column(localKey).versions.some((version) => version.timestamp === timestamp),
+      livingVersions(this.#row, localKey, all).some((version) => version.timestamp === timestamp),
     )
     // Columns that are named are marked without being looked at, so that a version that comes late stays deleted.
     const named = this.#isHistory ? (selector?.localKeys.map(hex) ?? []) : []
@@ -195,68 +174,67 @@ export class RowWriter {
   }
 
   #deleteVersion(localKey: string, at: CellTimestamp): void {
-    if (!this.#isHistory) this.#merge(localKey, this.#tombstone(at))
-    else this.#change(localKey, (column) => ({ ...column, deletedAt: [...column.deletedAt, at] }))
+    // Where there is one version, older ones are gone as well.
+    this.#addDeletion({ columns: { only: localKey }, upTo: at, isExact: this.#isHistory })
   }
 
   #increment({ deltas }: IncrementMutation): CellTimestamp {
     let stamp = this.#stamp()
-    let newestWritten = stamp
-    const written = new Set<string>()
-    for (const delta of deltas) {
+    const times: CellTimestamp[] = []
+    for (const [index, delta] of deltas.entries()) {
+      const isRepeated = deltas.slice(0, index).some((other) => other.localKey.equals(delta.localKey))
+      if (isRepeated) stamp = this.#stamp()
       const localKey = hex(delta.localKey)
-      // A column that comes again gets a stamp of its own, so that whatever is written next is newer than it.
-      if (written.has(localKey)) stamp = this.#stamp()
-      written.add(localKey)
       const existing = this.#newest(localKey)
       const value = counterOf(existing, delta) + delta.delta
-      if (value > MAX_COUNTER || value < MIN_COUNTER) {
+      if (BigInt.asIntN(64, value) !== value) {
         throw refused('INVALID_ARGUMENT', `counter ${hexPreview(delta.localKey)} would leave 64 bits`)
       }
       const bytes = Buffer.alloc(COUNTER_SIZE)
       bytes.writeBigInt64BE(value)
-      const timestamp = laterThan(existing, stamp)
-      this.#replace(localKey, existing, {
+      const timestamp = this.#firstShownAt(localKey, stamp)
+      this.#succeed(localKey, existing, {
         ...this.#lifeOf(delta.ttlSeconds, existing),
         timestamp,
         value: bytes,
       })
       this.#counters.push({ localKey: Buffer.from(delta.localKey), value })
-      if (timestamp > newestWritten) newestWritten = timestamp
+      times.push(timestamp)
     }
-    return newestWritten
+    return newest([stamp, ...times]) ?? stamp
   }
 
   #append({ cells }: AppendMutation): CellTimestamp | null {
     const stamp = cells.some(({ timestamp }) => timestamp === null) ? this.#stamp() : null
-    let newestWritten: CellTimestamp | null = null
-    for (const cell of cells) {
+    const times = cells.map((cell) => {
       const localKey = hex(cell.localKey)
       const existing = this.#newest(localKey)
       const value = Buffer.concat([existing?.value ?? Buffer.alloc(0), cell.value])
       if (value.byteLength > limits.maxValueBytes) {
         throw refused('TOO_LARGE', `the value would have more than ${limits.maxValueBytes} bytes`)
       }
-      const timestamp = newest([cell.timestamp ?? stamp, existing?.timestamp ?? null]) ?? 0n
-      this.#replace(localKey, existing, { ...this.#lifeOf(cell.ttlSeconds, existing), timestamp, value })
-      newestWritten = newest([newestWritten, timestamp])
-    }
-    return newestWritten
+      const timestamp = this.#timeOfAppended(cell, stamp ?? 0n, existing)
+      this.#succeed(localKey, existing, { ...this.#lifeOf(cell.ttlSeconds, existing), timestamp, value })
+      return timestamp
+    })
+    return newest(times)
+  }
+
+  /** Never older than what is added to. */
+  #timeOfAppended({ localKey, timestamp }: Cell, stamp: CellTimestamp, existing?: Version): CellTimestamp {
+    const given = timestamp ?? stamp
+    if (existing?.timestamp != null && existing.timestamp > given) return existing.timestamp
+    return timestamp ?? this.#firstShownAt(hex(localKey), stamp)
   }
 
   #touch({ selector, ttlSeconds }: TouchMutation): CellTimestamp | null {
     const found = findCells(this.#row, selector === null ? null : { ...selector, maxVersions: 1 }, this.#view)
-    if (found.length === 0) return null
     checkCount(found.length)
-    const stamp = this.#isHistory ? null : this.#stamp()
-    let newestWritten: CellTimestamp | null = null
     for (const { localKey, version } of found) {
-      const timestamp = stamp === null ? version.timestamp : laterThan(version, stamp)
-      const life = this.#lifeOf(ttlSeconds, undefined)
-      this.#replace(localKey, version, { ...life, timestamp, value: version.value })
-      newestWritten = newest([newestWritten, timestamp])
+      const touched = { ...version, ...this.#lifeOf(ttlSeconds, { ...version, expirySeconds: null }) }
+      this.#succeed(localKey, version, touched)
     }
-    return newestWritten
+    return newest(found.map(({ version }) => version.timestamp))
   }
 
   #stamp(): CellTimestamp {
@@ -265,62 +243,105 @@ export class RowWriter {
     return this.#row.lastStamp
   }
 
-  #column(localKey: string): Column {
-    return this.#row.columns.get(localKey) ?? NO_COLUMN
-  }
-
   #newest(localKey: string): Version | undefined {
     return livingVersions(this.#row, localKey, this.#view)[0]
   }
 
-  #change(localKey: string, change: (column: Column) => Column): void {
-    this.#row.columns.set(localKey, change(this.#column(localKey)))
-  }
-
   /** Adds a version as any write does: whichever wins stays. In history the later of two at one time does. */
-  #merge(localKey: string, version: Version): void {
-    this.#change(localKey, (column) => {
-      if (this.#isHistory) {
-        const others = column.versions.filter(({ timestamp }) => timestamp !== version.timestamp)
-        return { ...column, versions: [...others, version] }
-      }
-      const [other] = column.versions
-      return other === undefined || winsOver(version, other) ? { ...column, versions: [version] } : column
-    })
+  #store(row: StoredRow, localKey: string, version: Version): void {
+    const versions = row.columns.get(localKey) ?? []
+    if (this.#isHistory) {
+      const others = versions.filter(({ timestamp }) => timestamp !== version.timestamp)
+      row.columns.set(localKey, [...others, version])
+    } else if (versions.every((other) => winsOver(version, other))) {
+      row.columns.set(localKey, [version])
+    }
   }
 
   /** Puts what was made of a living version in its place, where versions stand alone. */
-  #replace(localKey: string, existing: Version | undefined, version: Version): void {
-    if (this.#isHistory || existing === undefined) this.#merge(localKey, version)
-    else this.#change(localKey, (column) => ({ ...column, versions: [version] }))
+  #succeed(localKey: string, existing: Version | undefined, version: Version): void {
+    if (this.#isHistory || existing === undefined) this.#store(this.#row, localKey, version)
+    else this.#row.columns.set(localKey, [version])
   }
 
-  #tombstone(timestamp: CellTimestamp): Version {
-    const { nowSeconds } = this.#view
-    return { timestamp, kind: 'TOMBSTONE', atSeconds: nowSeconds, ttlSeconds: 0, value: Buffer.alloc(0) }
+  /**
+   * The first time from the stamp on at which a value would be the newest of its column and be seen: found by trying. It can
+   * only be the stamp, or just behind something that is there.
+   */
+  #firstShownAt(localKey: string, stamp: CellTimestamp): CellTimestamp {
+    const behind = (this.#row.columns.get(localKey) ?? []).map(({ timestamp }) => timestamp ?? stamp)
+    for (const { upTo } of this.#row.deletions.values()) behind.push(upTo)
+    const times = [stamp, ...behind.map((time) => time + 1n)].filter((time) => time >= stamp)
+    const newestNow = this.#newest(localKey)?.timestamp
+    const shown = times.sort(compareTimes).find((timestamp) => {
+      if (timestamp > MAX_TIMESTAMP || (newestNow != null && timestamp <= newestNow)) return false
+      const version = { timestamp, expirySeconds: null, ttlSeconds: null, value: Buffer.alloc(0) }
+      const after = { ...this.#row, columns: new Map(this.#row.columns) }
+      this.#store(after, localKey, version)
+      return livingVersions(after, localKey, this.#view)[0] === version
+    })
+    if (shown !== undefined) return shown
+    throw refused('INVALID_ARGUMENT', 'no timestamp is later than that of the cell or of its deletion')
   }
 
   #versionOf({ value, ttlSeconds }: Cell, timestamp: CellTimestamp): Version {
-    return { ...this.#lifeOf(ttlSeconds, undefined), timestamp, value: Buffer.from(value) }
+    const life = ttlSeconds === null ? LASTING : this.#expiring(ttlSeconds)
+    return { ...life, timestamp, value: Buffer.from(value) }
   }
 
-  /** A TTL that is given counts from now; without one, a new value dies when the old one would have. */
-  #lifeOf(
-    ttlSeconds: number | null,
-    existing: Version | undefined,
-  ): Pick<Version, 'kind' | 'atSeconds' | 'ttlSeconds'> {
-    const { nowSeconds } = this.#view
-    if (ttlSeconds !== null) {
-      const atSeconds = nowSeconds + ttlSeconds
-      if (!Number.isInteger(ttlSeconds) || ttlSeconds <= 0 || atSeconds > LAST_EXPIRY_SECONDS) {
-        throw refused('INVALID_ARGUMENT', `ttl of ${ttlSeconds} s is not possible`)
-      }
-      return { kind: 'EXPIRING', atSeconds, ttlSeconds }
-    }
-    if (existing?.kind !== 'EXPIRING') return { kind: 'LIVE', atSeconds: 0, ttlSeconds: 0 }
-    const { atSeconds } = existing
-    return { kind: 'EXPIRING', atSeconds, ttlSeconds: atSeconds - nowSeconds }
+  /** Without a TTL a value dies when the one that it was made of would have, and one made of nothing by the dataset's. */
+  #lifeOf(ttlSeconds: number | null, existing: Version | undefined): Life {
+    const given = ttlSeconds ?? (existing === undefined ? this.#defaultTtlSeconds : null)
+    if (given !== null) return this.#expiring(given)
+    if (existing?.expirySeconds == null) return LASTING
+    const { expirySeconds } = existing
+    return { expirySeconds, ttlSeconds: expirySeconds - this.#view.nowSeconds }
   }
+
+  /** It counts from now. */
+  #expiring(ttlSeconds: number): Life {
+    const expirySeconds = this.#view.nowSeconds + ttlSeconds
+    if (!Number.isInteger(ttlSeconds) || ttlSeconds <= 0 || expirySeconds > LAST_EXPIRY_SECONDS) {
+      throw refused('INVALID_ARGUMENT', `ttl of ${ttlSeconds} s is not possible`)
+    }
+    return { expirySeconds, ttlSeconds }
+  }
+}
+
+type Life = Pick<Version, 'expirySeconds' | 'ttlSeconds'>
+
+const LASTING: Life = { expirySeconds: null, ttlSeconds: null }
+
+/** Equal for deletions of which the later one says all that the other does. */
+function nameOf({ columns, isExact, upTo }: Deletion): string {
+  const times = isExact ? `at ${upTo}` : 'up to'
+  if (columns === null) return times
+  if ('only' in columns) return `${times}, only ${columns.only}`
+  if ('notIn' in columns) return `${times}, but ${columns.notIn.toSorted().join()}`
+  return `${times}, from ${hex(columns.from)} to ${columns.to === null ? 'the last' : hex(columns.to)}`
+}
+
+/** Ranges that lie within others as new are none more. */
+function checkRanges(deletions: Iterable<Deletion>): void {
+  const ranges = [...deletions].flatMap(({ columns, upTo }) => {
+    return columns !== null && 'from' in columns ? [{ ...columns, upTo }] : []
+  })
+  if (ranges.length <= MAX_RANGE_DELETIONS) return
+  const counted = ranges.filter((one) => {
+    return !ranges.some((other) => other !== one && other.upTo >= one.upTo && isInside(one, other))
+  })
+  if (counted.length <= MAX_RANGE_DELETIONS) return
+  throw refused('TOO_LARGE', `more than ${MAX_RANGE_DELETIONS} ranges of one row are removed: remove the row`)
+}
+
+/** Two that are the same are not both on the list. */
+function isInside(one: RangeOfColumns, other: RangeOfColumns): boolean {
+  if (!isWithin(one.from, other)) return false
+  return other.to === null || (one.to !== null && one.to.compare(other.to) <= 0)
+}
+
+function compareTimes(a: CellTimestamp, b: CellTimestamp): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 function counterOf(existing: Version | undefined, { localKey }: CounterDelta): bigint {
@@ -330,15 +351,6 @@ function counterOf(existing: Version | undefined, { localKey }: CounterDelta): b
     'NOT_A_COUNTER',
     `column ${hexPreview(localKey)} holds ${existing.value.byteLength} bytes, a counter has ${COUNTER_SIZE}`,
   )
-}
-
-/** The stamp, or just behind a version that is from the future. */
-function laterThan(existing: Version | undefined, stamp: CellTimestamp): CellTimestamp {
-  if (existing?.timestamp == null || existing.timestamp < stamp) return stamp
-  if (existing.timestamp === MAX_TIMESTAMP) {
-    throw refused('INVALID_ARGUMENT', 'no timestamp is later than that of the cell: remove it first')
-  }
-  return existing.timestamp + 1n
 }
 
 function checkCount(cells: number): void {

@@ -1,41 +1,39 @@
 /**
  * Rows of the memory engine as plain objects, and which of their versions are alive: the rules of kvstore.thrift as
- * comparisons, without a byte of encoding. Columns are never changed, only replaced, so that a row is copied cheaply and a
- * write that fails halfway leaves no trace.
+ * comparisons, without a byte of encoding. A row keeps every deletion that it ever got, and whether a version is alive is
+ * found by asking all of them. Columns are never changed, only replaced, so that a row is copied cheaply and a write that
+ * fails halfway leaves no trace.
  */
 import type { Incarnation } from '../../model/cluster-map.js'
 import type { MutateResult } from '../../model/request.js'
 import type { CellTimestamp } from '../../model/row.js'
 import { compareRows, type RowPosition } from '../../model/row-order.js'
 
-/** A value at a time, or the mark that a cell was deleted. */
+/** A value at a time. */
 export interface Version {
   /** Null: a sealed cell that was loaded without one. */
   readonly timestamp: CellTimestamp | null
-  /** TOMBSTONE only in mutable shards, whose columns hold one version of whatever kind. */
-  readonly kind: 'LIVE' | 'EXPIRING' | 'TOMBSTONE'
-  /** EXPIRING: dies then; TOMBSTONE: was deleted then. Seconds since 1970. */
-  readonly atSeconds: number
-  readonly ttlSeconds: number
+  /** Dies then, seconds since 1970; null: never. */
+  readonly expirySeconds: number | null
+  /** As it was written. */
+  readonly ttlSeconds: number | null
   readonly value: Buffer
 }
 
-export interface Column {
-  /** One, except in history shards, where each has a timestamp of its own. */
-  readonly versions: readonly Version[]
-  /** History: versions at or before it are deleted. */
-  readonly deletedUpTo: CellTimestamp | null
-  /** History: versions at exactly these times are deleted. */
-  readonly deletedAt: readonly CellTimestamp[]
+/** That versions of some columns are deleted, whether they are there or come later. Nothing takes it back. */
+export interface Deletion {
+  /** Null: all columns. */
+  readonly columns: RangeOfColumns | { readonly only: string } | { readonly notIn: readonly string[] } | null
+  /** Versions at or before it. */
+  readonly upTo: CellTimestamp
+  /** Of these only versions at exactly that time. */
+  readonly isExact: boolean
 }
 
-export const NO_COLUMN: Column = { versions: [], deletedUpTo: null, deletedAt: [] }
-
-export interface RangeDeletion {
+export interface RangeOfColumns {
   readonly from: Buffer
   /** Null: to the last column. */
   readonly to: Buffer | null
-  readonly upTo: CellTimestamp
 }
 
 /** What a write with an idempotency token answered. */
@@ -47,20 +45,19 @@ export interface WriteRecord {
 
 export interface StoredRow {
   readonly position: RowPosition
-  deletedUpTo: CellTimestamp | null
-  rangeDeletions: readonly RangeDeletion[]
   lastStamp: CellTimestamp
-  /** By local key as hex, whose order is byte order. */
-  readonly columns: Map<string, Column>
+  /** By what they are about: of two up to a time the later one says all. */
+  readonly deletions: Map<string, Deletion>
+  /** By local key as hex, whose order is byte order: one version each, or in history shards one for each timestamp. */
+  readonly columns: Map<string, readonly Version[]>
   readonly writeRecords: Map<string, WriteRecord>
 }
 
 export function newRow(position: RowPosition): StoredRow {
   return {
     position,
-    deletedUpTo: null,
-    rangeDeletions: [],
     lastStamp: 0n,
+    deletions: new Map(),
     columns: new Map(),
     writeRecords: new Map(),
   }
@@ -68,7 +65,13 @@ export function newRow(position: RowPosition): StoredRow {
 
 /** A row that can be changed without the given one noticing. */
 export function copyOf(row: StoredRow): StoredRow {
-  return { ...row, columns: new Map(row.columns), writeRecords: new Map(row.writeRecords) }
+  const { columns, deletions, writeRecords } = row
+  return {
+    ...row,
+    columns: new Map(columns),
+    deletions: new Map(deletions),
+    writeRecords: new Map(writeRecords),
+  }
 }
 
 /** Rows of one shard. */
@@ -106,8 +109,8 @@ export class MemoryShard {
    */
   purge(maxCellVersions: number): void {
     for (const row of this.#rows.values()) {
-      for (const [localKey, column] of row.columns) {
-        const standing = column.versions.filter((version) => !isDeleted(row, localKey, version))
+      for (const [localKey, versions] of row.columns) {
+        const standing = versions.filter((version) => !isDeleted(row, localKey, version))
         const kept = standing.filter((version) => {
           const newer = standing.filter((other) => {
             return (
@@ -116,7 +119,7 @@ export class MemoryShard {
           })
           return newer.length < maxCellVersions
         })
-        row.columns.set(localKey, { ...column, versions: kept })
+        row.columns.set(localKey, kept)
       }
     }
   }
@@ -138,48 +141,47 @@ export interface View {
 
 /** The visible versions of a column, newest first. */
 export function livingVersions(row: StoredRow, localKey: string, view: View): readonly Version[] {
-  const column = row.columns.get(localKey)
-  if (column === undefined) return []
-  return column.versions
-    .filter((version) => version.kind !== 'TOMBSTONE' && lifeEnd(version) > view.nowSeconds)
-    .filter((version) => !isDeleted(row, localKey, version))
+  return (row.columns.get(localKey) ?? [])
+    .filter((version) => lifeEnd(version) > view.nowSeconds && !isDeleted(row, localKey, version))
     .toSorted((a, b) => compareTimestamps(b.timestamp, a.timestamp))
     .slice(0, view.maxCellVersions)
 }
 
-/** Whether a deletion of its row, of a range or of its column covers a version. */
-function isDeleted(row: StoredRow, localKey: string, { timestamp }: Version): boolean {
+/** Whether any deletion of the row, whatever its columns, covers a version. */
+function isDeleted({ deletions }: StoredRow, localKey: string, { timestamp }: Version): boolean {
   if (timestamp === null) return false
-  const { deletedUpTo, deletedAt } = row.columns.get(localKey) ?? NO_COLUMN
-  const bytes = Buffer.from(localKey, 'hex')
-  const ranges = row.rangeDeletions.filter((range) => isWithin(bytes, range)).map(({ upTo }) => upTo)
-  const upTo = newest([row.deletedUpTo, deletedUpTo, ...ranges])
-  return (upTo !== null && timestamp <= upTo) || deletedAt.includes(timestamp)
+  for (const { columns, upTo, isExact } of deletions.values()) {
+    if ((isExact ? timestamp === upTo : timestamp <= upTo) && isAbout(columns, localKey)) return true
+  }
+  return false
+}
+
+function isAbout(columns: Deletion['columns'], localKey: string): boolean {
+  if (columns === null) return true
+  if ('only' in columns) return columns.only === localKey
+  if ('notIn' in columns) return !columns.notIn.includes(localKey)
+  return isWithin(Buffer.from(localKey, 'hex'), columns)
 }
 
 /** The second from which on a version is gone. */
-function lifeEnd({ kind, atSeconds }: Version): number {
-  return kind === 'EXPIRING' ? atSeconds : Number.POSITIVE_INFINITY
+function lifeEnd({ expirySeconds }: Version): number {
+  return expirySeconds ?? Number.POSITIVE_INFINITY
 }
 
-export function isWithin(
-  localKey: Buffer,
-  { from, to }: { readonly from: Buffer; readonly to: Buffer | null },
-): boolean {
+export function isWithin(localKey: Buffer, { from, to }: RangeOfColumns): boolean {
   return from.compare(localKey) <= 0 && (to === null || localKey.compare(to) < 0)
 }
 
-const KIND_RANK = { LIVE: 0, EXPIRING: 1, TOMBSTONE: 2 }
-
 /**
- * LAST_WRITE_WINS: highest timestamp; at equal timestamps deletion over value, expiring over lasting, later expiry, longer
- * ttl, then the greater bytes.
+ * LAST_WRITE_WINS among values: highest timestamp; at equal timestamps expiring over lasting, later expiry, longer ttl, then
+ * the greater bytes. (Deletion over value is isDeleted, for which equal is deleted.)
  */
 export function winsOver(a: Version, b: Version): boolean {
   if (a.timestamp !== b.timestamp) return compareTimestamps(a.timestamp, b.timestamp) > 0
-  if (a.kind !== b.kind) return KIND_RANK[a.kind] > KIND_RANK[b.kind]
-  if (a.atSeconds !== b.atSeconds) return a.atSeconds > b.atSeconds
-  if (a.ttlSeconds !== b.ttlSeconds) return a.ttlSeconds > b.ttlSeconds
+  const [expiryA, expiryB] = [a.expirySeconds ?? -1, b.expirySeconds ?? -1]
+  if (expiryA !== expiryB) return expiryA > expiryB
+  const [ttlA, ttlB] = [a.ttlSeconds ?? -1, b.ttlSeconds ?? -1]
+  if (ttlA !== ttlB) return ttlA > ttlB
   return a.value.compare(b.value) > 0
 }
 

@@ -150,6 +150,6 @@ function answerOf(
     localKey: Buffer.from(localKey, 'hex'),
     value: keysOnly ? Buffer.alloc(0) : version.value,
     timestamp: withTimestamps ? version.timestamp : null,
-    ttlSeconds: withTtl && version.kind === 'EXPIRING' ? version.atSeconds - nowSeconds : null,
+    ttlSeconds: withTtl && version.expirySeconds !== null ? version.expirySeconds - nowSeconds : null,
   }
 }

@@ -6,7 +6,7 @@ import type { KeyOrder } from '../../model/dataset.js'
 import type { LeafStore, ShardLocation } from '../../model/leaf-engine.js'
 import type { Cell } from '../../model/row.js'
 import { NO_TOKEN } from '../../model/row-order.js'
-import { hex, MemoryShard, NO_COLUMN, newRow } from './rows.js'
+import { hex, MemoryShard, newRow } from './rows.js'
 
 export const MEMORY_ENGINE = 'memory'
 
@@ -34,14 +34,8 @@ export class MemoryStore implements LeafStore {
     for (const [rowKey, cells] of rows) {
       const row = newRow({ token: keyOrder === 'HASHED' ? murmur3Token(rowKey) : NO_TOKEN, rowKey })
       for (const { localKey, value, timestamp, ttlSeconds } of cells) {
-        const version = {
-          timestamp,
-          kind: ttlSeconds === null ? ('LIVE' as const) : ('EXPIRING' as const),
-          atSeconds: ttlSeconds === null ? 0 : nowSeconds + ttlSeconds,
-          ttlSeconds: ttlSeconds ?? 0,
-          value: Buffer.from(value),
-        }
-        row.columns.set(hex(localKey), { ...NO_COLUMN, versions: [version] })
+        const expirySeconds = ttlSeconds === null ? null : nowSeconds + ttlSeconds
+        row.columns.set(hex(localKey), [{ timestamp, expirySeconds, ttlSeconds, value: Buffer.from(value) }])
       }
       shard.set(row)
     }

@@ -43,6 +43,11 @@ export class RocksEngine implements LeafEngine {
     this.#writes = new WriteClient(channel, clock)
   }
 
+  /** Bytes of writes that the writer thread has not acknowledged. */
+  get unacknowledgedBytes(): number {
+    return this.#writes.queuedBytes
+  }
+
   read(read: ShardRead, done: Done<readonly RowOutcome[]>): void {
     traceHop('leaf.engine')
     const reader = this.#readerOf(read.incarnation)

@@ -5,7 +5,8 @@
  * number of versions that is wanted. An expired version is as if it were not there.
  *
  * Reversed, the versions of a column come oldest first: they are collected, and answered when the column is through. What
- * is held is bounded: of versions that cannot be answered any more only the time is kept.
+ * is held is bounded: versions that cannot be answered any more are only counted, and of more than an answer can hold the
+ * newest are kept; the row is cut behind them, and the next page collects those before.
  */
 import { KVError } from '../../base/errors.js'
 import type { CellTimestamp } from '../../model/row.js'
@@ -13,6 +14,7 @@ import { payloadStart, readTimestamp } from '../cell-codec.js'
 import { HISTORY_KINDS, HISTORY_VERSION_SIZE, historyCellOf } from '../row-codec.js'
 import { isBefore } from '../selection.js'
 import { MAX_READ_BYTES } from './binding.js'
+import { CELL_COST_BYTES, PAGE_BYTES_PER_CELL } from './held-bytes.js'
 import { equalBytes } from './key-bytes.js'
 import { type RowBounds, RowCollector, type RowWish, type Verdict } from './row-collector.js'
 
@@ -117,25 +119,39 @@ export class ForwardHistoryCollector extends HistoryCollector {
   }
 }
 
+/** A living version within the times, and how many of the column are as old or older. */
 interface HeldVersion {
   readonly version: CellTimestamp
   readonly keyBytes: number
   readonly start: number
+  readonly stored: Buffer
+  readonly rank: Rank
+}
+
+/** Of living versions, and of those of them that are within the times, with this one. */
+interface Rank {
+  readonly living: number
+  readonly matched: number
+}
+
+/** The newest so far, until what follows shows that it was not deleted by itself. */
+interface PendingVersion extends Omit<HeldVersion, 'stored' | 'rank'> {
   /** Null: it is counted and not answered. */
-  stored: Buffer | null
-  /** It might be answered, but newer ones fill what one answer can hold. */
-  isDropped: boolean
+  readonly stored: Buffer | null
+  readonly isMatched: boolean
 }
 
 export class ReversedHistoryCollector extends HistoryCollector {
-  /** Of the column in hand, oldest first. */
-  #versions: HeldVersion[] = []
-  /** The newest so far, until what follows shows that it was not deleted by itself. */
-  #newest: HeldVersion | null = null
-  /** Of those that are held with their values: how many, their bytes, and no older one than this index. */
-  #heldCount = 0
+  /** Of the column in hand, oldest first, from #first on. */
+  #held: HeldVersion[] = []
+  #first = 0
   #heldBytes = 0
-  #oldest = 0
+  #pageBytes = 0
+  #living = 0
+  #matched = 0
+  #pending: PendingVersion | null = null
+  /** The newest that could be answered, but newer ones fill what one answer can hold; null: there is none. */
+  #dropped: Rank | null = null
 
   override begin(bounds: RowBounds): void {
     super.begin(bounds)
@@ -151,42 +167,37 @@ export class ReversedHistoryCollector extends HistoryCollector {
     const version = versionOf(key, this.versionAt)
     if (kind === HISTORY_KINDS.DELETE_UP_TO) this.#clear()
     else if (kind === HISTORY_KINDS.DELETE_EXACT) {
-      if (this.#newest?.version === version) this.#newest = null
+      if (this.#pending?.version === version) this.#pending = null
     } else if (kind !== HISTORY_KINDS.PUT) throw damagedKey(key)
     else if (this.deletedUpTo === null || version > this.deletedUpTo) {
       const start = payloadStart(stored, this.wish.nowSeconds)
       if (start === -1) return 'MORE'
-      this.#hold()
-      const held = this.#isWithinTimes(version) ? stored : null
-      this.#newest = { version, keyBytes: key.byteLength, start, stored: held, isDropped: false }
+      this.#settle()
+      const isMatched = this.#isWithinTimes(version)
+      const held = isMatched && !this.#isAnswered(version) ? this.#needed(stored, start) : null
+      this.#pending = { version, keyBytes: key.byteLength, start, stored: held, isMatched }
     }
     return 'MORE'
   }
 
   /** Answers the column that is through, newest version first. */
   override endSpan(): Verdict {
-    this.#hold()
-    const { maxVersions, resume } = this.wish.selection
-    let matched = 0
-    let isBegun = false
+    this.#settle()
     let verdict: Verdict = 'MORE'
-    for (let i = this.#versions.length - 1; i >= 0 && verdict === 'MORE' && matched < maxVersions; i--) {
-      const held = this.#versions[i]
-      if (held === undefined || (held.stored === null && !held.isDropped)) continue
-      matched++
-      if (resume !== null && isBefore(resume, this.localKey, held.version)) continue
+    let isBegun = false
+    for (let i = this.#held.length - 1; i >= this.#first && verdict === 'MORE'; i--) {
+      const held = this.#held[i]
+      if (held === undefined) break
       if (!isBegun && !this.beginColumn(this.isResumed)) verdict = 'STOP'
-      else verdict = this.#answer(held)
+      else verdict = this.answer(this.localKey, held.keyBytes, held.stored, held.start, held.version)
       isBegun = true
+    }
+    if (verdict === 'MORE' && this.#dropped !== null && this.#isWanted(this.#dropped)) {
+      verdict = this.overflow()
     }
     this.#clear()
     this.columnKey = null
     return verdict
-  }
-
-  #answer({ version, keyBytes, start, stored }: HeldVersion): Verdict {
-    if (stored === null) return this.overflow()
-    return this.answer(this.localKey, keyBytes, stored, start, version)
   }
 
   #isWithinTimes(version: CellTimestamp): boolean {
@@ -196,43 +207,82 @@ export class ReversedHistoryCollector extends HistoryCollector {
     )
   }
 
-  /** The newest is one of the living ones: older ones fall out for it. */
-  #hold(): void {
-    const newest = this.#newest
-    if (newest === null) return
-    this.#newest = null
-    this.#versions.push(newest)
-    if (newest.stored !== null) {
-      this.#heldCount++
-      this.#heldBytes += newest.stored.byteLength
-    }
-    if (this.#versions.length > this.wish.maxCellVersions) {
-      this.#letGo(this.#versions.shift())
-      this.#oldest = Math.max(0, this.#oldest - 1)
-    }
-    const { maxVersions } = this.wish.selection
-    while (this.#heldCount > maxVersions || (this.#heldBytes > MAX_READ_BYTES && this.#heldCount > 1)) {
-      const held = this.#versions[this.#oldest++]
-      if (held === undefined) break
-      if (held.stored !== null) held.isDropped = this.#heldCount <= maxVersions
-      this.#letGo(held)
-    }
+  /** Whether an earlier page has it. */
+  #isAnswered(version: CellTimestamp): boolean {
+    const { resume } = this.wish.selection
+    return resume !== null && isBefore(resume, this.localKey, version)
   }
 
-  #letGo(held: HeldVersion | undefined): void {
-    if (held === undefined || held.stored === null) return
-    this.#heldCount--
-    this.#heldBytes -= held.stored.byteLength
-    held.stored = null
+  /** Of a value that is not answered only what stands before it. */
+  #needed(stored: Buffer, start: number): Buffer {
+    return this.wish.selection.keysOnly ? Buffer.from(stored.subarray(0, start)) : stored
+  }
+
+  /** Whether so few newer ones are alive, and within the times, that it may be answered. */
+  #isWanted({ living, matched }: Rank): boolean {
+    const { maxCellVersions, selection } = this.wish
+    return this.#living - living < maxCellVersions && this.#matched - matched < selection.maxVersions
+  }
+
+  /** The pending one is one of the living: older ones fall out for it. */
+  #settle(): void {
+    const pending = this.#pending
+    if (pending === null) return
+    this.#pending = null
+    this.#living++
+    if (pending.isMatched) this.#matched++
+    const { version, keyBytes, start, stored } = pending
+    if (stored !== null) {
+      const rank = { living: this.#living, matched: this.#matched }
+      const held = { version, keyBytes, start, stored, rank }
+      this.#held.push(held)
+      this.#heldBytes += heldBytesOf(held)
+      this.#pageBytes += pageBytesOf(held)
+    }
+    this.#letGo()
+  }
+
+  #letGo(): void {
+    for (;;) {
+      const oldest = this.#held[this.#first]
+      if (oldest === undefined) return
+      if (this.#isWanted(oldest.rank)) {
+        const isRoomFull = this.#pageBytes - pageBytesOf(oldest) >= this.room
+        const isFull = isRoomFull || this.#heldBytes > MAX_READ_BYTES
+        if (!isFull || this.#first === this.#held.length - 1) return
+        this.#dropped = oldest.rank
+      }
+      this.#heldBytes -= heldBytesOf(oldest)
+      this.#pageBytes -= pageBytesOf(oldest)
+      this.#first++
+      if (this.#first < MIN_LET_GO || this.#first * 2 < this.#held.length) continue
+      this.#held.splice(0, this.#first)
+      this.#first = 0
+    }
   }
 
   #clear(): void {
-    this.#newest = null
-    if (this.#versions.length > 0) this.#versions = []
-    this.#heldCount = 0
+    if (this.#held.length > 0) this.#held = []
+    this.#first = 0
     this.#heldBytes = 0
-    this.#oldest = 0
+    this.#pageBytes = 0
+    this.#living = 0
+    this.#matched = 0
+    this.#pending = null
+    this.#dropped = null
   }
+}
+
+/** Places of a list that are given up together: one by one each would move all the others. */
+const MIN_LET_GO = 64
+
+function heldBytesOf({ keyBytes, stored }: HeldVersion): number {
+  return keyBytes + stored.byteLength + CELL_COST_BYTES
+}
+
+/** At most what it counts for in a page. */
+function pageBytesOf({ stored, start }: HeldVersion): number {
+  return stored.byteLength - start + PAGE_BYTES_PER_CELL
 }
 
 /** The collector of a history shard, for the direction of the wish. */

@@ -14,3 +14,24 @@ export function isOfRow(key: Buffer, metaKey: Buffer): boolean {
   const prefixSize = metaKey.byteLength - 1
   return key.byteLength > prefixSize && equalBytes(key, metaKey, 0, prefixSize)
 }
+
+/** Bytes of a key, its first ones, that `keysBeyond` counts up. */
+const COUNTED_BYTES = 64
+const STRIDES = [1, 16] as const
+
+/**
+ * This key, and then keys further and further behind it, each step up to sixteen times as wide as the one before: where to
+ * look for the end of what cannot be read. At most some 130.
+ */
+export function* keysBeyond(key: Buffer): Generator<Buffer, void> {
+  yield key
+  for (let size = Math.min(key.byteLength, COUNTED_BYTES); size > 0; size--) {
+    for (const stride of STRIDES) {
+      const byte = (key[size - 1] ?? 0) + stride
+      if (byte > 0xff) continue
+      const beyond = Buffer.from(key.subarray(0, size))
+      beyond[size - 1] = byte
+      yield beyond
+    }
+  }
+}

@@ -5,7 +5,7 @@
 import { KVError } from '../../base/errors.js'
 import type { Cell, CellSelector, CellTimestamp, Row } from '../../model/row.js'
 import { isNewer, payloadStart, readTimestamp, ttlLeft } from '../cell-codec.js'
-import { decodeRangeTombstones, deletedUpTo, type RangeTombstone } from '../range-tombstones.js'
+import { decodeRangeTombstones, RangeCover } from '../range-tombstones.js'
 import { isBefore } from '../selection.js'
 import type { Values } from './binding.js'
 import { checkRowTombstone, RowCollector, type Verdict } from './row-collector.js'
@@ -30,7 +30,7 @@ export function readSelectedCells(read: CellRead, values: Values, at: number): R
   const tombstone = values[at] ?? null
   if (tombstone !== null) checkRowTombstone(tombstone)
   const storedRanges = withRanges ? (values[at + 1] ?? null) : null
-  const ranges = storedRanges === null ? null : decodeRangeTombstones(storedRanges)
+  const ranges = storedRanges === null ? null : new RangeCover(decodeRangeTombstones(storedRanges))
   const first = at + (withRanges ? 2 : 1)
   const cells: Cell[] = []
   for (const [i, localKey] of selector.localKeys.entries()) {
@@ -54,7 +54,7 @@ export class MutableCollector extends RowCollector {
     const start = livingStart(stored, nowSeconds, this.rowTombstone)
     if (start === -1) return 'MORE'
     const localKey = key.subarray(metaSize)
-    if (this.ranges.length > 0 && isCovered(this.ranges, localKey, stored)) return 'MORE'
+    if (!this.ranges.isEmpty && isCovered(this.ranges, localKey, stored)) return 'MORE'
     const { resume, minTimestamp, maxTimestamp } = selection
     let version: CellTimestamp | null = null
     if (withTimestamps || minTimestamp !== null || maxTimestamp !== null || resume !== null) {
@@ -75,7 +75,7 @@ function livingStart(stored: Buffer, nowSeconds: number, rowTombstone: Buffer | 
   return start !== -1 && rowTombstone !== null && !isNewer(stored, rowTombstone) ? -1 : start
 }
 
-function isCovered(ranges: readonly RangeTombstone[], localKey: Buffer, stored: Buffer): boolean {
-  const deleted = deletedUpTo(ranges, localKey)
+function isCovered(ranges: RangeCover, localKey: Buffer, stored: Buffer): boolean {
+  const deleted = ranges.deletedUpTo(localKey)
   return deleted !== null && readTimestamp(stored) <= deleted
 }

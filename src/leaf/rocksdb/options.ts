@@ -52,6 +52,16 @@ export const SEALED_OPTIONS: DatabaseOptions = {
 }
 
 /**
+ * The same files, written in the order of their keys: small memtables go to tables while more is written, so that
+ * little of the log is read again at the seal. Compaction then only renames tables, because their ranges do not meet.
+ * Not for large rows, whose chunks come in an order of their own: compaction would rewrite, and `level` compress them.
+ */
+export const SEALED_IN_ORDER_OPTIONS: DatabaseOptions = {
+  ...SEALED_OPTIONS,
+  default: { ...PLAIN, compaction: 'level', memtableMemoryBudget: 32 * 1024 * 1024 },
+}
+
+/**
  * Mutable shards: everything lies in `cells`, merged by `max`. A named family and not the default one, so that a tool
  * that opens the DB naively fails loudly instead of dropping the log for want of the operator.
  */

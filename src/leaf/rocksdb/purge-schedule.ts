@@ -3,7 +3,7 @@
  * a pause of many times the slice, so that a pass takes a small share of the writer thread however large the shard is.
  */
 import type { Clock } from '../../base/clock.js'
-import { type KVError, toKVError } from '../../base/errors.js'
+import { KVError, toKVError } from '../../base/errors.js'
 import { type PurgedKind, ShardPurge } from './purge.js'
 import type { WritableShard } from './writable-shard.js'
 
@@ -20,7 +20,7 @@ const IDLE_MS = 5_000
 export interface PurgeScheduleOptions {
   readonly clock: Clock
   readonly onPurged: (what: PurgedKind, count: number) => void
-  /** A slice failed; the shard's next pass begins anew. */
+  /** A slice failed, and the shard's next pass begins anew; CORRUPT: something was passed over, and the pass goes on. */
   readonly onFailed: (incarnationId: number, error: KVError) => void
 }
 
@@ -102,12 +102,19 @@ export class PurgeSchedule {
     try {
       const goesOn = purge.slice(Math.floor(this.#options.clock.nowMs() / 1_000))
       for (const [what, count] of purge.takeCounts()) this.#options.onPurged(what, count)
+      const damaged = purge.takeDamaged()
+      if (damaged > 0) this.#options.onFailed(incarnationId, passedOver(damaged))
       return goesOn
     } catch (thrown) {
       this.#options.onFailed(incarnationId, toKVError(thrown, `purging incarnation ${incarnationId}`))
       return false
     }
   }
+}
+
+function passedOver(places: number): KVError {
+  const what = `the purge passed over ${places} damaged places: restore the shard, or load it again`
+  return new KVError('CORRUPT', what)
 }
 
 function intervalMs({ rules }: WritableShard): number {

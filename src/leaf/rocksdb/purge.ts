@@ -8,13 +8,22 @@
  * - versions beyond those that are kept: at once, if as many newer ones live at least as long;
  * - records of writes with a token, when they are forgotten.
  *
+ * **What cannot be read is passed over**: a damaged entry with the rest of its row, a damaged block with the rows in it and
+ * few behind them. Of such rows nothing goes that depends on what was not seen. It is counted, for the schedule to report.
+ *
  * **A tombstone goes with or behind what it covers, never before.** Keys sort the other way round, and a row or a column may
  * take several slices. So one that may go waits for the end of what it covers, and stays for the next pass if the row was
  * written meanwhile: a late write may have come where the pass had been.
  */
+import { KVError } from '../../base/errors.js'
 import type { CellTimestamp } from '../../model/row.js'
 import { CELL_KINDS, cellKind, cellSeconds, readTimestamp } from '../cell-codec.js'
-import { decodeRangeTombstones, encodeRangeTombstones, type RangeTombstone } from '../range-tombstones.js'
+import {
+  decodeRangeTombstones,
+  encodeRangeTombstones,
+  RangeCover,
+  type RangeTombstone,
+} from '../range-tombstones.js'
 import {
   FIRST_ROW_KEY,
   HISTORY_KINDS,
@@ -23,8 +32,10 @@ import {
   localKeyOfMutable,
   rangesKey,
   splitRowKey,
+  wholeRowEnd,
 } from '../row-codec.js'
-import type { WriteBatch } from './binding.js'
+import type { Cursor, WriteBatch } from './binding.js'
+import { keysBeyond } from './key-bytes.js'
 import type { WritableShard } from './writable-shard.js'
 import { isForgotten } from './write-record.js'
 import type { WireWrite } from './write-wire.js'
@@ -50,9 +61,12 @@ interface SweptRow {
   isContinued: boolean
   /** Whether it was written since the pass came to it, or not understood. */
   isUnsure: boolean
+  /** Whether something of it cannot be read: the rest is left as it is. */
+  isDamaged: boolean
   tombstone: Deletion | null
   tombstoneBytes: Buffer | undefined
   ranges: readonly RangeTombstone[]
+  cover: RangeCover
   rangesBytes: Buffer | undefined
   column: SweptColumn | null
 }
@@ -83,6 +97,9 @@ export class ShardPurge {
   #from: Buffer = FIRST_ROW_KEY
   #row: SweptRow | null = null
   #nowSeconds = 0
+  #damaged = 0
+  /** Behind a failed step: entries that are read one by one, so that those before the damage are not lost. */
+  #careful = 0
 
   constructor(shard: WritableShard) {
     this.#shard = shard
@@ -97,9 +114,16 @@ export class ShardPurge {
     return counts
   }
 
+  /** Places that could not be read, since the last time. */
+  takeDamaged(): number {
+    const damaged = this.#damaged
+    this.#damaged = 0
+    return damaged
+  }
+
   /**
    * Goes on with the pass, or begins one; false: it is through.
-   * @throws {KVError} CORRUPT when a block is damaged: the pass begins anew; UNAVAILABLE when the disk fails
+   * @throws {KVError} UNAVAILABLE when the disk fails: the pass begins anew
    */
   slice(nowSeconds: number, { maxEntries = SLICE_ENTRIES }: SliceOptions = {}): boolean {
     this.#nowSeconds = nowSeconds
@@ -113,6 +137,7 @@ export class ShardPurge {
     } catch (error) {
       this.#batch.clear()
       this.#row = null
+      this.#careful = 0
       this.#from = FIRST_ROW_KEY
       throw error
     }
@@ -124,21 +149,72 @@ export class ShardPurge {
     const cursor = database.openCursor({ from: this.#from, to: null, isReversed: false, fillsCache: false })
     try {
       for (let left = maxEntries; !cursor.isDone;) {
-        const rows = cursor.next(Math.min(STEP_ENTRIES, left))
+        const rows = this.#next(cursor, Math.min(STEP_ENTRIES, left))
         for (let i = 0; i + 1 < rows.length; i += 2) {
           const key = rows[i]
           const value = rows[i + 1]
           if (key === undefined || value === undefined) break
-          this.#look(key, value)
+          this.#tryToLook(key, value)
         }
         const last = rows.at(-2)
         if (last !== undefined) this.#from = Buffer.concat([last, AFTER])
-        left -= rows.length >> 1
+        left -= Math.max(1, rows.length >> 1)
         if (left <= 0 || clock.monotonicMs() >= endMs) return cursor.isDone
       }
       return true
     } finally {
       cursor.close()
+    }
+  }
+
+  #next(cursor: Cursor, count: number): readonly Buffer[] {
+    const isCareful = this.#careful > 0
+    if (isCareful) this.#careful--
+    try {
+      return cursor.next(isCareful ? 1 : count)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+    }
+    if (isCareful) return this.#passOver(cursor)
+    this.#careful = count
+    cursor.seek(this.#from)
+    return NOTHING
+  }
+
+  /** Goes to the first place behind a damaged block where something can be read; none: the pass is through. */
+  #passOver(cursor: Cursor): readonly Buffer[] {
+    this.#damaged++
+    this.#careful = 0
+    const row = this.#row
+    if (row !== null) row.isDamaged = row.isUnsure = true
+    this.#finishRow()
+    for (const key of keysBeyond(row === null ? this.#from : wholeRowEnd(row.metaKey))) {
+      try {
+        cursor.seek(key)
+        const rows = cursor.next(1)
+        const [first] = rows
+        // It may be in the middle of a row of which the first entries were not seen.
+        if (first !== undefined) this.#enterDamaged(first)
+        return rows
+      } catch (error) {
+        if (!isDamage(error)) throw error
+      }
+    }
+    return NOTHING
+  }
+
+  #enterDamaged(key: Buffer): void {
+    const part = splitRowKey(this.#shard.rules.keyOrder, key)
+    if (part !== null) this.#row = { ...newRow(key, part.metaSize), isUnsure: true, isDamaged: true }
+  }
+
+  #tryToLook(key: Buffer, value: Buffer): void {
+    try {
+      this.#look(key, value)
+    } catch (error) {
+      if (!isDamage(error)) throw error
+      this.#damaged++
+      if (this.#row !== null) this.#row.isDamaged = this.#row.isUnsure = true
     }
   }
 
@@ -165,6 +241,7 @@ export class ShardPurge {
       row = newRow(key, metaSize)
       this.#row = row
     }
+    if (row.isDamaged) return
     switch (part.part) {
       case 'META':
         if (key.byteLength === metaSize) lookAtTombstone(row, value)
@@ -296,6 +373,14 @@ interface FoundVersion {
   readonly cell: HistoryCell
 }
 
+const NOTHING: readonly Buffer[] = []
+const NO_RANGES = new RangeCover([])
+
+/** What a damaged block, and what an entry of damaged bytes, is reported as. */
+function isDamage(error: unknown): boolean {
+  return error instanceof RangeError || (error instanceof KVError && error.code === 'CORRUPT')
+}
+
 /** What makes the lowest key behind another one. */
 const AFTER: Buffer = Buffer.from([0x00])
 
@@ -306,9 +391,11 @@ function newRow(key: Buffer, metaSize: number): SweptRow {
     metaKey,
     isContinued: false,
     isUnsure: false,
+    isDamaged: false,
     tombstone: null,
     tombstoneBytes: undefined,
     ranges: [],
+    cover: NO_RANGES,
     rangesBytes: undefined,
     column: null,
   }
@@ -329,18 +416,16 @@ function lookAtTombstone(row: SweptRow, value: Buffer): void {
 
 function lookAtRanges(row: SweptRow, value: Buffer): void {
   row.rangesBytes = value
-  try {
-    row.ranges = decodeRangeTombstones(value)
-  } catch {
-    // Reads of the row say that it is damaged; here it is left as it is.
-    row.isUnsure = true
-  }
+  row.ranges = decodeRangeTombstones(value)
+  row.cover = new RangeCover(row.ranges)
 }
 
 /** Whether a cell is deleted by its row's or a range's tombstone. */
-function isCovered({ tombstone, ranges }: SweptRow, localKey: Buffer, timestamp: CellTimestamp): boolean {
+function isCovered({ tombstone, cover }: SweptRow, localKey: Buffer, timestamp: CellTimestamp): boolean {
   if (tombstone !== null && timestamp <= tombstone.upTo) return true
-  return ranges.some((range) => timestamp <= range.timestamp && isWithin(range, localKey))
+  if (cover.isEmpty) return false
+  const upTo = cover.deletedUpTo(localKey)
+  return upTo !== null && timestamp <= upTo
 }
 
 /** Whether a deletion in a column says nothing that its row's or a range's tombstone does not say, and for as long. */

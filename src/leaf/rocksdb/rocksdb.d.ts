@@ -27,7 +27,8 @@ declare module '@nxtedition/rocksdb/binding.js' {
   }
 
   export interface NativeRangeOptions extends NativeReadOptions {
-    readonly keyEncoding: 'buffer'
+    readonly keyEncoding: 'buffer' | 'utf8'
+    readonly values?: boolean
     readonly gte?: Uint8Array
     readonly lt?: Uint8Array
     readonly reverse?: boolean
@@ -75,15 +76,19 @@ declare module '@nxtedition/rocksdb/binding.js' {
       batch: NativeBatch,
       key: Uint8Array,
       value: Uint8Array,
-      options: { readonly column?: NativeColumn },
+      options: { readonly column?: NativeColumn } | undefined,
     ): void
     batch_merge(
       batch: NativeBatch,
       key: Uint8Array,
       value: Uint8Array,
-      options: { readonly column?: NativeColumn },
+      options: { readonly column?: NativeColumn } | undefined,
     ): void
-    batch_del(batch: NativeBatch, key: Uint8Array, options: { readonly column?: NativeColumn }): void
+    batch_del(
+      batch: NativeBatch,
+      key: Uint8Array,
+      options: { readonly column?: NativeColumn } | undefined,
+    ): void
     batch_clear(batch: NativeBatch): void
     batch_write(database: NativeDatabase, batch: NativeBatch, options: { readonly sync: boolean }): void
   }

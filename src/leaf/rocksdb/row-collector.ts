@@ -9,7 +9,7 @@ import { KVError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { Cell, CellPosition, CellTimestamp, Row } from '../../model/row.js'
 import { CELL_KINDS, readTimestamp, TOMBSTONE_SIZE, ttlLeft } from '../cell-codec.js'
-import { decodeRangeTombstones, deletedUpTo, type RangeTombstone } from '../range-tombstones.js'
+import { decodeRangeTombstones, RangeCover } from '../range-tombstones.js'
 import type { Selection } from '../selection.js'
 import { type ByteBudget, CELL_COST_BYTES, PAGE_BYTES_PER_CELL, tooLarge } from './held-bytes.js'
 import { TurnedRow } from './turned-row.js'
@@ -43,7 +43,7 @@ export interface FoundRow {
 export type Verdict = 'MORE' | 'STOP'
 
 const NO_BYTES = Buffer.alloc(0)
-const NO_RANGES: readonly RangeTombstone[] = []
+const NO_RANGES = new RangeCover([])
 
 export abstract class RowCollector {
   protected readonly wish: RowWish
@@ -51,7 +51,7 @@ export abstract class RowCollector {
   isColumnThrough = false
   /** The row tombstone as stored. */
   protected rowTombstone: Buffer | null = null
-  protected ranges: readonly RangeTombstone[] = NO_RANGES
+  protected ranges = NO_RANGES
   #cells: Cell[] = []
   #pageBytes = 0
   #columns = 0
@@ -91,7 +91,7 @@ export abstract class RowCollector {
 
   /** The row's range tombstones, which come before its cells. @throws {KVError} CORRUPT */
   takeRangeTombstones(stored: Buffer): void {
-    this.ranges = decodeRangeTombstones(stored)
+    this.ranges = new RangeCover(decodeRangeTombstones(stored))
   }
 
   /**
@@ -177,9 +177,19 @@ export abstract class RowCollector {
     return !isFull
   }
 
-  /** What comes next is more than one answer can hold. */
+  /** Page bytes behind which the row is cut. */
+  protected get room(): number {
+    return this.#bounds.room
+  }
+
+  /** What comes next of the column that is being answered is more than one answer can hold. */
   protected overflow(): Verdict {
-    if (this.#bounds.room === Number.POSITIVE_INFINITY || this.#cells.length === 0) throw tooLarge()
+    if (this.#bounds.room === Number.POSITIVE_INFINITY) throw tooLarge()
+    if (this.#turned !== null) {
+      this.#turned.cut()
+      return 'MORE'
+    }
+    if (this.#cells.length === 0) throw tooLarge()
     this.#cut()
     return 'STOP'
   }
@@ -193,7 +203,7 @@ export abstract class RowCollector {
 
   /** The newest deletion that covers a column; null: none. */
   protected columnDeletedUpTo(localKey: Buffer): CellTimestamp | null {
-    return this.ranges.length === 0 ? null : deletedUpTo(this.ranges, localKey)
+    return this.ranges.isEmpty ? null : this.ranges.deletedUpTo(localKey)
   }
 }
 

@@ -6,7 +6,6 @@
  * A program that fails has no effect: what it staged is thrown away.
  */
 import { hexPreview } from '../../base/bytes.js'
-import { type ErrorCode, KVError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type {
   AppendMutation,
@@ -18,18 +17,12 @@ import type {
   TouchMutation,
 } from '../../model/mutation.js'
 import type { CounterReading, MutateResult } from '../../model/request.js'
-import type { CellTimestamp, Condition } from '../../model/row.js'
-import { cellSize, TOMBSTONE_SIZE, writeCell, writeTombstone } from '../cell-codec.js'
+import type { Cell, CellTimestamp, Condition } from '../../model/row.js'
 import { conditionHolds, isAboutRow } from '../conditions.js'
-import {
-  addRangeTombstones,
-  encodeRangeTombstones,
-  MAX_RANGE_TOMBSTONES,
-  MAX_RANGES_BYTES,
-} from '../range-tombstones.js'
-import { HISTORY_KINDS, historyCellKey, mutableCellKey, rangesKey, writeRecordKey } from '../row-codec.js'
+import { mutableCellKey, rangesKey, writeRecordKey } from '../row-codec.js'
 import type { RowProgram } from './program-wire.js'
-import { type LivingCell, RowView, tooManyCells } from './row-view.js'
+import { gapsBetween, refused, RowChanges } from './row-changes.js'
+import { firstShownAt, type LivingCell, RowView, tooManyCells } from './row-view.js'
 import type { StagedRow } from './staged-row.js'
 import { encodeWriteRecord, repeatedResult } from './write-record.js'
 
@@ -44,7 +37,11 @@ export interface ProgramSettings {
   readonly isHistory: boolean
   readonly maxCellVersions: number
   readonly maxValueBytes: number
+  /** Of cells that an increment or an append makes and that are given none; null: they do not expire. */
+  readonly defaultTtlSeconds: number | null
   readonly nowSeconds: number
+  /** Whether the row has a living cell before it is changed; null: no condition looks at it. */
+  readonly rowExists: boolean | null
   /** The row's next stamp, in the dataset's unit. */
   readonly nextStamp: () => number
   /** History: the next stamp of arrival; each is greater than any before. */
@@ -62,28 +59,23 @@ export function runProgram(program: RowProgram, row: StagedRow, settings: Progra
   return new ProgramRun(program, row, settings).run()
 }
 
-/** When a cell dies: a TTL that is written, or the second of a cell that it takes the place of. */
-interface Life {
-  readonly ttlSeconds: number | null
-  readonly successorOf: LivingCell | null
-}
-
 class ProgramRun {
   readonly #program: RowProgram
   readonly #row: StagedRow
   readonly #settings: ProgramSettings
   readonly #view: RowView
+  readonly #changes: RowChanges
   readonly #counters: CounterReading[] = []
   #timestamp: CellTimestamp | null = null
-  #addsRanges = false
 
   constructor(program: RowProgram, row: StagedRow, settings: ProgramSettings) {
-    const { isHistory, maxCellVersions, nowSeconds } = settings
+    const { isHistory, maxCellVersions, nowSeconds, nextArrival } = settings
     const { metaKey } = program
     this.#program = program
     this.#row = row
     this.#settings = settings
     this.#view = new RowView(row, { metaKey, isHistory, maxCellVersions, nowSeconds })
+    this.#changes = new RowChanges(row, this.#view, { metaKey, isHistory, nowSeconds, nextArrival })
   }
 
   run(): Decision {
@@ -110,7 +102,7 @@ class ProgramRun {
     if (recordKey !== null && idempotency !== null) {
       this.#row.put(recordKey, encodeWriteRecord(idempotency, result, nowSeconds))
     }
-    return { result, addsRanges: this.#addsRanges }
+    return { result, addsRanges: this.#changes.addsRanges }
   }
 
   /** What is known beforehand to be read goes into one MultiGet. */
@@ -133,7 +125,7 @@ class ProgramRun {
   }
 
   #holds(condition: Condition): boolean {
-    if (isAboutRow(condition)) return conditionHolds(condition, null, this.#view.exists())
+    if (isAboutRow(condition)) return conditionHolds(condition, null, this.#settings.rowExists === true)
     const newest = this.#view.newest(condition.localKey)
     return conditionHolds(
       condition,
@@ -168,16 +160,24 @@ class ProgramRun {
       if (at < oldest) oldest = at
       if (at > newest) newest = at
     }
-    if (replaceRow) {
-      // The cells win over the removal beside them: it lies below the oldest.
-      if (cells.length === 0) this.#deleteRow(oldest)
-      else if (oldest > MIN_TIMESTAMP) this.#deleteRow(oldest - 1n)
-    }
+    if (replaceRow && general !== null) this.#replaceRow(cells, { oldest, upTo: general })
     for (const { localKey, value, ttlSeconds, timestamp: own } of cells) {
       const at = own ?? general ?? MIN_TIMESTAMP
-      this.#write({ localKey, timestamp: at, value }, { ttlSeconds, successorOf: null })
+      this.#changes.write({ localKey, timestamp: at, value }, { ttlSeconds, successorOf: null })
     }
     return general ?? newest
+  }
+
+  /** The cells win over the removal beside them: of their columns it lies below the oldest. */
+  #replaceRow(
+    cells: readonly Cell[],
+    { oldest, upTo }: { readonly oldest: CellTimestamp; readonly upTo: CellTimestamp },
+  ): void {
+    if (cells.length === 0) this.#changes.deleteRow(upTo)
+    else if (oldest > MIN_TIMESTAMP) this.#changes.deleteRow(oldest - 1n)
+    if (oldest === upTo) return
+    // Cells with older times of their own: what lies between their columns goes nevertheless.
+    this.#changes.deleteRanges(gapsBetween(cells.map(({ localKey }) => localKey)), upTo)
   }
 
   #delete(mutation: DeleteMutation): CellTimestamp | null {
@@ -192,26 +192,13 @@ class ProgramRun {
   }
 
   #deleteUpTo({ selector, timestamp }: DeleteMutation): CellTimestamp {
-    const { metaKey } = this.#program
     const upTo = timestamp ?? this.#stamp()
     if (selector === null || (selector.localKeys.length === 0 && selector.ranges.length === 0)) {
-      this.#deleteRow(upTo)
+      this.#changes.deleteRow(upTo)
       return upTo
     }
-    for (const localKey of selector.localKeys) {
-      if (!this.#settings.isHistory) this.#row.merge(mutableCellKey(metaKey, localKey), this.#tombstone(upTo))
-      else this.#mark(localKey, upTo, HISTORY_KINDS.DELETE_UP_TO)
-    }
-    if (selector.ranges.length === 0) return upTo
-    const deletedAtSeconds = this.#settings.nowSeconds
-    const added = selector.ranges.map(({ from, to }) => ({ from, to, timestamp: upTo, deletedAtSeconds }))
-    if (added.length > MAX_RANGE_TOMBSTONES) throw tooManyRanges()
-    const ranges = addRangeTombstones(this.#view.rangesThatCount(), added)
-    if (ranges.length > MAX_RANGE_TOMBSTONES) throw tooManyRanges()
-    const list = encodeRangeTombstones(ranges)
-    if (list.length > MAX_RANGES_BYTES) throw tooManyRanges()
-    this.#row.put(rangesKey(metaKey), list)
-    this.#addsRanges = true
+    for (const localKey of selector.localKeys) this.#changes.deleteColumn(localKey, upTo)
+    this.#changes.deleteRanges(selector.ranges, upTo)
     return upTo
   }
 
@@ -226,7 +213,7 @@ class ProgramRun {
       columns.set(localKey.toString('latin1'), localKey)
     }
     if (columns.size > limits.maxCellsPerRow) throw tooManyCells(limits.maxCellsPerRow)
-    for (const localKey of columns.values()) this.#deleteVersion(localKey, timestamp)
+    for (const localKey of columns.values()) this.#changes.deleteVersion(localKey, timestamp)
     return columns.size === 0 ? null : timestamp
   }
 
@@ -235,7 +222,7 @@ class ProgramRun {
       .newestOfColumns(selector)
       .filter((cell) => timestamp === null || cell.timestamp <= timestamp)
     if (found.length > limits.maxCellsPerRow) throw tooManyCells(limits.maxCellsPerRow)
-    for (const cell of found) this.#deleteVersion(cell.localKey, cell.timestamp)
+    for (const cell of found) this.#changes.deleteVersion(cell.localKey, cell.timestamp)
     return found.length === 0 ? null : (timestamp ?? newestOf(found))
   }
 
@@ -248,16 +235,18 @@ class ProgramRun {
       // A column that comes again gets a stamp of its own, so that whatever is written next is newer than it.
       if (written.has(id)) stamp = this.#stamp()
       written.add(id)
-      const existing = this.#view.newest(delta.localKey)
+      const front = this.#view.front(delta.localKey)
+      const existing = front.newest
       const value = counterOf(existing, delta) + delta.delta
       if (value > MAX_COUNTER || value < MIN_COUNTER) {
         throw refused('INVALID_ARGUMENT', `counter ${hexPreview(delta.localKey)} would leave 64 bits`)
       }
       const bytes = Buffer.allocUnsafe(COUNTER_SIZE)
       bytes.writeBigInt64BE(value)
-      const timestamp = laterThan(existing, stamp)
-      const life = { ttlSeconds: delta.ttlSeconds, successorOf: existing }
-      this.#write({ localKey: delta.localKey, timestamp, value: bytes }, life)
+      // Of cells and deletions that are from the future it is the newest as well: the answer is what reads show.
+      const timestamp = firstShownAt(front, stamp)
+      const life = { ttlSeconds: this.#ttlOf(delta.ttlSeconds, existing), successorOf: existing }
+      this.#changes.write({ localKey: delta.localKey, timestamp, value: bytes }, life)
       this.#counters.push({ localKey: delta.localKey, value })
       if (timestamp > newestWritten) newestWritten = timestamp
     }
@@ -268,97 +257,40 @@ class ProgramRun {
     const stamp = cells.some(({ timestamp }) => timestamp === null) ? this.#stamp() : MIN_TIMESTAMP
     let newestWritten: CellTimestamp | null = null
     for (const { localKey, value: added, timestamp: own, ttlSeconds } of cells) {
-      const existing = this.#view.newest(localKey)
+      const front = this.#view.front(localKey)
+      const existing = front.newest
       const { maxValueBytes } = this.#settings
       if ((existing?.value.byteLength ?? 0) + added.byteLength > maxValueBytes) {
         throw refused('TOO_LARGE', `the value would have more than ${maxValueBytes} bytes`)
       }
       const value = Buffer.concat([existing?.value ?? NO_VALUE, added])
       const given = own ?? stamp
-      const timestamp = existing !== null && existing.timestamp > given ? existing.timestamp : given
-      this.#write({ localKey, timestamp, value }, { ttlSeconds, successorOf: existing })
+      const isBehind = existing !== null && existing.timestamp > given
+      const timestamp = isBehind ? existing.timestamp : (own ?? firstShownAt(front, stamp))
+      const life = { ttlSeconds: this.#ttlOf(ttlSeconds, existing), successorOf: existing }
+      this.#changes.write({ localKey, timestamp, value }, life)
       if (newestWritten === null || timestamp > newestWritten) newestWritten = timestamp
     }
     return newestWritten
   }
 
+  /** Timestamps stay as they were written: only the expiry is another one. */
   #touch({ selector, ttlSeconds }: TouchMutation): CellTimestamp | null {
-    const bounds = { onlyNewest: true, maxCount: limits.maxCellsPerRow }
-    const found = this.#view.select(selector, bounds)
-    if (found.length === 0) return null
-    const stamp = this.#settings.isHistory ? null : this.#stamp()
-    let newestWritten: CellTimestamp | null = null
-    for (const cell of found) {
-      const timestamp = stamp === null ? cell.timestamp : laterThan(cell, stamp)
-      const { localKey, value } = cell
-      const life = { ttlSeconds, successorOf: null }
-      if (this.#settings.isHistory) this.#addVersion({ localKey, timestamp, value }, life, true)
-      else this.#replace({ localKey, timestamp, value }, life)
-      if (newestWritten === null || timestamp > newestWritten) newestWritten = timestamp
+    const found = this.#view.select(selector, { onlyNewest: true, maxCount: limits.maxCellsPerRow })
+    for (const { localKey, timestamp, value } of found) {
+      this.#changes.replace({ localKey, timestamp, value }, { ttlSeconds, successorOf: null })
     }
-    return newestWritten
+    return found.length === 0 ? null : newestOf(found)
+  }
+
+  /** Null: what is left of the cell's own, if it has one. */
+  #ttlOf(given: number | null, existing: LivingCell | null): number | null {
+    return given ?? (existing === null ? this.#settings.defaultTtlSeconds : null)
   }
 
   #stamp(): CellTimestamp {
     return BigInt(this.#settings.nextStamp())
   }
-
-  #deleteRow(upTo: CellTimestamp): void {
-    this.#row.merge(this.#program.metaKey, this.#tombstone(upTo))
-  }
-
-  #deleteVersion(localKey: Buffer, timestamp: CellTimestamp): void {
-    if (this.#settings.isHistory) this.#mark(localKey, timestamp, HISTORY_KINDS.DELETE_EXACT)
-    else this.#row.merge(mutableCellKey(this.#program.metaKey, localKey), this.#tombstone(timestamp))
-  }
-
-  /** History: a deletion among the versions of a column. */
-  #mark(localKey: Buffer, timestamp: CellTimestamp, kind: number): void {
-    const key = historyCellKey(this.#program.metaKey, localKey, timestamp, kind)
-    this.#row.merge(key, this.#tombstone(BigInt(this.#settings.nextArrival())))
-  }
-
-  #tombstone(time: CellTimestamp): Buffer {
-    const stored = Buffer.allocUnsafe(TOMBSTONE_SIZE)
-    writeTombstone(stored, 0, time, this.#settings.nowSeconds)
-    return stored
-  }
-
-  /** Stores what was made of a living cell in its place; what was made of none like any other write. */
-  #write(cell: NewCell, life: Life): void {
-    if (life.successorOf !== null) this.#replace(cell, life)
-    else if (this.#settings.isHistory) this.#addVersion(cell, life)
-    else this.#row.merge(mutableCellKey(this.#program.metaKey, cell.localKey), this.#encode(cell, life))
-  }
-
-  #replace(cell: NewCell, life: Life): void {
-    if (this.#settings.isHistory) this.#addVersion(cell, life, life.successorOf?.timestamp === cell.timestamp)
-    else this.#row.put(mutableCellKey(this.#program.metaKey, cell.localKey), this.#encode(cell, life))
-  }
-
-  /** @param isKnown whether the version was read: it has an earlier arrival, so it need not be merged */
-  #addVersion({ localKey, timestamp, value }: NewCell, life: Life, isKnown = false): void {
-    const key = historyCellKey(this.#program.metaKey, localKey, timestamp, HISTORY_KINDS.PUT)
-    const arrival = BigInt(this.#settings.nextArrival())
-    const stored = this.#encode({ localKey, timestamp: arrival, value }, life)
-    if (isKnown) this.#row.put(key, stored)
-    else this.#row.merge(key, stored)
-  }
-
-  #encode({ timestamp, value }: NewCell, { ttlSeconds: given, successorOf }: Life): Buffer {
-    const { nowSeconds } = this.#settings
-    const left = successorOf?.expirySeconds == null ? null : successorOf.expirySeconds - nowSeconds
-    const ttlSeconds = given ?? left
-    const stored = Buffer.allocUnsafe(cellSize(value.byteLength, ttlSeconds !== null))
-    writeCell(stored, 0, { timestamp, ttlSeconds, value }, nowSeconds)
-    return stored
-  }
-}
-
-interface NewCell {
-  readonly localKey: Buffer
-  readonly timestamp: CellTimestamp
-  readonly value: Buffer
 }
 
 function counterOf(existing: LivingCell | null, { localKey }: CounterDelta): bigint {
@@ -370,27 +302,6 @@ function counterOf(existing: LivingCell | null, { localKey }: CounterDelta): big
   )
 }
 
-/** The stamp, or just behind a version that is from the future. */
-function laterThan(existing: LivingCell | null, stamp: CellTimestamp): CellTimestamp {
-  if (existing === null || existing.timestamp < stamp) return stamp
-  if (existing.timestamp === MAX_TIMESTAMP) {
-    throw refused('INVALID_ARGUMENT', 'no timestamp is later than that of the cell: remove it first')
-  }
-  return existing.timestamp + 1n
-}
-
 function newestOf(cells: readonly LivingCell[]): CellTimestamp {
   return cells.reduce((newest, { timestamp }) => (timestamp > newest ? timestamp : newest), MIN_TIMESTAMP)
-}
-
-function tooManyRanges(): KVError {
-  return refused(
-    'TOO_LARGE',
-    `more than ${MAX_RANGE_TOMBSTONES} ranges of one row, or ${MAX_RANGES_BYTES} bytes of them, are removed: ` +
-      'remove the row, or wait for the purge',
-  )
-}
-
-function refused(code: ErrorCode, message: string): KVError {
-  return new KVError(code, message, { outcome: 'NOT_APPLIED' })
 }

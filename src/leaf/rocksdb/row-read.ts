@@ -49,6 +49,11 @@ export class RowRead {
     return this.#entries.readBytes
   }
 
+  /** Whether it has found a cell so far. */
+  get hasCells(): boolean {
+    return this.#collector.found.row !== null
+  }
+
   /**
    * Reads the next step, of at most 256 entries and 1 MiB or one entry: the row, null when there is none; undefined while
    * there is more to read.

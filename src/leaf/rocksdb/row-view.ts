@@ -7,7 +7,7 @@ import { KVError } from '../../base/errors.js'
 import type { Cell, CellSelector, CellTimestamp, Row } from '../../model/row.js'
 import { ALL_VERSIONS, WHOLE_ROW } from '../../model/row.js'
 import { cellSeconds, payloadStart, readTimestamp } from '../cell-codec.js'
-import { decodeRangeTombstones, deletedUpTo, type RangeTombstone } from '../range-tombstones.js'
+import { decodeRangeTombstones, RangeCover, type RangeTombstone } from '../range-tombstones.js'
 import {
   HISTORY_KINDS,
   historyCellOf,
@@ -34,6 +34,15 @@ export interface LivingCell {
   readonly value: Buffer
   /** Second in which it dies; null: never. */
   readonly expirySeconds: number | null
+}
+
+/** The newest of a column, and what hides a write beside it. */
+export interface ColumnFront {
+  readonly newest: LivingCell | null
+  /** Values at or before it are not seen, or not as the newest; null: all are. */
+  readonly hidden: CellTimestamp | null
+  /** Nor are those at exactly these times. */
+  readonly deletedAt: ReadonlySet<CellTimestamp>
 }
 
 /** What is stored of one column: mutable: one entry; history: versions and deletions, newest first. */
@@ -64,7 +73,7 @@ export class RowView {
   readonly #rangesKey: Buffer
   /** Decoded from these bytes. */
   #rangesBytes: Buffer | undefined
-  #ranges: readonly RangeTombstone[] = []
+  #ranges = new RangeCover([])
 
   constructor(row: StagedRow, options: RowViewOptions) {
     this.#row = row
@@ -74,16 +83,31 @@ export class RowView {
 
   /** The newest living version of a column. */
   newest(localKey: Buffer): LivingCell | null {
-    const [column] = this.#columns(onlyColumn(localKey))
-    return column === undefined ? null : (this.#living(column, 1)[0] ?? null)
+    return this.front(localKey).newest
   }
 
-  /** Whether the row has any living cell. */
-  exists(): boolean {
-    for (const column of this.#columns(selectionOf(null, null))) {
-      if (this.#living(column, 1).length > 0) return true
+  /** What a write of a column meets, read as far as its newest living version. */
+  front(localKey: Buffer): ColumnFront {
+    const { isHistory, nowSeconds } = this.#options
+    const upTo = this.#deletedUpTo(localKey)
+    const deletedAt = new Set<CellTimestamp>()
+    let hidden = upTo
+    let newest: LivingCell | null = null
+    const [column] = this.#columns(onlyColumn(localKey))
+    for (const { timestamp, kind, value } of column?.versions ?? []) {
+      if (upTo !== null && timestamp <= upTo) break
+      if (kind === HISTORY_KINDS.DELETE_EXACT) {
+        deletedAt.add(timestamp)
+        continue
+      }
+      const isDeletion = kind === HISTORY_KINDS.DELETE_UP_TO
+      const start = isDeletion || deletedAt.has(timestamp) ? -1 : payloadStart(value, nowSeconds)
+      // Mutable: whatever stands there is in the way, since one version takes the place of the other.
+      if (isDeletion || start !== -1 || !isHistory) hidden = timestamp
+      if (start !== -1) newest = livingCell(localKey, { timestamp, kind, value }, start)
+      if (hidden === timestamp) break
     }
-    return false
+    return { newest, hidden, deletedAt }
   }
 
   /**
@@ -110,15 +134,12 @@ export class RowView {
     return found
   }
 
-  /** Columns that a selector means and that have a version of exactly this time, living or not. */
+  /** Columns that a selector means and that have a living version of exactly this time. */
   columnsWithVersionAt(selector: CellSelector | null, timestamp: CellTimestamp): Buffer[] {
     const found: Buffer[] = []
-    for (const { localKey, versions } of this.#columns(columnsOnly(selector))) {
-      for (const version of versions) {
-        if (version.kind !== HISTORY_KINDS.PUT || version.timestamp !== timestamp) continue
-        found.push(localKey)
-        break
-      }
+    for (const column of this.#columns(columnsOnly(selector))) {
+      const versions = this.#living(column, ALL_VERSIONS)
+      if (versions.some((version) => version.timestamp === timestamp)) found.push(column.localKey)
     }
     return found
   }
@@ -154,21 +175,24 @@ export class RowView {
   }
 
   /** The row's range tombstones. @throws {KVError} CORRUPT */
-  ranges(): readonly RangeTombstone[] {
+  get #cover(): RangeCover {
     const stored = this.#row.get(this.#rangesKey)
     if (stored === this.#rangesBytes) return this.#ranges
-    this.#ranges = stored === undefined ? [] : decodeRangeTombstones(stored)
+    this.#ranges = new RangeCover(stored === undefined ? [] : decodeRangeTombstones(stored))
     this.#rangesBytes = stored
     return this.#ranges
   }
 
-  /** Without those that the row's tombstone replaces: it is as new, and was made as late. @throws {KVError} CORRUPT */
+  /**
+   * The row's range tombstones without those that the row's own replaces: it is as new, and was made as late.
+   * @throws {KVError} CORRUPT
+   */
   rangesThatCount(): readonly RangeTombstone[] {
     const tombstone = this.#row.get(this.#options.metaKey)
-    if (tombstone === undefined) return this.ranges()
+    if (tombstone === undefined) return this.#cover.list
     const upTo = readTimestamp(tombstone)
     const madeAt = cellSeconds(tombstone) ?? 0
-    return this.ranges().filter((one) => one.timestamp > upTo || one.deletedAtSeconds > madeAt)
+    return this.#cover.list.filter((one) => one.timestamp > upTo || one.deletedAtSeconds > madeAt)
   }
 
   /** Living versions of a column, newest first, `maxCount` at most. */
@@ -184,12 +208,7 @@ export class RowView {
       if (kind !== HISTORY_KINDS.PUT || timestamp === exact) continue
       const start = payloadStart(value, nowSeconds)
       if (start === -1) continue
-      found.push({
-        localKey,
-        timestamp,
-        value: value.subarray(start),
-        expirySeconds: cellSeconds(value),
-      })
+      found.push(livingCell(localKey, { timestamp, kind, value }, start))
       if (found.length === maxCount) break
     }
     return found
@@ -198,7 +217,7 @@ export class RowView {
   #deletedUpTo(localKey: Buffer): CellTimestamp | null {
     const tombstone = this.#row.get(this.#options.metaKey)
     const byRow = tombstone === undefined ? null : readTimestamp(tombstone)
-    const byRange = deletedUpTo(this.ranges(), localKey)
+    const byRange = this.#cover.deletedUpTo(localKey)
     if (byRow === null || byRange === null) return byRow ?? byRange
     return byRow > byRange ? byRow : byRange
   }
@@ -261,6 +280,28 @@ export class RowView {
     }
     if (localKey !== null) yield { localKey, versions: isReversed ? versions.reverse() : versions }
   }
+}
+
+const MAX_TIMESTAMP = 0x7fff_ffff_ffff_ffffn
+
+/**
+ * The first time from a stamp on at which a value of the column is its newest and is seen, whatever times callers gave to
+ * its versions and its deletions.
+ * @throws {KVError} INVALID_ARGUMENT when there is no later time
+ */
+export function firstShownAt({ hidden, deletedAt }: ColumnFront, stamp: CellTimestamp): CellTimestamp {
+  let first = hidden !== null && hidden >= stamp ? hidden + 1n : stamp
+  while (deletedAt.has(first)) first++
+  if (first <= MAX_TIMESTAMP) return first
+  throw new KVError(
+    'INVALID_ARGUMENT',
+    'no timestamp is later than that of the cell or of its deletion: callers gave the last one there is',
+    { outcome: 'NOT_APPLIED' },
+  )
+}
+
+function livingCell(localKey: Buffer, { timestamp, value }: StoredVersion, start: number): LivingCell {
+  return { localKey, timestamp, value: value.subarray(start), expirySeconds: cellSeconds(value) }
 }
 
 export interface SelectBounds {

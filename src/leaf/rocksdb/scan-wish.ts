@@ -15,14 +15,15 @@ export class ScanWish {
   readonly selection: Selection
   /** Of the columns that conditions look at; null: there are none. */
   readonly tested: Selection | null
-  /** No row that is answered can pass: it would have no living cell. */
+  /** No row that is answered can pass: it would have no living cell, or none of the wanted times. */
   readonly isImpossible: boolean
   readonly #conditions: readonly Condition[]
 
   constructor({ request }: ShardScan) {
     // The order of rows is the scan's, that of columns the selector's.
     this.selection = selectionOf(request.selector, null)
-    this.isImpossible = request.where.some(({ comparison }) => comparison === 'ROW_NOT_EXISTS')
+    this.isImpossible =
+      isOfNoTime(this.selection) || request.where.some(({ comparison }) => comparison === 'ROW_NOT_EXISTS')
     // That a row exists holds for every row that has a cell to answer.
     this.#conditions = request.where.filter((condition) => !isAboutRow(condition))
     const localKeys = distinct(this.#conditions.map(({ localKey }) => localKey))
@@ -37,6 +38,10 @@ export class ScanWish {
       return conditionHolds(condition, cell ?? null, true)
     })
   }
+}
+
+function isOfNoTime({ minTimestamp, maxTimestamp }: Selection): boolean {
+  return minTimestamp !== null && maxTimestamp !== null && minTimestamp >= maxTimestamp
 }
 
 function distinct(localKeys: readonly Buffer[]): readonly Buffer[] {

@@ -171,7 +171,7 @@ function headBound(keyOrder: KeyOrder, { token, rowKey, isExclusive }: RowBound,
   return isLower === isExclusive ? Buffer.concat([key, ZERO]) : key
 }
 
-function rowOfHead(keyOrder: KeyOrder, key: Buffer): RowPosition {
+export function rowOfHead(keyOrder: KeyOrder, key: Buffer): RowPosition {
   if (keyOrder === 'ORDERED') return { token: NO_TOKEN, rowKey: key.subarray(1) }
   const token = { high: key.readInt32BE(1) ^ -0x80000000, low: key.readInt32BE(5) }
   return { token, rowKey: key.subarray(1 + TOKEN_SIZE) }

@@ -381,6 +381,10 @@ export class ShardReader {
 
   /** This row's keys by themselves, so that only it can fail. */
   #addAlone(task: RowTask, keys: readonly Buffer[], nowSeconds: number): void {
+    if (this.#detector.isCold) {
+      this.#fetchPart({ keys, tasks: [task] }, { isContinued: true, nowSeconds })
+      return
+    }
     const { job } = task
     this.#pace.addStep((slice) => {
       const values = attempt(() => {

@@ -85,6 +85,11 @@ export class RocksStore implements LeafStore {
     this.#open.delete(incarnationId)
   }
 
+  /** The open DB of an incarnation, for its figures; null when it is closed, or was never open here. */
+  databaseOf(incarnationId: number): OwnedDatabase | null {
+    return this.#open.get(incarnationId) ?? null
+  }
+
   async closeAll(): Promise<void> {
     const failures: unknown[] = []
     for (const id of [...this.#open.keys()]) {

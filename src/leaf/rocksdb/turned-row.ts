@@ -30,39 +30,60 @@ export class TurnedRow {
   #pageBytes = 0
   /** Columns were left out that a further page has, unless the limit is reached. */
   #hasMore = false
+  /** The first column that is held is not held whole: it ends the answer. */
+  #isCut = false
+  /** What else comes of the last column is left out. */
+  #skipsRest = false
 
   constructor(bounds: TurnedBounds) {
     this.#bounds = bounds
   }
 
-  /** @throws {KVError} TOO_LARGE when one column is more than may be held */
   push(one: TurnedCell, isNewColumn: boolean): void {
-    const { held, limit } = this.#bounds
-    if (isNewColumn) {
-      this.#columns.push([])
-      if (this.#columns.length > limit) this.#dropFirst()
-    }
+    if (isNewColumn) this.#beginColumn()
+    else if (this.#skipsRest) return
     while (this.#columns.length > 1 && this.#isFullWithoutFirst(one)) {
       this.#dropFirst()
       this.#hasMore = true
     }
-    held.charge(one.heldBytes, 1)
+    if (!isNewColumn && this.#columns.length === 1 && this.#isFull(one, 0)) {
+      this.cut()
+      return
+    }
+    this.#bounds.held.charge(one.heldBytes, 1)
     this.#columns.at(-1)?.push(one)
     this.#count++
     this.#pageBytes += one.pageBytes
   }
 
+  #beginColumn(): void {
+    this.#skipsRest = false
+    this.#columns.push([])
+    if (this.#columns.length > this.#bounds.limit) this.#dropFirst()
+  }
+
+  /** The last column has more than the answer can hold: the answer ends within it, unless another one comes before it. */
+  cut(): void {
+    while (this.#columns.length > 1) this.#dropFirst()
+    this.#isCut = true
+    this.#skipsRest = true
+  }
+
   #isFullWithoutFirst(one: TurnedCell): boolean {
+    return this.#isFull(one, this.#columns[0]?.reduce((sum, { pageBytes }) => sum + pageBytes, 0) ?? 0)
+  }
+
+  #isFull(one: TurnedCell, bytesOfFirst: number): boolean {
     const { held, room } = this.#bounds
-    const ofFirst = this.#columns[0]?.reduce((sum, { pageBytes }) => sum + pageBytes, 0) ?? 0
     return (
-      this.#pageBytes - ofFirst >= room ||
+      this.#pageBytes - bytesOfFirst >= room ||
       held.leftBytes < one.heldBytes + CELL_COST_BYTES ||
       this.#count >= limits.maxCellsPerWholeRow
     )
   }
 
   #dropFirst(): void {
+    this.#isCut = false
     for (const { heldBytes, pageBytes } of this.#columns.shift() ?? []) {
       this.#bounds.held.charge(-heldBytes, -1)
       this.#pageBytes -= pageBytes
@@ -75,7 +96,7 @@ export class TurnedRow {
     const cells: Cell[] = []
     let pageBytes = 0
     const columns = this.#columns.length
-    const hasMore = this.#hasMore && columns < this.#bounds.limit
+    const hasMore = this.#isCut || (this.#hasMore && columns < this.#bounds.limit)
     for (let column = columns - 1; column >= 0; column--) {
       for (const one of this.#columns[column] ?? []) {
         cells.push(one.cell)

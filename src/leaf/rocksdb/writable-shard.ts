@@ -16,11 +16,14 @@ import { limits } from '../../base/limits.js'
 import type { Incarnation } from '../../model/cluster-map.js'
 import type { DatasetRecord, KeyOrder, TimestampUnit } from '../../model/dataset.js'
 import { readTimestamp, writeStamp } from '../cell-codec.js'
+import { isAboutRow } from '../conditions.js'
 import { AttachedDatabase, type WriteBatch } from './binding.js'
 import { HotKeys } from './hot-keys.js'
 import { encodeResult } from './program-wire.js'
 import { runProgram } from './row-program.js'
+import { RowSearches } from './row-searches.js'
 import { optionsOf, RANGE_TOMBSTONES_KEY, readWatermark, writeWatermark } from './shard-files.js'
+import { linkShard } from './shard-links.js'
 import { StagedRow } from './staged-row.js'
 import { WireOutput } from './wire-bytes.js'
 import type { WireWrite } from './write-wire.js'
@@ -42,13 +45,18 @@ const UNCLEAN_STOP_MARGIN_MS = 2_000
 const MAX_DECIDING_MS = 10
 const MAX_RESULT_BYTES = 16 * 1024 * 1024
 
+/** A write that cannot be decided yet: its row is being searched (row-searches.ts), or another write of it waits. */
+export const WAITS = Symbol('waits')
+
 /** What became of a write: its stamp; null: the time it brought; a program's encoded result; or why nothing did. */
-export type WrittenOutcome = number | null | Uint8Array | KVError
+export type WrittenOutcome = number | null | Uint8Array | KVError | typeof WAITS
 
 /** What the writer thread needs to know of a shard's dataset beside its unit. */
 export interface ShardRules {
   readonly keyOrder: KeyOrder
   readonly maxValueBytes: number
+  /** Of cells that a write makes of nothing and that are given none; null: they do not expire. */
+  readonly defaultTtlSeconds: number | null
   /** Deletions and what they cover are kept so long. */
   readonly graceSeconds: number
   /** Whether what is of no use any more is removed; not while another store may still send what is late. */
@@ -56,14 +64,16 @@ export interface ShardRules {
 }
 
 export function rulesOf(record: DatasetRecord): ShardRules {
-  const { keyOrder, maxValueBytes, graceSeconds, migrationState } = record
-  return { keyOrder, maxValueBytes, graceSeconds, isPurged: migrationState === 'TARGET_ONLY' }
+  const { keyOrder, maxValueBytes, defaultTtlSeconds, graceSeconds, migrationState } = record
+  const isPurged = migrationState === 'TARGET_ONLY'
+  return { keyOrder, maxValueBytes, defaultTtlSeconds, graceSeconds, isPurged }
 }
 
 /** Of a shard of which nothing is said. */
 export const DEFAULT_RULES: ShardRules = {
   keyOrder: 'HASHED',
   maxValueBytes: limits.maxValueBytes,
+  defaultTtlSeconds: null,
   graceSeconds: 0,
   isPurged: false,
 }
@@ -89,6 +99,7 @@ export class WritableShard {
   readonly #batch: WriteBatch
   readonly #stamps: RowStamps
   readonly #hotKeys = new HotKeys()
+  readonly #searches: RowSearches
   readonly #results = new WireOutput()
   readonly #rangesFlag: Int32Array
   /** Of the open part: the greatest value of each key that is merged. */
@@ -117,6 +128,12 @@ export class WritableShard {
     this.isHistory = format === 'history'
     this.#rangesFlag = new Int32Array(incarnation.hasRangeTombstones)
     this.#batch = this.database.newBatch()
+    this.#searches = new RowSearches(this.database, {
+      format: this.isHistory ? 'history' : 'mutable',
+      maxCellVersions: incarnation.maxCellVersions,
+      nowSeconds: () => Math.floor(clock.nowMs() / 1_000),
+      monotonicMs: () => clock.monotonicMs(),
+    })
     this.#recordedSequence = watermark.sequence
     this.#syncedSequence = watermark.sequence
     const { sequence } = this.database
@@ -139,8 +156,9 @@ export class WritableShard {
   }
 
   /**
-   * Writes a group, or as much of it from the first as may hold the writer; answers what became of each, which is
-   * UNAVAILABLE for all that were not refused before when the disk fails: outcome UNKNOWN in that group, NOT_APPLIED later.
+   * Writes a group, or as much of it from the first as may hold the writer; answers what became of each. When the disk fails
+   * that is UNAVAILABLE for all that were not refused before: outcome UNKNOWN for what was about to be written, NOT_APPLIED
+   * for what had not had its turn, and later.
    */
   commit(group: readonly WireWrite[]): readonly WrittenOutcome[] {
     const outcomes: WrittenOutcome[] = []
@@ -152,11 +170,23 @@ export class WritableShard {
     } catch (thrown) {
       this.#forgetOpenPart()
       const error = this.#failureOf(thrown)
+      const untried = error.outcome === 'NOT_APPLIED' ? error : this.#brokenError('NOT_APPLIED', thrown)
       return group.map((_, index) => {
-        const refusal = outcomes[index]
-        return refusal instanceof KVError ? refusal : error
+        const outcome = outcomes[index]
+        if (outcome instanceof KVError) return outcome
+        return outcome === undefined || outcome === WAITS ? untried : error
       })
     }
+  }
+
+  /** Whether a row is being searched: `search` goes on with that. */
+  get isSearching(): boolean {
+    return !this.#searches.isEmpty
+  }
+
+  /** A little; answers whether something was found, so that writes that wait may have another turn. */
+  search(): boolean {
+    return this.#searches.slice()
   }
 
   #failureOf(thrown: unknown): KVError {
@@ -191,33 +221,35 @@ export class WritableShard {
         outcomes.push(tooLate())
         continue
       }
+      if (!this.#searches.isEmpty && this.#searches.isSearched(write.rowId())) {
+        outcomes.push(WAITS)
+        continue
+      }
       if (write.isSynced) isSynced = true
       this.onWrite?.(write)
       if (!write.isProgram) {
-        outcomes.push(this.#addBlind(write, group.length === 1))
+        outcomes.push(this.#addBlind(write))
         continue
       }
       const outcome = this.#addProgram(write)
       outcomes.push(outcome)
-      if (outcome instanceof KVError) continue
+      if (outcome instanceof KVError || outcome === WAITS) continue
       resultBytes += outcome.byteLength
       if (resultBytes >= MAX_RESULT_BYTES || this.clock.monotonicMs() - startMs >= MAX_DECIDING_MS) break
     }
     return isSynced
   }
 
-  #addBlind(write: WireWrite, isAlone: boolean): number | null {
-    const rowId = write.needsStamp || this.#touchedRows !== null ? write.rowId() : ''
+  #addBlind(write: WireWrite): number | null {
+    const isRowKnown = write.needsStamp || this.#touchedRows !== null || this.#searches.remembers
+    const rowId = isRowKnown ? write.rowId() : ''
+    if (isRowKnown) this.#searches.forget(rowId)
     const stamp = write.needsStamp ? this.#stamps.peek(rowId) : null
     if (stamp !== null) this.#takeStamp(rowId, stamp)
     write.stamp(stamp, this.isHistory ? this.#nextArrival() : null)
     this.#touchedRows?.add(rowId)
-    if (isAlone && this.isHistory) {
-      write.forEachEntry((key, value) => this.#batch.merge(key, value))
-      return stamp
-    }
     const greatest = this.#greatest
-    const mayFold = !this.isHistory && !this.#programRows.has(rowId)
+    const mayFold = !this.#programRows.has(rowId)
     write.forEachEntry((key, value) => {
       const id = key.toString('latin1')
       const other = greatest.get(id)
@@ -226,17 +258,23 @@ export class WritableShard {
     return stamp
   }
 
-  #addProgram(write: WireWrite): Uint8Array | KVError {
+  #addProgram(write: WireWrite): Uint8Array | KVError | typeof WAITS {
     const rowId = write.rowId()
     if (this.#touchedRows?.has(rowId) === true) this.#writeOpenPart(false)
     const row = new StagedRow(this.database)
     const stamps: { last: number | null } = { last: null }
     try {
       const { maxCellVersions } = this.incarnation
-      const { result, addsRanges } = runProgram(write.program(), row, {
+      const program = write.program()
+      const isAskedFor = program.conditions.some(isAboutRow)
+      const rowExists = isAskedFor ? this.#searches.exists(rowId, program.metaKey) : null
+      if (isAskedFor && rowExists === null) return WAITS
+      const { result, addsRanges } = runProgram(program, row, {
+        rowExists,
         isHistory: this.isHistory,
         maxCellVersions,
         maxValueBytes: this.rules.maxValueBytes,
+        defaultTtlSeconds: this.rules.defaultTtlSeconds,
         nowSeconds: Math.floor(this.clock.nowMs() / 1_000),
         nextStamp: () => (stamps.last = stamps.last === null ? this.#stamps.peek(rowId) : stamps.last + 1),
         nextArrival: () => this.#nextArrival(),
@@ -249,7 +287,9 @@ export class WritableShard {
     }
     // One that failed has used none up.
     if (stamps.last !== null) this.#takeStamp(rowId, stamps.last)
+    const { count } = this.#batch
     row.writeTo(this.#batch, this.#hotKeys)
+    if (this.#batch.count > count) this.#searches.forget(rowId)
     this.#touchedRows?.add(rowId)
     this.#programRows.add(rowId)
     return Buffer.from(this.#results.bytes.subarray(0, this.#results.size))
@@ -280,7 +320,6 @@ export class WritableShard {
   #takeGreatest(): void {
     const folded: { readonly key: Buffer; readonly value: Buffer }[] = []
     for (const entry of this.#greatest.values()) {
-      // Keys of a history's versions are seldom written again.
       if (entry.mayFold && this.#hotKeys.count(entry.key)) folded.push(entry)
       else this.#batch.merge(entry.key, entry.value)
     }
@@ -358,9 +397,20 @@ export class WritableShard {
     }
   }
 
+  /**
+   * Links what is stored now to a directory that does not exist; answers the greatest stamp given until now.
+   * @throws {KVError} UNAVAILABLE
+   */
+  freeze(directory: string): number {
+    const stamp = this.#stamps.greatest
+    linkShard(this.incarnation.directory, directory, { sequence: this.database.sequence, stamp })
+    return stamp
+  }
+
   /** After the last writeWatermark has resolved. */
   detach(): void {
     this.#isDetached = true
+    this.#searches.close()
     this.database.detach()
   }
 

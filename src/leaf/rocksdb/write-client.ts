@@ -36,6 +36,11 @@ export class WriteClient {
     channel.onAck((acks) => forEachAck(acks, (opId, outcome) => this.#acknowledge(opId, outcome)))
   }
 
+  /** Bytes of writes that are not acknowledged. */
+  get queuedBytes(): number {
+    return this.#queuedBytes
+  }
+
   add(mutate: ShardMutate, done: Done<MutateResult>): void {
     const refusal = this.#refusal(mutate)
     if (refusal !== null) {
@@ -85,7 +90,14 @@ export class WriteClient {
     if (pending === undefined) return
     this.#pending.delete(opId)
     this.#queuedBytes -= pending.sizeBytes
-    pending.done(outcome instanceof KVError ? outcome : resultOf(outcome))
+    // One that cannot be answered, or whose callback throws, must not keep the others from their answers.
+    try {
+      pending.done(outcome instanceof KVError ? outcome : resultOf(outcome))
+    } catch (error) {
+      setImmediate(() => {
+        throw error
+      })
+    }
   }
 }
 
@@ -95,7 +107,8 @@ function resultOf(outcome: bigint | Buffer): MutateResult {
 
 /** What no row can make right. */
 function faultOf({ mutations, otherwise }: MutateRequest): KVError | null {
-  if (mutations.length === 0) return refused('INVALID_ARGUMENT', 'write without a mutation')
+  if (mutations.length + otherwise.length === 0)
+    return refused('INVALID_ARGUMENT', 'write without a mutation')
   for (const mutation of mutations) if (isFaulty(mutation)) return faultOfMutation(mutation)
   for (const mutation of otherwise) if (isFaulty(mutation)) return faultOfMutation(mutation)
   return null

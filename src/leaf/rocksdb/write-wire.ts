@@ -21,14 +21,7 @@ import { type DeleteMutation, isBlind, type PutMutation } from '../../model/muta
 import type { ShardMutate } from '../../model/plan.js'
 import type { MutateRequest } from '../../model/request.js'
 import type { CellTimestamp } from '../../model/row.js'
-import {
-  cellSize,
-  TOMBSTONE_SIZE,
-  writeCell,
-  writeStamp,
-  writeTimestamp,
-  writeTombstone,
-} from '../cell-codec.js'
+import { cellSize, TOMBSTONE_SIZE, writeCell, writeStamp, writeTombstone } from '../cell-codec.js'
 import {
   HISTORY_KINDS,
   HISTORY_VERSION_SIZE,
@@ -40,7 +33,7 @@ import {
 import { decodeProgram, encodeProgram, type RowProgram } from './program-wire.js'
 import { WireOutput } from './wire-bytes.js'
 
-/** What the writer fills in of an entry: its value's time; the same, but at most one below; its key's; its arrival. */
+/** What the writer fills in of an entry: its value's time; the same, one below; its key's; its arrival. */
 const STAMP = 1
 const BELOW_STAMP = 2
 const STAMP_KEY = 4
@@ -57,7 +50,6 @@ const PROGRAM_KEY_AT = 4
 const ACK_HEADER_SIZE = 18
 /** Longer rows' ids are this much of the row and a hash of all of it. */
 const MAX_PLAIN_ROW_ID = 64
-const MAX_TIMESTAMP = 0x7fff_ffff_ffff_ffffn
 const MIN_TIMESTAMP = -0x8000_0000_0000_0000n
 
 /** Status of an ack: 0; a result; or the code's number in ERROR_CODES with the outcome in the top bit. */
@@ -230,13 +222,11 @@ interface Deletion {
   readonly stamping: number
 }
 
-/** The removal of a whole row lies below the oldest of the cells that replace it; null: nothing lies below that one. */
+/** The removal of a whole row lies below the cells that replace it; null: nothing lies below them. */
 function replacedUpTo({ timestamp, cells }: PutMutation): Deletion | null {
   if (cells.length === 0) return { timestamp, stamping: timestamp === null ? STAMP : 0 }
-  let oldest = timestamp ?? MAX_TIMESTAMP
-  for (const cell of cells) if (cell.timestamp !== null && cell.timestamp < oldest) oldest = cell.timestamp
-  if (oldest === MIN_TIMESTAMP) return null
-  return { timestamp: oldest - 1n, stamping: timestamp === null ? BELOW_STAMP : 0 }
+  if (timestamp === null) return { timestamp, stamping: BELOW_STAMP }
+  return timestamp === MIN_TIMESTAMP ? null : { timestamp: timestamp - 1n, stamping: 0 }
 }
 
 /** One write as the writer sees it; its keys and values are views into the batch. */
@@ -318,7 +308,7 @@ export class WireWrite {
       if (arrival !== null && (stamping & ARRIVAL) !== 0) writeStamp(bytes, valueAt, arrival)
       if (stamp === null) continue
       if ((stamping & STAMP) !== 0) writeStamp(bytes, valueAt, stamp)
-      if ((stamping & BELOW_STAMP) !== 0) writeBelow(bytes, valueAt, stamp)
+      if ((stamping & BELOW_STAMP) !== 0) writeStamp(bytes, valueAt, stamp - 1)
       if ((stamping & STAMP_KEY) !== 0) writeInvertedStamp(bytes, valueAt - HISTORY_VERSION_SIZE, stamp)
     }
   }
@@ -341,12 +331,6 @@ export class WireWrite {
   #entryEnd(at: number): number {
     return at + ENTRY_HEADER_SIZE + this.#bytes.readUInt32BE(at + 1) + this.#bytes.readUInt32BE(at + 5)
   }
-}
-
-function writeBelow(bytes: Buffer, at: number, stamp: number): void {
-  const below = BigInt(stamp) - 1n
-  const own = BigInt.asIntN(64, bytes.readBigUInt64BE(at) ^ 0x8000_0000_0000_0000n)
-  writeTimestamp(bytes, at, own < below ? own : below)
 }
 
 /** The writes of a batch, in order. */

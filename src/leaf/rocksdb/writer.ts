@@ -10,6 +10,9 @@
  *   read, and RocksDB would fold them at every read until the next flush.
  * - **Programs.** Writes with conditions, counters, several mutations, or a token that makes them safe to repeat are decided
  *   here, in one tick and in the group's order (row-program.ts), so they are atomic without a lock.
+ * - **Waiting.** A program that asks whether a row of very many stored cells exists waits until that was found, slice by
+ *   slice, and so do later writes of that row; other writes have their turns. A write for a shard of a map that this thread
+ *   has not adopted yet waits for that.
  * - **Deadlines.** A write whose deadline passed while it waited is not applied.
  * - **Hot keys.** A key that is merged again and again is now and then put whole (hot-keys.ts).
  * - **Failure.** When a batch fails its writes answer UNAVAILABLE with outcome UNKNOWN, the shard takes no more writes
@@ -24,12 +27,19 @@ import { KVError, toKVError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { Incarnation } from '../../model/cluster-map.js'
 import type { TimestampUnit } from '../../model/dataset.js'
-import { DEFAULT_RULES, type ShardRules, WritableShard } from './writable-shard.js'
+import { DEFAULT_RULES, type ShardRules, WAITS, WritableShard } from './writable-shard.js'
 import type { PurgedKind } from './purge.js'
 import { PurgeSchedule } from './purge-schedule.js'
+import { WaitingWrites } from './waiting-writes.js'
 import { AckEncoder, decodeWrites, type WireWrite } from './write-wire.js'
 
 const WATERMARK_INTERVAL_MS = 1_000
+
+/** A write waits so long for its shard: maps reach all threads within a turn or two, and one that is gone does not come. */
+const ATTACH_PATIENCE_MS = 500
+
+/** Detached incarnations that are remembered, so that writes to them do not wait. */
+const MAX_DETACHED = 10_000
 
 export interface GroupWriterOptions {
   readonly clock: Clock
@@ -41,6 +51,14 @@ export interface GroupWriterOptions {
   readonly onPurged?: (what: PurgedKind, count: number) => void
   /** A slice of the purge failed; it is tried again later. */
   readonly onPurgeFailed?: (incarnationId: number, error: KVError) => void
+  /** A group is acknowledged; for metrics. */
+  readonly onGroup?: (operations: number, durationMs: number) => void
+}
+
+/** A shard to link, and where to. */
+export interface FrozenShard {
+  readonly incarnationId: number
+  readonly directory: string
 }
 
 interface QueuedWrite {
@@ -61,6 +79,12 @@ export class GroupWriter {
   readonly #reported = new Set<number>()
   readonly #purges: PurgeSchedule
   #queue: QueuedWrite[] = []
+  /** For their row to be searched. */
+  readonly #searching = new WaitingWrites<QueuedWrite>()
+  /** For their shard. */
+  readonly #early = new WaitingWrites<QueuedWrite>()
+  readonly #detached = new Set<number>()
+  #patience: NodeJS.Timeout | null = null
   #isScheduled = false
   #timer: NodeJS.Timeout | null = null
 
@@ -84,6 +108,7 @@ export class GroupWriter {
     if (known !== undefined) return
     this.#shards.set(incarnation.id, shard)
     this.#purges.add(incarnation.id, shard)
+    this.#requeue(this.#early.take(incarnation.id))
     this.#timer ??= setInterval(() => void this.writeWatermarks(), WATERMARK_INTERVAL_MS).unref()
   }
 
@@ -97,6 +122,8 @@ export class GroupWriter {
     this.#commitAll()
     this.#purges.remove(incarnationId)
     this.#shards.delete(incarnationId)
+    this.#noteDetached(incarnationId)
+    this.#refuse(this.#searching.take(incarnationId))
     this.#reported.delete(incarnationId)
     await this.#writeWatermark(incarnationId, shard)
     shard.detach()
@@ -106,6 +133,7 @@ export class GroupWriter {
   async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer)
     this.#timer = null
+    this.#loseEarly()
     for (const id of [...this.#shards.keys()]) await this.detach(id)
   }
 
@@ -121,6 +149,28 @@ export class GroupWriter {
     }
   }
 
+  /**
+   * Links the files of shards, each to a directory that does not exist, in one tick and so between two groups: one point in
+   * time over all of them. Answers the greatest stamp that any of them gave.
+   * @throws {KVError} SHARD_NOT_SERVING, UNAVAILABLE: some are linked then; remove them all and try again
+   */
+  freeze(shards: readonly FrozenShard[]): number {
+    let greatest = 0
+    for (const { incarnationId, directory } of shards) {
+      const shard = this.#shards.get(incarnationId)
+      if (shard === undefined) {
+        throw new KVError('SHARD_NOT_SERVING', `incarnation ${incarnationId} is not writable here; try again`)
+      }
+      greatest = Math.max(greatest, shard.freeze(directory))
+    }
+    return greatest
+  }
+
+  /** Writes that wait for their turn. */
+  get queueLength(): number {
+    return this.#queue.length + this.#searching.count + this.#early.count
+  }
+
   /** Removes, now, what no read can see any more; nothing where the shard's rules say so. */
   purge(incarnationId: number): Promise<void> {
     return this.#purges.pass(incarnationId)
@@ -132,14 +182,29 @@ export class GroupWriter {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#queue.length === 0) return
+    if (this.#isScheduled || (this.#queue.length === 0 && this.#searching.count === 0)) return
     this.#isScheduled = true
     // After this turn's messages: everything that arrived during the last commit is in one group.
     setImmediate(() => {
       this.#isScheduled = false
-      this.#commitGroup()
+      this.#search()
+      if (this.#queue.length > 0) this.#commitGroup()
       this.#schedule()
     })
+  }
+
+  /** Goes on with the searches of rows; what waited for one has its turn before what came later. */
+  #search(): void {
+    for (const [id, shard] of this.#shards) {
+      if (shard.isSearching ? shard.search() : this.#searching.has(id))
+        this.#requeue(this.#searching.take(id))
+    }
+  }
+
+  #requeue(writes: readonly QueuedWrite[]): void {
+    if (writes.length === 0) return
+    this.#queue = [...writes, ...this.#queue]
+    this.#schedule()
   }
 
   #commitAll(): void {
@@ -147,6 +212,8 @@ export class GroupWriter {
   }
 
   #commitGroup(): void {
+    const { clock, onGroup } = this.#options
+    const startMs = clock.monotonicMs()
     const group = this.#queue.splice(0, groupSize(this.#queue))
     const left: QueuedWrite[] = []
     const byShard = new Map<number, QueuedWrite[]>()
@@ -160,16 +227,15 @@ export class GroupWriter {
     for (const [id, writes] of byShard) left.push(...writes.slice(this.#commitShard(id, writes)))
     if (left.length > 0) this.#queue.unshift(...left)
     for (const { encoder, send } of channels) if (encoder.sizeBytes > 0) send(encoder.take())
+    onGroup?.(group.length - left.length, clock.monotonicMs() - startMs)
   }
 
   /** Answers how many of the group, from the first, are done with. */
   #commitShard(id: number, group: readonly QueuedWrite[]): number {
     const shard = this.#shards.get(id)
     if (shard === undefined) {
-      const error = new KVError('SHARD_NOT_SERVING', `incarnation ${id} is not writable here; try again`, {
-        outcome: 'NOT_APPLIED',
-      })
-      for (const { write, acks } of group) acks.encoder.failed(write.opId, error)
+      if (this.#detached.has(id)) for (const queued of group) refuse(queued)
+      else for (const queued of group) this.#waitForShard(queued)
       return group.length
     }
     const outcomes = shard.commit(group.map(({ write }) => write))
@@ -178,11 +244,39 @@ export class GroupWriter {
       const queued = group[index]
       if (queued === undefined) break
       const { write, acks } = queued
-      if (outcome instanceof KVError) acks.encoder.failed(write.opId, outcome)
+      if (outcome === WAITS) this.#searching.add(queued)
+      else if (outcome instanceof KVError) acks.encoder.failed(write.opId, outcome)
       else if (outcome instanceof Uint8Array) acks.encoder.answered(write.opId, outcome)
       else acks.encoder.done(write.opId, outcome ?? write.ownTimestamp())
     }
     return outcomes.length
+  }
+
+  #waitForShard(queued: QueuedWrite): void {
+    this.#early.add(queued)
+    // One pause for all: who comes later waits a little less.
+    this.#patience ??= setTimeout(() => this.#loseEarly(), ATTACH_PATIENCE_MS)
+  }
+
+  #loseEarly(): void {
+    if (this.#patience !== null) clearTimeout(this.#patience)
+    this.#patience = null
+    this.#refuse(this.#early.takeAll())
+  }
+
+  #noteDetached(id: number): void {
+    this.#detached.add(id)
+    if (this.#detached.size <= MAX_DETACHED) return
+    for (const oldest of this.#detached) {
+      this.#detached.delete(oldest)
+      return
+    }
+  }
+
+  /** Of shards that are not there, outside of any group. */
+  #refuse(writes: readonly QueuedWrite[]): void {
+    for (const queued of writes) refuse(queued)
+    for (const { encoder, send } of new Set(writes.map(({ acks }) => acks))) send(encoder.take())
   }
 
   /** A shard that has failed takes no writes until it is opened anew, so somebody must hear of it: once. */
@@ -207,6 +301,11 @@ export class GroupWriter {
       this.#reportFailure(id, shard, error)
     }
   }
+}
+
+function refuse({ write, acks }: QueuedWrite): void {
+  const what = `incarnation ${write.incarnationId} is not writable here; try again`
+  acks.encoder.failed(write.opId, new KVError('SHARD_NOT_SERVING', what, { outcome: 'NOT_APPLIED' }))
 }
 
 /** How many of the queued writes, from the first, are committed together: at least one. */

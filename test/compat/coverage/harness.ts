@@ -284,7 +284,7 @@ export class Harness {
     const path = join(this.gateway.folder, `${says}.ndjson`)
     writeFileSync(path, `${JSON.stringify({ id: 'k', says })}\n`)
     const answer = await this.gateway.admin('POST', `/v1/datasets/${dataset}/loads`, {
-      path,
+      from: path,
       keyField: 'id',
       publish: true,
     })

@@ -1,13 +1,17 @@
 /** Collaborators of the admin API that remember what they were asked. */
 import { KVError } from '../../../src/base/errors.js'
-import { silentLogger } from '../../../src/base/logger.js'
-import type { AdminDependencies, RowAccess } from '../../../src/admin/dependencies.js'
+import { silentLogger, type Logger } from '../../../src/base/logger.js'
+import type { AdminDependencies, RowAccess, ScanPage } from '../../../src/admin/dependencies.js'
 import { createAdminServer, type AdminServerOptions } from '../../../src/admin/server.js'
-import type { ChangeContext, DatasetRecord } from '../../../src/model/dataset.js'
-import type { DatasetDraft, Metastore } from '../../../src/model/metastore.js'
-import type { LoadRequest, LoadStatus, Readiness } from '../../../src/model/operations.js'
+import type { Canary, ChangeContext, ClusterRecord, DatasetRecord } from '../../../src/model/dataset.js'
+import type { ClusterDraft, DatasetDraft, DatasetPatch, Metastore } from '../../../src/model/metastore.js'
+import type { Readiness } from '../../../src/model/operations.js'
 import { plainResult } from '../../../src/model/request.js'
 import type { Cell, Row } from '../../../src/model/row.js'
+import type { ScanResult } from '../../../src/model/scan.js'
+import { FakeJobs, FakeLoads } from './fake-jobs.js'
+
+export { someLoad } from './fake-jobs.js'
 
 export const cities: DatasetRecord = {
   id: '00000001',
@@ -18,7 +22,11 @@ export const cities: DatasetRecord = {
   keyOrder: 'HASHED',
   timestampUnit: 'MICROSECONDS',
   shardCount: 1,
+  cluster: 'local',
+  replicas: 1,
   retainedVersions: 3,
+  canary: null,
+  maxVersionBytes: null,
   maxValueBytes: 1024,
   maxCellVersions: 1,
   graceSeconds: 864_000,
@@ -37,34 +45,20 @@ export const cities: DatasetRecord = {
       source: 'file.ndjson',
       loadedBy: 'ann',
       createdAtMs: 1_700_000_000_000,
+      archive: null,
     },
   ],
   createdAtMs: 1_600_000_000_000,
   revision: 7,
 }
 
-export const someLoad: LoadStatus = {
-  id: 'cities-1700000000000',
-  request: {
-    dataset: 'cities',
-    path: '/data/cities.ndjson',
-    format: 'ndjson',
-    keyField: 'id',
-    columns: null,
-    publish: true,
-    maxBadLines: 0,
-  },
-  version: 1_700_000_000_000,
-  state: 'DONE',
-  rows: 2,
-  readBytes: 10,
-  totalBytes: 10,
-  badLineCount: 0,
-  badLines: [],
-  figures: { rows: 2, bytes: 99, checksum: 'aa' },
-  error: null,
-  startedAtMs: 1,
-  endedAtMs: 2,
+/** With the revision of the dataset, so that one If-Match fits both. */
+export const cluster: ClusterRecord = {
+  name: 'east',
+  aliases: ['old-east'],
+  leaves: [{ name: 'a', url: 'http://127.0.0.1:7390' }],
+  createdAtMs: 1_600_000_000_000,
+  revision: 7,
 }
 
 export interface Call {
@@ -111,6 +105,35 @@ export class FakeMetastore implements Metastore {
   publish(name: string, id: number, change: ChangeContext) {
     return this.#changed('publish', [name, id], change)
   }
+  updateDataset(name: string, patch: DatasetPatch, change: ChangeContext) {
+    return this.#changed('update', [name, patch], change)
+  }
+  moveDataset(
+    name: string,
+    to: { readonly cluster: string; readonly isNow: boolean },
+    change: ChangeContext,
+  ) {
+    return this.#changed('move', [name, to], change)
+  }
+  rollForward(name: string, change: ChangeContext) {
+    return this.#changed('rollForward', [name], change)
+  }
+  setCanary(name: string, canary: Canary | null, change: ChangeContext) {
+    return this.#changed('setCanary', [name, canary], change)
+  }
+  cluster(name: string): ClusterRecord | null {
+    return name === cluster.name ? cluster : null
+  }
+  clusters(): readonly ClusterRecord[] {
+    return [cluster]
+  }
+  async putCluster(draft: ClusterDraft, change: ChangeContext) {
+    await this.#changed('putCluster', [draft], change)
+    return { ...cluster, revision: cluster.revision + 1 }
+  }
+  async removeCluster(name: string, change: ChangeContext) {
+    await this.#changed('removeCluster', [name], change)
+  }
   rollback(name: string, change: ChangeContext) {
     return this.#changed('rollback', [name], change)
   }
@@ -126,6 +149,12 @@ export class FakeMetastore implements Metastore {
   failVersion(): Promise<never> {
     return Promise.reject(new Error('not expected here'))
   }
+  archiveVersion(): Promise<never> {
+    return Promise.reject(new Error('not expected here'))
+  }
+  restoreVersion(): Promise<never> {
+    return Promise.reject(new Error('not expected here'))
+  }
   forgetVersions(): Promise<void> {
     return Promise.resolve()
   }
@@ -136,6 +165,9 @@ export class FakeMetastore implements Metastore {
   subscribe(): void {
     return
   }
+  subscribeClusters(): void {
+    return
+  }
   close(): Promise<void> {
     return Promise.resolve()
   }
@@ -144,6 +176,7 @@ export class FakeMetastore implements Metastore {
 export class FakeRows implements RowAccess {
   readonly calls: Call[] = []
   row: Row | null = null
+  page: ScanResult = { rows: [], next: null, datasetVersion: null }
   failure: unknown = null
 
   #answer<T>(what: string, args: readonly unknown[], value: T): Promise<T> {
@@ -153,6 +186,9 @@ export class FakeRows implements RowAccess {
   }
   get(dataset: string, rowKey: Buffer, localKeys: readonly Buffer[] | null) {
     return this.#answer('get', [dataset, rowKey, localKeys], this.row)
+  }
+  scan(dataset: string, page: ScanPage): Promise<ScanResult> {
+    return this.#answer('scan', [dataset, page], this.page)
   }
   put(dataset: string, rowKey: Buffer, cells: readonly Cell[]) {
     return this.#answer('put', [dataset, rowKey, cells], plainResult(2n ** 62n + 1n))
@@ -175,23 +211,21 @@ interface Answer {
   readonly error: { readonly code?: unknown; readonly message?: unknown; readonly [name: string]: unknown }
 }
 
-export function startFakeAdmin(options: Partial<AdminServerOptions> = {}) {
+export function startFakeAdmin(
+  options: Partial<AdminServerOptions> = {},
+  { logger = silentLogger }: { readonly logger?: Logger } = {},
+) {
   const metastore = new FakeMetastore()
   const rows = new FakeRows()
-  const started: { request: LoadRequest; change: ChangeContext }[] = []
+  const loads = new FakeLoads()
+  const jobs = new FakeJobs()
   const state: { readiness: Readiness } = { readiness: { isReady: true, reasons: [] } }
   const dependencies: AdminDependencies = {
-    logger: silentLogger,
+    logger,
     metastore,
     rows,
-    loads: {
-      start(request, change) {
-        started.push({ request, change })
-        return Promise.resolve({ ...someLoad, request, state: 'QUEUED', endedAtMs: null })
-      },
-      list: () => [someLoad],
-      get: (id) => (id === someLoad.id ? someLoad : null),
-    },
+    loads,
+    jobs,
     status: () => ({
       version: '0.1.0',
       processId: 1,
@@ -202,7 +236,10 @@ export function startFakeAdmin(options: Partial<AdminServerOptions> = {}) {
       dataThreads: 2,
       dataDirectory: '/data',
       listeners: [{ name: 'kvstore', host: '127.0.0.1', port: 7300 }],
-      datasets: [{ name: 'cities', mode: 'BATCH', currentVersion: 1_700_000_000_000, problems: [] }],
+      datasets: [
+        { name: 'cities', mode: 'BATCH', currentVersion: 1_700_000_000_000, problems: [], placement: [] },
+      ],
+      leaves: [],
     }),
     readiness: () => state.readiness,
     renderMetrics: () => Promise.resolve('godwit_up 1\n'),
@@ -225,10 +262,10 @@ export function startFakeAdmin(options: Partial<AdminServerOptions> = {}) {
       headers: { host: 'localhost:7380', ...json, ...headers },
       ...(body !== undefined && { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
     })
-    const isJson = String(answer.headers['content-type']).startsWith('application/json')
+    const isJson = answer.text !== '' && String(answer.headers['content-type']).startsWith('application/json')
     // The API's answers are objects.
     const parsed = (isJson ? JSON.parse(answer.text) : {}) as Record<string, unknown>
     return { ...answer, body: parsed, error: (parsed['error'] ?? {}) as Answer['error'] }
   }
-  return { server, metastore, rows, started, state, ask }
+  return { server, metastore, rows, loads, jobs, started: loads.started, state, dependencies, ask }
 }

@@ -261,20 +261,12 @@ test('a row or some of its columns are removed', async () => {
 
 test('a load starts with what was asked and the defaults', async () => {
   const { ask, started } = startFakeAdmin()
-  const body = { ...who, path: '/data/x.ndjson', keyField: 'id', publish: true }
+  const body = { ...who, from: '/data/x.ndjson', keyField: 'id', publish: true }
   const answer = await ask('POST /v1/datasets/cities/loads', { body })
   assert.equal(answer.status, 202)
   assert.deepEqual(started, [
     {
-      request: {
-        dataset: 'cities',
-        path: '/data/x.ndjson',
-        format: 'ndjson',
-        keyField: 'id',
-        columns: null,
-        publish: true,
-        maxBadLines: 0,
-      },
+      request: { ...someLoad.request, from: '/data/x.ndjson' },
       change: { ...who, ifRevision: null, isDryRun: false },
     },
   ])
@@ -283,13 +275,14 @@ test('a load starts with what was asked and the defaults', async () => {
 test('a load from a relative path or of another format is refused', async () => {
   const { ask, started } = startFakeAdmin()
   for (const wrong of [
-    { path: 'x.ndjson' },
-    { path: '/a\0b' },
-    { format: 'csv' },
+    { from: 'x.ndjson' },
+    { from: '/a\0b' },
+    { format: 'xml' },
     { columns: [] },
     { maxBadLines: -1 },
+    { minRatio: 2 },
   ]) {
-    const body = { ...who, path: '/data/x.ndjson', keyField: 'id', ...wrong }
+    const body = { ...who, from: '/data/x.ndjson', keyField: 'id', ...wrong }
     assert.equal((await ask('POST /v1/datasets/cities/loads', { body })).status, 400, JSON.stringify(wrong))
   }
   assert.deepEqual(started, [])

@@ -125,7 +125,7 @@ test('an unknown path, a wrong method and a broken URL are errors of the same fo
   const { ask } = startFakeAdmin()
   for (const [request, status] of [
     ['GET /v2/status', 404],
-    ['DELETE /v1/status', 404],
+    ['DELETE /v1/status', 405],
     ['GET /v1/datasets/%zz', 400],
   ] as const) {
     const answer = await ask(request)

@@ -67,7 +67,7 @@ test('get with --json prints the row as the API gives it', async () => {
 
 test('keys and columns are read in the given encoding', async () => {
   newCalls(admin.rows.calls)
-  await godwit(['get', 'd', 'ff00', '--key-encoding', 'hex', '-c', '00'], world)
+  await godwit(['get', 'd', 'ff00', '--key-format', 'hex', '-c', '00'], world)
   await godwit(['get', 'd', 'a/b?c=%41 ü', '-c', 'a&b'], world)
   assert.deepEqual(
     newCalls(admin.rows.calls).map(({ args }) => args),
@@ -91,7 +91,7 @@ test('put writes the value and the columns that it is given', async () => {
       args: ['profiles', Buffer.from('alice'), [cell('city', 'London'), cell('x', 'a=b'), cell('', 'v')]],
     },
   ])
-  await godwit(['put', 'p', '00', '/wA=', '--key-encoding', 'hex', '--value-encoding', 'base64'], world)
+  await godwit(['put', 'p', '00', '/wA=', '--key-format', 'hex', '--value-format', 'base64'], world)
   assert.deepEqual(newCalls(admin.rows.calls)[0]?.args, [
     'p',
     Buffer.from([0]),
@@ -104,7 +104,7 @@ test('put of nothing, and a column without a value, are wrong usage', async () =
     ['put', 'p', 'k'],
     ['put', 'p', 'k', '-c', 'city'],
     ['put', 'p', ''],
-    ['put', 'p', 'k', 'zz', '--value-encoding', 'hex'],
+    ['put', 'p', 'k', 'zz', '--value-format', 'hex'],
   ]) {
     const { exitCode, stderr } = await godwit(args, world)
     assert.equal(exitCode, 2, args.join(' '))
@@ -126,7 +126,7 @@ test('dataset list and show print what there is', async () => {
   const list = await godwit(['dataset', 'list'], world)
   assert.equal(
     list.stdout,
-    'DATASET  MODE   OWNER           VERSION        ROWS\ncities   BATCH  godwit-samples  1700000000000  2\n',
+    'DATASET  MODE   OWNER           VERSION        ROWS\ncities   BATCH  godwit-samples  1700000000000     2\n',
   )
   const show = await godwit(['dataset', 'show', 'cities'], world)
   assert.match(show.stdout, /^dataset +cities$/m)
@@ -190,8 +190,9 @@ const changes: readonly { args: string[]; what: string; sent: readonly unknown[]
   },
 ]
 for (const { args, what, sent, says } of changes) {
+  const yes = args[1] === 'delete' ? ['--yes'] : []
   test(`${args.slice(0, 2).join(' ')} sends the revision that it read, the actor and the reason`, async () => {
-    const { exitCode, stdout } = await godwit([...args, '--reason', 'because'], world)
+    const { exitCode, stdout } = await godwit([...args, '--reason', 'because', ...yes], world)
     assert.equal(exitCode, 0)
     assert.match(stdout, says)
     assert.deepEqual(newCalls(admin.metastore.calls), [
@@ -204,7 +205,7 @@ for (const { args, what, sent, says } of changes) {
     assert.deepEqual(newCalls(admin.metastore.calls), [])
     const options = ['--reason', 'r', '--actor', 'bob', '--if-revision', '6', '--dry-run']
     const { exitCode, stderr } = await godwit([...args, ...options], world)
-    assert.equal(exitCode, 1)
+    assert.equal(exitCode, 5)
     assert.match(stderr, /CONFLICT/)
     assert.match(stderr, /look at it again/)
     assert.deepEqual(newCalls(admin.metastore.calls)[0]?.args.at(-1), {
@@ -234,7 +235,7 @@ test('a write whose outcome is unknown says so', async () => {
   admin.rows.failure = new KVError('UNAVAILABLE', 'the disk failed', { outcome: 'UNKNOWN' })
   const { exitCode, stderr } = await godwit(['put', 'p', 'k', 'v'], world)
   admin.rows.failure = null
-  assert.equal(exitCode, 1)
+  assert.equal(exitCode, 6)
   assert.match(
     stderr,
     /the disk failed \(UNAVAILABLE; the write may have happened\)\n {2}try again in a moment/,
@@ -296,12 +297,9 @@ test('load asks for the file by its absolute path and follows the load to its en
   const { exitCode, stdout } = await godwit(args, world)
   assert.equal(exitCode, 0)
   assert.deepEqual(admin.started[0]?.request, {
-    dataset: 'cities',
-    path: '/work-dir/in.ndjson',
-    format: 'ndjson',
-    keyField: 'id',
+    ...someLoad.request,
+    from: '/work-dir/in.ndjson',
     columns: ['a', 'b'],
-    publish: true,
     maxBadLines: 2,
   })
   assert.equal(admin.started[0].change.reason, 'load of in.ndjson')
@@ -326,7 +324,7 @@ test('load that fails prints each bad line and exits with 1', async () => {
     ...someLoad,
     state: 'FAILED',
     badLineCount: 1,
-    badLines: [{ line: 3, reason: 'not JSON' }],
+    badLines: [{ file: '/in', line: 3, reason: 'not JSON' }],
     error: { code: 'INVALID_ARGUMENT', message: '1 bad line, 0 allowed' },
   }
   const states = ['QUEUED', 'BUILDING', 'BUILDING']
@@ -424,10 +422,7 @@ test('help goes to stdout with examples for every command, mistakes to stderr', 
     assert.equal(exitCode, 0)
     assert.match(stdout, /Examples?:\n {2}godwit /, command.join(' '))
   }
-  assert.match(
-    (await godwit(['--help'])).stdout,
-    /Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 .*, 4 /,
-  )
+  assert.match((await godwit(['--help'])).stdout, /godwit help exit-codes/)
   for (const args of [
     [],
     ['gte', 'cities', '1'],

@@ -20,6 +20,8 @@ export interface CliWorld {
   readonly width?: number
   readonly local?: Partial<LocalCommands>
   readonly sleep?: (ms: number) => Promise<void>
+  /** What is typed in answer to a question; absent: nobody is there, null: input ended. */
+  readonly answer?: string | null
 }
 
 export async function godwit(args: readonly string[], world: CliWorld = {}): Promise<CliOutcome> {
@@ -32,10 +34,15 @@ export async function godwit(args: readonly string[], world: CliWorld = {}): Pro
     io: {
       stdout: { write: (text) => void (stdout += text), isTerminal, width },
       stderr: { write: (text) => void (stderr += text), isTerminal, width },
-      environment: { ...(admin !== undefined && { GODWIT_ADMIN: admin }), ...environment },
+      environment: { ...(admin !== undefined && { GODWIT_SERVER: admin }), ...environment },
       userName: 'tester',
       workingDirectory: '/work-dir',
+      isInteractive: world.answer !== undefined,
       sleep: world.sleep ?? (() => Promise.resolve()),
+      ask: (question) => {
+        stderr += question
+        return Promise.resolve(world.answer ?? null)
+      },
     },
     local: {
       serve: (request) => {

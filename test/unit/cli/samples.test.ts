@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { AdminClient } from '../../../src/cli/client.js'
 import { ensureSamples } from '../../../src/cli/samples.js'
 import { urlOf, welcomeText } from '../../../src/cli/welcome.js'
-import { cities } from '../admin/fakes.js'
+import { cities, someLoad } from '../admin/fakes.js'
 import { listeningAdmin } from './run-cli.js'
 
 const admin = await listeningAdmin()
@@ -42,13 +42,11 @@ test('on a first start both datasets are made, and cities is loaded and publishe
   assert.match(created[0] ?? '', /"name":"profiles".*"mode":"READ_WRITE"/)
   assert.match(created[1] ?? '', /"name":"cities".*"name":"godwit-samples".*GeoNames .*CC BY 4\.0/)
   assert.deepEqual(load?.request, {
-    dataset: 'cities',
-    path: written,
-    format: 'ndjson',
+    ...someLoad.request,
+    from: written,
     keyField: 'cityId',
     columns: ['name', 'country', 'adminCode', 'featureCode', 'population', 'lat', 'lng'],
-    publish: true,
-    maxBadLines: 0,
+    minRatio: 0,
   })
   assert.equal(existsSync(written), false, 'the file does not stay')
   assert.match(report[0] ?? '', /GeoNames/)
@@ -120,7 +118,7 @@ test('the welcome names every endpoint and three commands that work as they stan
   const moved = listeners.map((listener) => ({ ...listener, port: listener.port + 100 }))
   assert.match(
     welcomeText({ listeners: moved, command: 'godwit', hasSamples: true }),
-    /godwit get cities 2643743 --column name --admin http:\/\/127\.0\.0\.1:7480/,
+    /godwit get cities 2643743 --column name --server http:\/\/127\.0\.0\.1:7480/,
   )
   assert.ok(!welcomeText({ listeners: moved, command: 'godwit', hasSamples: false }).includes('cities'))
 })

@@ -222,6 +222,13 @@ test('what is printed is a file that gives the same configuration', () => {
   assert.deepEqual(load({ yaml: printConfig(config) }).config, config)
 })
 
+test('the keys of S3 are masked, and one without the other is a fault', () => {
+  const { config } = load({ yaml: 'objects: { s3: { accessKeyId: hidden-1, secretAccessKey: hidden-2 } }\n' })
+  assert.ok(!printConfig(config).includes('hidden'))
+  const half = 'objects: { s3: { secretAccessKey: hidden-2 } }\n'
+  assert.throws(() => load({ yaml: half }), /objects\.s3\.accessKeyId.* is missing/)
+})
+
 test('secret settings are masked wherever they stand', () => {
   const { config } = load({ yaml: 'origins: { old: { api: kvstore, host: hidden.example, port: 9 } }\n' })
   const table = settings.map((setting) => ({ ...setting, isSecret: setting.key === 'origins.<name>.host' }))

@@ -54,7 +54,11 @@ export function recordWith(
     keyOrder: 'HASHED',
     timestampUnit: 'MICROSECONDS',
     shardCount: 1,
+    cluster: 'local',
+    replicas: 1,
     retainedVersions,
+    canary: null,
+    maxVersionBytes: null,
     maxValueBytes: 1024,
     maxCellVersions: 1,
     graceSeconds: 864_000,
@@ -79,6 +83,7 @@ export function version(id: number, state: VersionState): VersionRecord {
     source: 'a.ndjson',
     loadedBy: 'ada',
     createdAtMs: START_MS,
+    archive: null,
   }
 }
 

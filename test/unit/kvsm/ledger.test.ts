@@ -175,9 +175,9 @@ test('records that cannot be read stop the start, all of them named, and the sto
 test('a record of a newer format stops the start by name, also beside damaged ones', async () => {
   const store = new MemoryStore()
   store.tables.dataset.set('cities', { key: 'cities', value: '{}', revision: 1 })
-  store.tables.dataset.set('towns', { key: 'towns', value: '{"format":2}', revision: 2 })
+  store.tables.dataset.set('towns', { key: 'towns', value: '{"format":9}', revision: 2 })
   const opening = openMetastore(store, manualClock(), silentLogger)
-  await assert.rejects(opening, kvError('FAILED_PRECONDITION', /dataset towns is of format 2/))
+  await assert.rejects(opening, kvError('FAILED_PRECONDITION', /dataset towns is of format 9/))
 })
 
 test('a missing audit line stops the start', async () => {

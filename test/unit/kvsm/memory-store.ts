@@ -9,6 +9,7 @@ export class MemoryStore implements MetaStoreBackend {
   readonly name = 'metastore in memory'
   readonly tables: Readonly<Record<MetaTable, Map<string, StoredRecord>>> = {
     dataset: new Map(),
+    cluster: new Map(),
     audit: new Map(),
     secret: new Map(),
   }

@@ -56,6 +56,20 @@ const commands: readonly Command[] = [
   { action: 'publish', run: (metastore, name, change) => metastore.publish(name, START_MS, change) },
   { action: 'rollback', run: (metastore, name, change) => metastore.rollback(name, change) },
   {
+    action: 'setCanary',
+    run: (metastore, name, change) => metastore.setCanary(name, { versionId: START_MS, share: 100 }, change),
+  },
+  {
+    action: 'archiveVersion',
+    run: (metastore, name, change) => {
+      return metastore.archiveVersion(name, START_MS, { url: 's3://copies/1', release: true }, change)
+    },
+  },
+  {
+    action: 'updateDataset',
+    run: (metastore, name, change) => metastore.updateDataset(name, { description: 'changed' }, change),
+  },
+  {
     action: 'deleteVersion',
     run: (metastore, name, change) => metastore.deleteVersion(name, START_MS, change),
   },
@@ -167,6 +181,7 @@ test('a version carries its source, its loader and, when complete, its figures',
     source: 'a.ndjson',
     loadedBy: 'ada',
     createdAtMs: START_MS,
+    archive: null,
   }
   assert.deepEqual(record.versions[0], { ...expected, ...FIGURES })
 })
@@ -175,7 +190,7 @@ test('a dataset without versions refuses every command about them', async () => 
   const { metastore } = await citiesBench()
   await metastore.createDataset(batchDraft('profiles', { mode: 'READ_WRITE' }), CHANGE)
   for (const { action, run } of commands) {
-    if (action === 'createDataset' || action === 'removeDataset') continue
+    if (['createDataset', 'removeDataset', 'updateDataset'].includes(action)) continue
     await assert.rejects(run(metastore, 'profiles', CHANGE), kvError('UNSUPPORTED', /profiles is READ_WRITE/))
   }
 })

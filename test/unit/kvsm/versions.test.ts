@@ -4,10 +4,14 @@ import fc from 'fast-check'
 import {
   abandonLoads,
   addVersion,
+  archivedVersion,
+  changeCanary,
   currentVersion,
+  deletedVersion,
   dropVersions,
   moveVersion,
   publishVersion,
+  rollForwardVersion,
   rollbackVersion,
 } from '../../../src/kvsm/versions.js'
 import type { VersionState } from '../../../src/model/dataset.js'
@@ -110,6 +114,100 @@ test('rollback is refused when nothing older is ready or nothing is current', ()
     () => rollbackVersion(recordWith({ 10: 'READY' })),
     kvError('FAILED_PRECONDITION', /no current/),
   )
+})
+
+test('a roll forward returns to the oldest ready version newer than the current one', () => {
+  const record = recordWith({ 60: 'READY', 50: 'READY', 40: 'FAILED', 30: 'CURRENT', 20: 'READY' }, 1)
+  const after = { 60: 'READY', 50: 'CURRENT', 40: 'FAILED', 30: 'READY', 20: 'READY' }
+  assert.deepEqual(statesOf(rollForwardVersion(record)), after)
+  const back = { ...record, versions: rollForwardVersion(record).versions }
+  assert.deepEqual(statesOf(rollbackVersion(back)), statesOf(record))
+})
+
+test('a roll forward is refused when nothing newer is ready or nothing is current; what is archived is named', () => {
+  const newest = recordWith({ 40: 'ARCHIVED', 30: 'CURRENT', 20: 'READY' })
+  assert.throws(
+    () => rollForwardVersion(newest),
+    kvError('FAILED_PRECONDITION', /newer than 30: restore 40, which is/),
+  )
+  assert.throws(
+    () => rollForwardVersion(recordWith({ 10: 'READY' })),
+    kvError('FAILED_PRECONDITION', /no current/),
+  )
+})
+
+test('a version beyond the retention that has a copy is archived instead of deleted, and does not count', () => {
+  const record = recordWith({ 50: 'READY', 40: 'CURRENT', 30: 'READY', 20: 'READY', 10: 'ARCHIVED' }, 2)
+  const versions = record.versions.map((one) => (one.id === 30 ? { ...one, archive: 's3://copies/30' } : one))
+  const { versions: after, detail } = publishVersion({ ...record, versions }, 50)
+  const expected = { 50: 'CURRENT', 40: 'READY', 30: 'ARCHIVED', 20: 'DELETED', 10: 'ARCHIVED' }
+  assert.deepEqual(statesOf({ versions: after }), expected)
+  assert.match(detail, /deleted 20; kept as copies 30/)
+})
+
+test('a canary is a ready version beside a current one, and whatever changes what is served ends it', () => {
+  const record = recordWith({ 30: 'READY', 20: 'CURRENT', 10: 'READY', 5: 'ARCHIVED' })
+  const canary = { versionId: 30, share: 250 }
+  const changed = changeCanary(record, canary)
+  assert.deepEqual(changed?.canary, canary)
+  assert.equal(changed.detail, 'version 30 beside 20 for 2.5 % of the keys')
+  const trying = { ...record, canary }
+  assert.equal(changeCanary(trying, canary), null)
+  assert.equal(changeCanary(record, null), null)
+  assert.equal(changeCanary(trying, null)?.canary, null)
+  for (const id of [20, 5]) {
+    assert.throws(
+      () => changeCanary(record, { versionId: id, share: 1 }),
+      kvError('FAILED_PRECONDITION', /needs READY/),
+    )
+  }
+  assert.throws(
+    () => changeCanary(recordWith({ 10: 'READY' }), { versionId: 10, share: 1 }),
+    kvError('FAILED_PRECONDITION'),
+  )
+  for (const change of [
+    publishVersion(trying, 30),
+    publishVersion(trying, 10),
+    rollbackVersion(trying),
+    rollForwardVersion(trying),
+  ]) {
+    assert.equal(change.canary, null)
+    assert.match(change.detail, /canary 30 ended/)
+  }
+})
+
+test('a canary cannot be deleted and its files cannot be released', () => {
+  const trying = { ...recordWith({ 30: 'READY', 20: 'CURRENT' }), canary: { versionId: 30, share: 250 } }
+  assert.throws(() => deletedVersion(trying, 30), kvError('FAILED_PRECONDITION', /end the canary first/))
+  const release = { url: 's3://copies/30', release: true }
+  assert.throws(
+    () => archivedVersion(trying, 30, release),
+    kvError('FAILED_PRECONDITION', /end the canary first/),
+  )
+})
+
+test('a copy is noted of what has files; with release the files go, which what is served does not allow', () => {
+  const record = recordWith({ 30: 'LOADING', 20: 'CURRENT', 10: 'READY' })
+  const copy = { url: 's3://copies/x', release: false }
+  for (const id of [20, 10]) {
+    const after = archivedVersion(record, id, copy).versions.find((one) => one.id === id)
+    assert.deepEqual(
+      [after?.archive, after?.state],
+      [copy.url, record.versions.find((one) => one.id === id)?.state],
+    )
+  }
+  assert.throws(() => archivedVersion(record, 30, copy), kvError('FAILED_PRECONDITION'))
+  assert.throws(
+    () => archivedVersion(record, 20, { ...copy, release: true }),
+    kvError('FAILED_PRECONDITION', /CURRENT/),
+  )
+  assert.equal(statesOf(archivedVersion(record, 10, { ...copy, release: true }))[10], 'ARCHIVED')
+})
+
+test('a deletion says where a copy stays', () => {
+  const record = recordWith({ 20: 'CURRENT', 10: 'ARCHIVED' })
+  const versions = record.versions.map((one) => (one.id === 10 ? { ...one, archive: 's3://copies/10' } : one))
+  assert.match(deletedVersion({ ...record, versions }, 10).detail, /its copy is s3:\/\/copies\/10/)
 })
 
 test('a version moves only from the states that are named', () => {

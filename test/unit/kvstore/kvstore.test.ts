@@ -4,11 +4,19 @@ import { type Clock, systemClock } from '../../../src/base/clock.js'
 import { type Done, KVError } from '../../../src/base/errors.js'
 import { limits } from '../../../src/base/limits.js'
 import { GatewayKVStore } from '../../../src/kvstore/kvstore.js'
+import { VersionWaits } from '../../../src/kvstore/version-waits.js'
 import type { Backend } from '../../../src/model/backend.js'
 import type { ReadResult, RequestContext } from '../../../src/model/request.js'
 import { Router } from '../../../src/routing/router.js'
 import { datasetEntry, incarnation, mapOf, putRequest, readRequest } from '../../support/datasets.js'
 import { scanRequest } from '../../support/scans.js'
+
+/** Nothing here waits for a version. */
+const NO_WAITS = new VersionWaits({
+  clock: systemClock,
+  startTimer: () => assert.fail('a read waits'),
+  askToOpen: () => assert.fail('a read waits'),
+})
 
 type Recorded = [operation: string, dataset: string, code: string | null]
 
@@ -29,9 +37,13 @@ class World {
     }
     const map = mapOf(datasetEntry({}, { live: [incarnation(1)] }))
     const clock: Clock = systemClock
-    this.kvstore = new GatewayKVStore(new Router(tier, new Map()), () => map, clock, {
-      record: (_api, operation, dataset, _durationMs, code) =>
-        void this.recorded.push([operation, dataset, code]),
+    this.kvstore = new GatewayKVStore(new Router(tier, new Map()), () => map, {
+      clock,
+      metrics: {
+        record: (_api, operation, dataset, _durationMs, code) =>
+          void this.recorded.push([operation, dataset, code]),
+      },
+      waits: NO_WAITS,
     })
   }
 
@@ -63,13 +75,30 @@ suite('the front end', () => {
     ])
   })
 
+  test('a request that is refused before its dataset is looked up is counted for none, if there is none', () => {
+    const world = new World()
+    const bigKey = Buffer.alloc(limits.maxRowKeyBytes + 1)
+    for (const dataset of ['nowhere', 'cities']) {
+      world.kvstore.read({ ...readRequest(['k'], { dataset }), rowKeys: [bigKey] }, () => undefined)
+    }
+    assert.deepEqual(world.recorded, [
+      ['read', '', world.recorded[0]?.[2] ?? null],
+      ['read', 'cities', 'TOO_LARGE'],
+    ])
+  })
+
   test('a fault on the way is the request’s own INTERNAL', () => {
     const answers: object[] = []
-    const planner = new Router({} as Backend, new Map()) // never reached: the map below throws
     const faulty = (): never => {
       throw new TypeError('a fault')
     }
-    const kvstore = new GatewayKVStore(planner, faulty, systemClock, { record: () => undefined })
+    const planner = { planRead: faulty, planScan: faulty, planMutate: faulty }
+    const map = mapOf(datasetEntry({}, { live: [incarnation(1)] }))
+    const kvstore = new GatewayKVStore(planner, () => map, {
+      clock: systemClock,
+      metrics: { record: () => undefined },
+      waits: NO_WAITS,
+    })
     kvstore.read(readRequest(['k']), (outcome) => answers.push(outcome))
     kvstore.scan(scanRequest(), (outcome) => answers.push(outcome))
     assert.deepEqual(

@@ -148,12 +148,12 @@ suite('reads and scans of the wire', () => {
 
 suite('the context of a request', () => {
   const contextOf = (fields: Partial<wire.RequestContext>) =>
-    toContext(wire.makeRequestContext(fields), 1_000)
+    toContext(wire.makeRequestContext(fields), 1_000, 'get')
 
   test('a deadline counts from the arrival; none is ten seconds, and none is longer than five minutes', () => {
     assert.equal(contextOf({ deadlineMs: 250 }).deadline, 1_250)
     assert.equal(contextOf({}).deadline, 1_000 + limits.defaultDeadlineMs)
-    assert.equal(toContext(null, 1_000).deadline, 1_000 + limits.defaultDeadlineMs)
+    assert.equal(toContext(null, 1_000, 'get').deadline, 1_000 + limits.defaultDeadlineMs)
     assert.equal(contextOf({ deadlineMs: 2_000_000_000 }).deadline, 1_000 + limits.maxDeadlineMs)
     assert.ok(contextOf({ deadlineMs: 0 }).deadline <= 1_000)
   })

@@ -76,6 +76,7 @@ const refused: [name: string, action: () => unknown, code: string][] = [
   ],
   ['no mutations', () => mutate({ mutations: [] }), 'INVALID_ARGUMENT'],
   ['absent mutations', () => mutate({ mutations: null }), 'INVALID_ARGUMENT'],
+  ['neither mutations nor otherwise', () => mutate({ mutations: [], otherwise: [] }), 'INVALID_ARGUMENT'],
   ['a union without a member', mutation({}), 'INVALID_ARGUMENT'],
   ['a union with two members', mutation({ put: putValue.put, append: { cells: [] } }), 'INVALID_ARGUMENT'],
   ['an append of nothing', mutation({ append: { cells: [] } }), 'INVALID_ARGUMENT'],
@@ -161,6 +162,40 @@ suite('writes of the wire', () => {
       assert.ok(only?.kind === 'DELETE')
       assert.equal(only.scope, name)
     }
+  })
+
+  test('an exact version is removed of all columns that are named, and of ranges beside them', () => {
+    const removed = (changes: Partial<wire.CellSelector>) => {
+      const cells = wire.makeCellSelector({
+        localKeys: ['m', 'z', 'a'].map((name) => Buffer.from(name)),
+        ...changes,
+      })
+      const exact = { cells, scope: wire.DeleteScope.EXACT_TIMESTAMP, timestamp: 1n }
+      const [only] = remove(exact).mutations
+      assert.ok(only?.kind === 'DELETE' && only.selector !== null)
+      const { localKeys, ranges } = only.selector
+      return [
+        localKeys.join(),
+        ...ranges.map(({ from, to }) => `${from.toString()}..${to?.toString() ?? ''}`),
+      ]
+    }
+    const range = (lower: string, upper: string | null) =>
+      wire.makeByteRange({ lower: Buffer.from(lower), upper: upper === null ? null : Buffer.from(upper) })
+    assert.deepEqual(removed({}), ['a,m,z'])
+    assert.deepEqual(removed({ ranges: [range('b', 'm')] }), ['a,m,z', 'b..m'])
+    assert.deepEqual(removed({ ranges: [range('a', 'n'), range('x', null)] }), [
+      'a,m,z',
+      'a\0..m',
+      'm\0..n',
+      'x..z',
+      'z\0..',
+    ])
+    assert.deepEqual(removed({ prefixes: [Buffer.alloc(0)] }), ['a,m,z', '..a', 'a\0..m', 'm\0..z', 'z\0..'])
+  })
+
+  test('otherwise may stand without mutations: what is done where the conditions do not hold', () => {
+    const { mutations, otherwise } = mutate({ mutations: [], otherwise: [putValue] })
+    assert.deepEqual([mutations.length, otherwise.length], [0, 1])
   })
 
   test('every member of the union becomes its own kind, in the order given', () => {

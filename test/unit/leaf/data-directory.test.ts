@@ -348,7 +348,15 @@ suite('live data', () => {
 
 suite('orphans', () => {
   function batch(id: string, versions: Readonly<Record<number, VersionState>>): DatasetRecord {
-    const figures = { rows: 0, bytes: 0, checksum: '', source: '', loadedBy: '', createdAtMs: 0 }
+    const figures = {
+      rows: 0,
+      bytes: 0,
+      checksum: '',
+      source: '',
+      loadedBy: '',
+      createdAtMs: 0,
+      archive: null,
+    }
     const records = Object.entries(versions).map(([key, state]) => ({ id: Number(key), state, ...figures }))
     return datasetRecord({ id, mode: 'BATCH', versions: records })
   }

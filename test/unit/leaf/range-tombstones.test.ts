@@ -4,8 +4,8 @@ import fc from 'fast-check'
 import {
   addRangeTombstones,
   decodeRangeTombstones,
-  deletedUpTo,
   encodeRangeTombstones,
+  RangeCover,
   type RangeTombstone,
 } from '../../../src/leaf/range-tombstones.js'
 
@@ -58,7 +58,7 @@ test('a list hides what all deletions together hide, as long as each of them doe
             (best, { timestamp }) => (best === null || timestamp > best ? timestamp : best),
             null,
           )
-        assert.equal(deletedUpTo(list, column), newest)
+        assert.equal(new RangeCover(list).deletedUpTo(column), newest)
       }
     }),
     { numRuns: 5_000 },
@@ -117,4 +117,36 @@ test('a thousand deletions are added to a thousand in a few milliseconds', () =>
   assert.ok(performance.now() - start < 300)
   assert.equal(after.length, 1_000)
   assert.ok(after.every(({ timestamp }) => timestamp === 2n))
+})
+
+test('a cover says of any number of columns what comparing them with the whole list says', () => {
+  const key = fc.integer({ min: 0, max: 40 }).map((n) => Buffer.from([n]))
+  const ranges = fc.array(
+    fc.record({
+      ends: fc.tuple(key, fc.option(key)),
+      timestamp: fc.bigInt({ min: 0n, max: 20n }),
+      deletedAtSeconds: fc.constant(0),
+    }),
+    { maxLength: 30 },
+  )
+  fc.assert(
+    fc.property(ranges, (drawn) => {
+      const added = drawn.flatMap(({ ends: [from, to], ...rest }) =>
+        to !== null && from.compare(to) >= 0 ? [] : [{ from, to, ...rest }],
+      )
+      const list = addRangeTombstones([], added)
+      const cover = new RangeCover(list)
+      // Twice: the first columns are compared, the others sought.
+      const columns = Array.from({ length: 84 }, (_, i) => Buffer.from([i % 42, ...(i % 3 === 0 ? [0] : [])]))
+      for (const column of columns) {
+        const times = list.filter((one) => isWithin(one, column)).map(({ timestamp }) => timestamp)
+        const newest = times.reduce<bigint | null>(
+          (best, time) => (best === null || time > best ? time : best),
+          null,
+        )
+        assert.equal(cover.deletedUpTo(column), newest)
+      }
+    }),
+    { numRuns: 500 },
+  )
 })

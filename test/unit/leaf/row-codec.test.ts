@@ -219,4 +219,8 @@ test('keys over their limits are refused', () => {
   const meta = mutableMetaKey('HASHED', NO_TOKEN, long.subarray(1))
   assert.throws(() => mutableCellKey(meta, long), { code: 'INVALID_ARGUMENT' })
   assert.ok(mutableCellKey(meta, long.subarray(1)).byteLength <= limits.maxPhysicalKeyBytes)
+  assert.throws(() => historyCellKey(meta, long, 0n, HISTORY_KINDS.PUT), { code: 'INVALID_ARGUMENT' })
+  // The longest of all: both keys of zeros, each of which takes two bytes.
+  const longest = historyCellKey(meta, long.subarray(1), 0n, HISTORY_KINDS.PUT)
+  assert.equal(longest.byteLength, limits.maxPhysicalKeyBytes)
 })

@@ -61,3 +61,36 @@ test('columns that cannot be answered any more are not held', () => {
   }
   assert.ok(held.leftBytes > 500)
 })
+
+const NEXT_OF_LONG = { localKey: Buffer.from([7]), columns: 1 }
+const NEXT_BEFORE = { localKey: Buffer.from([6]), timestamp: 0n, columns: 1 }
+const CUT_ROWS = [
+  { name: 'held', heldBytes: 150, shown: [7, 7, 7, 7], next: { ...NEXT_OF_LONG, timestamp: -3n } },
+  { name: 'held, and one before it', heldBytes: 150, before: 6, shown: [6], next: NEXT_BEFORE },
+  { name: 'of the page', pageBytes: 5, shown: [7, 7], next: { ...NEXT_OF_LONG, timestamp: -1n } },
+  {
+    name: 'of the page, and one before it',
+    pageBytes: 5,
+    before: 6,
+    shown: [6, 7],
+    next: { ...NEXT_OF_LONG, timestamp: 0n, columns: 2 },
+  },
+] as const
+
+for (const { name, shown, next, ...sizes } of CUT_ROWS) {
+  test(`a column of more than there is room for is cut and not refused: ${name}`, () => {
+    const { heldBytes, pageBytes, before } = { heldBytes: 1, pageBytes: 1, before: null, ...sizes }
+    const turned = new TurnedRow({ held: new HeldBytes(1_000), room: 10, limit: 2 })
+    const push = (column: number, version: number) => {
+      const cell = { localKey: Buffer.from([column]), value: Buffer.alloc(0), timestamp: null, ttlSeconds: null } // prettier-ignore
+      turned.push({ cell, version: BigInt(-version), heldBytes, pageBytes }, version === 0)
+    }
+    for (const column of [9, 8]) push(column, 0)
+    for (let version = 0; version < 20; version++) push(7, version)
+    if (before !== null) push(before, 0)
+    const { row } = turned.row()
+    assert.ok(row !== null)
+    assert.deepEqual(row.cells.map(({ localKey }) => localKey[0]), shown) // prettier-ignore
+    assert.deepEqual(row.next, next)
+  })
+}

@@ -115,6 +115,8 @@ export class ServingWorld {
   readonly faults: unknown[] = []
   orphans: Orphan[] = []
   closedCount = 0
+  /** Seconds since an incarnation was used, as the threads say. */
+  readonly ages = new Map<number, number>()
   hasRoom = true
   readonly threads: Thread[] = []
   readonly keeper: LeaseKeeper
@@ -123,7 +125,7 @@ export class ServingWorld {
   /** Deliver each message at once; false: only `step` and `deliverAll` deliver. */
   isPrompt = true
 
-  constructor(threadCount = 2) {
+  constructor(threadCount = 2, maxOpenShards = 1_000) {
     const startTimer = this.timers.start
     this.keeper = new LeaseKeeper(
       { onOverdue: () => undefined, onHolderDied: () => undefined },
@@ -140,6 +142,8 @@ export class ServingWorld {
       logger: silentLogger,
       clock,
       startTimer,
+      maxOpenShards,
+      recentUses: () => Promise.resolve(this.ages),
       forgetVersions: (name, ids) => this.#forget(name, ids),
     })
     for (let index = 0; index < threadCount; index++) this.#addThread(`thread ${index}`)
@@ -274,7 +278,7 @@ export class ServingWorld {
       if (incarnationsOf(holder.map).has(id)) this.#report(`${what} ${name} may acquire it`)
       for (const { changed } of inbox) {
         const datasets = new Map(changed.map((entry) => [entry.record.name, entry]))
-        if (incarnationsOf({ epoch: 0, datasets }).has(id)) this.#report(`${what} ${name} is about to see it`)
+        if (incarnationsOf({ epoch: 0, datasets, clusterNames: new Set() }).has(id)) this.#report(`${what} ${name} is about to see it`)
       }
     }
     this.closedCount += 1
@@ -345,5 +349,6 @@ export class ServingWorld {
 }
 
 export function version(id: number, state: VersionState): VersionRecord {
-  return { id, state, rows: 0, bytes: 0, checksum: '', source: '', loadedBy: '', createdAtMs: 0 }
+  const about = { source: '', loadedBy: '', createdAtMs: 0, archive: null }
+  return { id, state, rows: 0, bytes: 0, checksum: '', ...about }
 }

@@ -39,17 +39,17 @@ suite('starting', () => {
     world.checkSettled()
   })
 
-  test('opens eight shards at a time', async () => {
+  test('opens four shards at a time', async () => {
     const world = new ServingWorld()
     let openGate: () => void = () => undefined
     world.store.gate = new Promise<void>((resolve) => (openGate = resolve))
     const started = world.set.start([datasetRecord({ name: 'w', id: 'w', shardCount: 40 })])
     await world.settle()
-    assert.equal(world.store.opening, 8)
+    assert.equal(world.store.opening, 4)
     openGate()
     await world.settle()
     await started
-    assert.equal(world.store.mostOpening, 8)
+    assert.equal(world.store.mostOpening, 4)
     assert.equal(world.set.openCount(), 40)
   })
 
@@ -198,6 +198,115 @@ suite('a change', () => {
     await world.create('w', { id: 'newer' })
     assert.deepEqual(world.trashed, ['/data/old', '/data/new'])
     world.checkSettled()
+  })
+})
+
+suite('room for open versions', () => {
+  /** Dataset `b` with versions 1 to 6 of one shard, the third current. */
+  async function sixVersions(maxOpenShards: number): Promise<ServingWorld> {
+    const world = new ServingWorld(2, maxOpenShards)
+    const versions = [6, 5, 4, 3, 2, 1].map((id) => version(id, id === 3 ? 'CURRENT' : 'READY'))
+    const record = datasetRecord({ name: 'b', id: 'b', mode: 'BATCH', retainedVersions: 10, versions })
+    world.records.set('b', record)
+    for (const { id } of versions) for (const shard of world.shardsOf('b', id)) world.disk.add(shard)
+    await world.finish(world.set.start([record]))
+    return world
+  }
+
+  test('is used for what is served and may be soon: beside the current version, and the newest', async () => {
+    const world = await sixVersions(100)
+    assert.deepEqual(world.versions('b'), [6, 4, 3, 2])
+    assert.equal(world.current('b'), 3)
+    assert.deepEqual(world.set.degraded(), [])
+    world.checkSettled()
+  })
+
+  test('goes to the served version first', async () => {
+    const world = await sixVersions(1)
+    assert.deepEqual(world.versions('b'), [3])
+    await world.finish(world.set.open('b', 3))
+    assert.equal(world.set.openCount(), 1)
+  })
+
+  test('a version that is asked for is opened; what was not used longest is closed for it, by lease', async () => {
+    const world = await sixVersions(4)
+    for (const { id, shards } of world.entry('b').versions) world.ages.set(shards[0]?.id ?? 0, id)
+    const [sixth] = world.entry('b').versions[0]?.shards ?? []
+    assert.ok(sixth)
+    world.thread(0).holder.acquire(sixth)
+    await world.finish(world.set.open('b', 1))
+    assert.equal(world.set.isServed('b', 1), true)
+    await world.settle()
+    assert.deepEqual(world.versions('b'), [3, 2, 1], 'down to five percent below the bound')
+    assert.ok(world.store.open_.has(sixth.id), 'a reader still has it')
+    world.thread(0).holder.release(sixth)
+    await world.settle()
+    world.checkSettled()
+    assert.deepEqual(world.trashed, [], 'closed is not removed')
+  })
+
+  test('a version that is asked for while it is being closed comes back as another incarnation', async () => {
+    const world = await sixVersions(4)
+    await world.finish(world.set.open('b', 1))
+    await world.settle()
+    const asleep = [6, 4, 3, 2].find((id) => !world.versions('b').includes(id)) ?? 0
+    assert.ok(asleep > 0)
+    const opened = world.store.opened.length
+    await world.finish(world.set.open('b', asleep))
+    assert.equal(world.store.opened.length, opened + 1)
+    await world.settle()
+    world.checkSettled()
+  })
+
+  test('who asks for what is not kept or does not open is told so', async () => {
+    const world = await sixVersions(100)
+    await assert.rejects(world.set.open('b', 99), { code: 'VERSION_NOT_FOUND' })
+    await assert.rejects(world.set.open('nothing', 1), { code: 'DATASET_NOT_FOUND' })
+    world.store.failures.set('/data/b/1/0', CORRUPT)
+    await assert.rejects(world.finish(world.set.open('b', 1)), { code: 'UNAVAILABLE', message: /damaged/ })
+    assert.deepEqual(world.versions('b'), [6, 4, 3, 2])
+  })
+
+  test('a start does not wait for all of it, and a change does not wait for the start', async () => {
+    const world = new ServingWorld()
+    const records = Array.from({ length: 30 }, (_, index) => {
+      const versions = [version(2, 'READY'), version(1, 'CURRENT')]
+      return datasetRecord({ name: `b${index}`, id: `b${index}`, mode: 'BATCH', versions })
+    })
+    for (const record of records) world.records.set(record.name, record)
+    for (const { name } of records)
+      for (const id of [1, 2]) for (const shard of world.shardsOf(name, id)) world.disk.add(shard)
+    let openGate: () => void = () => undefined
+    world.store.gate = new Promise<void>((resolve) => (openGate = resolve))
+    const started = world.set.start(records)
+    await world.settle()
+    world.timers.advance(1_000)
+    await world.finish(started)
+    assert.equal(world.keeper.map.datasets.size, 30)
+    assert.equal(world.current('b29'), null)
+    const asked = world.set.open('b29', 1)
+    openGate()
+    world.store.gate = null
+    await world.finish(asked)
+    const position = world.store.opened.indexOf('/data/b29/1/0')
+    assert.ok(position >= 0 && position < 8, `opened as number ${position}`)
+    await world.settle()
+    assert.equal(world.set.openCount(), 60)
+    world.checkSettled()
+  })
+
+  test('files of an archived version go and its record stays; restored, it is served, and can be archived again', async () => {
+    const world = await worldWith(2, 1)
+    await world.setState('b', 1, 'ARCHIVED')
+    await world.settle()
+    assert.deepEqual([world.trashed, world.forgotten], [['/data/b-0-0/1'], []])
+    for (const shard of world.shardsOf('b', 1)) world.disk.add(shard)
+    await world.setState('b', 1, 'READY')
+    await world.settle()
+    assert.deepEqual(world.versions('b'), [2, 1])
+    await world.setState('b', 1, 'ARCHIVED')
+    await world.settle()
+    assert.equal(world.trashed.length, 2)
   })
 })
 

@@ -129,11 +129,17 @@ test('a row that is replaced is deleted below its new cells', () => {
   assert.deepEqual(stampedEntries(remove(null)), { '\0': 5_000n })
   assert.deepEqual(replacing([]), { '\0': 5_000n })
   assert.deepEqual(replacing([cell('a')]), { '\0': 4_999n, '\x01a': 5_000n })
-  assert.deepEqual(replacing([cell('a', 3n)]), { '\0': 2n, '\x01a': 3n })
-  assert.deepEqual(replacing([cell('a', 9_000n)]), { '\0': 4_999n, '\x01a': 9_000n })
   assert.deepEqual(replacing([cell('a')], { timestamp: 6n }), { '\0': 5n, '\x01a': 6n })
   const lowest = -(2n ** 63n)
-  assert.deepEqual(replacing([cell('a', lowest)]), { '\x01a': lowest })
+  assert.deepEqual(replacing([cell('a')], { timestamp: lowest }), { '\x01a': lowest })
+})
+
+test('a row that is replaced by cells with times of their own is left to the writer', () => {
+  for (const cells of [[cell('a', 3n)], [cell('a'), cell('b', 9_000n)]]) {
+    const encoder = new WriteEncoder()
+    encoder.add(1, write('r', put(cells, { replaceRow: true })), NOW)
+    assert.equal(decodeWrites(encoder.take())[0]?.isProgram, true)
+  }
 })
 
 test('a version of a history cell has its time in its key and its arrival in its value', () => {

@@ -1,25 +1,44 @@
 /** A metastore that knows versions, and files that remember what was done to them. */
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { KVError } from '../../../src/base/errors.js'
-import type { VersionFiles } from '../../../src/loader/load-job.js'
 import type { RunningBuild, StartBuild } from '../../../src/loader/load-process.js'
-import type { BuildJob, BuildMessage } from '../../../src/loader/messages.js'
+import type { VersionFiles, VersionRecords } from '../../../src/loader/load-run.js'
+import {
+  type BuildJob,
+  type BuildMessage,
+  type BuildProgress,
+  NO_PROGRESS,
+} from '../../../src/loader/messages.js'
 import type { ChangeContext, DatasetRecord, VersionRecord, VersionState } from '../../../src/model/dataset.js'
-import type { Metastore, VersionFigures } from '../../../src/model/metastore.js'
-import type { LoadRequest } from '../../../src/model/operations.js'
+import type { LoadRequest } from '../../../src/model/load.js'
+import type { VersionFigures } from '../../../src/model/metastore.js'
 
 export const figures: VersionFigures = { rows: 2, bytes: 20, checksum: 'ab' }
-export const progress = { rows: 2, readBytes: 40, badLineCount: 0, badLines: [] }
+export const progress: BuildProgress = { ...NO_PROGRESS, rows: 2, readBytes: 40, totalBytes: 40 }
 export const built: BuildMessage = { kind: 'built', progress, figures }
 export const change: ChangeContext = { actor: 'ann', reason: 'new data', ifRevision: null, isDryRun: false }
 
-export function requestFor(dataset: string, path: string, publish = true): LoadRequest {
-  return { dataset, path, format: 'ndjson', keyField: 'id', columns: null, publish, maxBadLines: 0 }
+export function requestFor(dataset: string, from: string, changes: Partial<LoadRequest> = {}): LoadRequest {
+  return {
+    dataset,
+    from,
+    format: 'ndjson',
+    keyField: 'id',
+    columns: null,
+    header: null,
+    publish: true,
+    maxBadLines: 0,
+    onDuplicate: 'fail',
+    minRatio: 0.5,
+    force: false,
+    ...changes,
+  }
 }
 
-export class FakeMetastore implements Metastore {
+export class FakeMetastore implements VersionRecords {
   readonly records = new Map<string, DatasetRecord>()
   readonly steps: string[] = []
-  readonly tokenKey = Buffer.alloc(32)
   /** Name of the step that fails next. */
   failingStep = ''
   #nextVersion = 1_000
@@ -34,6 +53,10 @@ export class FakeMetastore implements Metastore {
       keyOrder: 'HASHED',
       timestampUnit: 'MICROSECONDS',
       shardCount: 2,
+      cluster: 'local',
+      replicas: 1,
+      canary: null,
+      maxVersionBytes: null,
       retainedVersions: 3,
       maxValueBytes: 1_000,
       maxCellVersions: 1,
@@ -62,9 +85,11 @@ export class FakeMetastore implements Metastore {
     return record
   }
 
-  #set(name: string, id: number, state: VersionState): DatasetRecord {
+  #set(name: string, id: number, state: VersionState, figures: Partial<VersionFigures> = {}): DatasetRecord {
     const record = this.#step(state, name)
-    const versions = record.versions.map((version) => (version.id === id ? { ...version, state } : version))
+    const versions = record.versions.map((version) =>
+      version.id === id ? { ...version, ...figures, state } : version,
+    )
     const changed = { ...record, versions }
     this.records.set(name, changed)
     return changed
@@ -72,9 +97,6 @@ export class FakeMetastore implements Metastore {
 
   get(name: string): DatasetRecord | null {
     return this.records.get(name) ?? null
-  }
-  list(): readonly DatasetRecord[] {
-    return [...this.records.values()]
   }
   beginVersion(name: string, source: string, { actor, isDryRun }: ChangeContext): Promise<VersionRecord> {
     const record = this.#step('LOADING', name)
@@ -88,13 +110,14 @@ export class FakeMetastore implements Metastore {
       source,
       loadedBy: actor,
       createdAtMs: id,
+      archive: null,
     }
     if (!isDryRun) this.records.set(name, { ...record, versions: [version, ...record.versions] })
     return Promise.resolve(version)
   }
-  async completeVersion(name: string, id: number) {
+  async completeVersion(name: string, id: number, complete?: VersionFigures) {
     await Promise.resolve()
-    return this.#set(name, id, 'READY')
+    return this.#set(name, id, 'READY', complete)
   }
   async failVersion(name: string, id: number) {
     await Promise.resolve()
@@ -104,59 +127,67 @@ export class FakeMetastore implements Metastore {
     await Promise.resolve()
     return this.#set(name, id, 'CURRENT')
   }
-  audit(): readonly [] {
-    return []
-  }
-  createDataset(): Promise<never> {
-    return Promise.reject(new Error('not expected here'))
-  }
-  removeDataset(): Promise<never> {
-    return Promise.reject(new Error('not expected here'))
-  }
-  rollback(): Promise<never> {
-    return Promise.reject(new Error('not expected here'))
-  }
-  deleteVersion(): Promise<never> {
-    return Promise.reject(new Error('not expected here'))
-  }
-  forgetVersions(): Promise<void> {
-    return Promise.resolve()
-  }
-  guardPublish(): void {
-    // Nothing here asks for it.
-  }
-
-  subscribe(): void {
-    return
-  }
-  close(): Promise<void> {
-    return Promise.resolve()
-  }
 }
 
+/** Staging directories are real ones below `folder`; versions are only names. */
 export class FakeFiles implements VersionFiles {
   readonly adopted: string[] = []
   readonly trashed: string[] = []
+  readonly #folder: string
   isBroken = false
+  free: number | null = null
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
 
   newStaging(): Promise<string> {
-    return Promise.resolve('/staging')
+    return Promise.resolve(mkdtempSync(join(this.#folder, 'staging-')))
   }
-  adoptVersion(datasetId: string, version: number, stagingDirectory: string): Promise<void> {
+  loadStaging(datasetId: string, version: number): Promise<string> {
+    const path = join(this.#folder, `load-${datasetId}-${version}`)
+    mkdirSync(path, { recursive: true })
+    return Promise.resolve(path)
+  }
+  unfinishedLoads(): Promise<readonly string[]> {
+    const names = readdirSync(this.#folder).filter((name) => name.startsWith('load-'))
+    return Promise.resolve(names.sort().map((name) => join(this.#folder, name)))
+  }
+  adoptVersion(datasetId: string, version: number, builtDirectory: string): Promise<void> {
     if (this.isBroken) return Promise.reject(new KVError('UNAVAILABLE', 'the disk is full'))
-    this.adopted.push(`${stagingDirectory} -> ${datasetId}/${version}`)
+    this.adopted.push(`${this.#short(builtDirectory)} -> ${datasetId}/${version}`)
     return Promise.resolve()
+  }
+  hasVersion(datasetId: string, version: number): Promise<boolean> {
+    return Promise.resolve(this.adopted.some((move) => move.endsWith(`-> ${datasetId}/${version}`)))
   }
   versionPath(datasetId: string, version: number): string {
     return `/data/${datasetId}/${version}`
   }
+  freeBytes(): number | null {
+    return this.free
+  }
   trashStaging(path: string): Promise<void> {
-    return this.trash(path)
+    if (existsSync(path)) this.trashed.push(this.#short(path))
+    rmSync(path, { recursive: true, force: true })
+    return Promise.resolve()
   }
   trash(path: string): Promise<void> {
     this.trashed.push(path)
     return Promise.resolve()
   }
+
+  #short(path: string): string {
+    return path.slice(this.#folder.length + 1)
+  }
+}
+
+export const killed: BuildMessage = {
+  kind: 'failed',
+  progress,
+  code: 'INTERNAL',
+  message: 'it died of SIGKILL',
+  isCrash: true,
 }
 
 export interface FakeBuild extends RunningBuild {
@@ -172,8 +203,7 @@ export function fakeBuilds(): { readonly startBuild: StartBuild; readonly builds
     builds,
     startBuild(job, report) {
       const { promise, resolve } = withResolvers()
-      const kill = (): void =>
-        resolve({ kind: 'failed', progress, code: 'INTERNAL', message: 'it died of SIGKILL' })
+      const kill = (): void => resolve(killed)
       builds.push({ job, report, ended: promise, end: resolve, kill })
       return { ended: promise, kill }
     },

@@ -1,7 +1,17 @@
 /** A load process for tests: shards are text files, and some keys make it end badly. */
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../../../src/base/clock.js'
-import { serveBuildJob } from '../../../src/loader/load-child.js'
+import { type BuildDependencies, serveBuildJob } from '../../../src/loader/load-child.js'
+import { serveReader } from '../../../src/loader/load-reader.js'
+import { readerThreads } from '../../../src/loader/load-threads.js'
+import type { ReaderSetup } from '../../../src/loader/messages.js'
+import { openSource } from '../../../src/loader/open-source.js'
+import { sourceRequestOf } from '../../../src/loader/source-request.js'
+import type { Cell } from '../../../src/model/row.js'
+import { createObjectStore } from '../../../src/objects/objects.js'
+import { packText } from './build-world.js'
 
 const misbehaviour: Readonly<Record<string, () => void>> = {
   crash: () => process.abort(),
@@ -18,20 +28,29 @@ const misbehaviour: Readonly<Record<string, () => void>> = {
   },
 }
 
-serveBuildJob({
+const dependencies: BuildDependencies = {
   clock: systemClock,
-  createShardWriter(directory) {
+  openSource: (job) => openSource(createObjectStore(job.objects), sourceRequestOf(job)),
+  pack(cells: readonly Cell[]) {
+    misbehaviour[cells[0]?.value.toString() ?? '']?.()
+    return packText(cells)
+  },
+  createShardWriter({ directory }) {
     const rows: string[] = []
+    mkdirSync(directory)
     return Promise.resolve({
-      add(rowKey, cells) {
-        misbehaviour[rowKey.toString()]?.()
-        const columns = cells.map(({ localKey, value }) => `${localKey.toString()}=${value.toString()}`)
-        rows.push(`${rowKey.toString()} ${columns.join(' ')}`)
-      },
+      bytes: 0,
+      addPacked: (rowKey, _token, { head }) => void rows.push(`${rowKey.toString()} ${head.toString()}`),
       seal() {
-        writeFileSync(directory, rows.map((row) => `${row}\n`).join(''))
+        writeFileSync(join(directory, 'rows'), rows.map((row) => `${row}\n`).join(''))
         return Promise.resolve({ rows: rows.length, bytes: 0, checksum: 'x' })
       },
+      abandon: () => Promise.resolve(),
     })
   },
-})
+  startReader: readerThreads(new URL(import.meta.url)),
+}
+
+if (isMainThread) serveBuildJob(dependencies)
+// The load process gives its threads nothing else.
+else if (parentPort !== null) serveReader(parentPort, workerData as ReaderSetup, dependencies)

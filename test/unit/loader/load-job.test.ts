@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -8,13 +8,17 @@ import { limits } from '../../../src/base/limits.js'
 import { silentLogger } from '../../../src/base/logger.js'
 import { LoadJobs } from '../../../src/loader/load-job.js'
 import type { BuildMessage } from '../../../src/loader/messages.js'
+import type { UploadRequest } from '../../../src/model/load.js'
+import { createObjectStore, type ObjectSettings } from '../../../src/objects/objects.js'
 import {
   built,
   change,
+  type FakeBuild,
   fakeBuilds,
   FakeFiles,
   FakeMetastore,
   figures,
+  killed,
   progress,
   requestFor,
 } from './fakes.js'
@@ -26,19 +30,55 @@ writeFileSync(input, '{"id":1,"a":1}\n{"id":2,"a":2}\n')
 
 const failed: BuildMessage = { kind: 'failed', progress, code: 'INVALID_ARGUMENT', message: '3 bad lines' }
 
-function setUp({ concurrent = 1 } = {}) {
-  const metastore = new FakeMetastore()
-  const files = new FakeFiles()
+const objectSettings: ObjectSettings = {
+  roots: [],
+  s3: {
+    endpoint: '',
+    region: 'r',
+    pathStyle: false,
+    accessKeyId: '',
+    secretAccessKey: '',
+    connectTimeoutMs: 1,
+    stallTimeoutMs: 1,
+    attempts: 1,
+  },
+}
+
+interface World {
+  readonly metastore: FakeMetastore
+  readonly files: FakeFiles
+  readonly builds: FakeBuild[]
+  readonly jobs: LoadJobs
+  /** Holds the staging directories. */
+  readonly home: string
+}
+
+/** A gateway's loads; with those of an earlier one, its disk and its metastore. */
+function setUp({ concurrent = 1, earlier }: { concurrent?: number; earlier?: World } = {}): World {
+  const metastore = earlier?.metastore ?? new FakeMetastore()
+  const home = earlier?.home ?? mkdtempSync(join(folder, 'home-'))
+  const files = earlier?.files ?? new FakeFiles(home)
   const { startBuild, builds } = fakeBuilds()
   const clock = { nowMs: () => 5, nowUs: () => 5_000n, monotonicMs: () => 5 }
-  const jobs = new LoadJobs({ metastore, files, startBuild, clock, logger: silentLogger, concurrent })
-  metastore.add('cities')
-  return { metastore, files, builds, jobs }
+  const options = { metastore, files, startBuild, clock, logger: silentLogger, concurrent, objectSettings }
+  const sizes = { workers: 1, sortBytes: 1_000, heapMb: 64, maxUploadBytes: 100 }
+  const jobs = new LoadJobs({ ...options, ...sizes, objects: createObjectStore(objectSettings) })
+  if (earlier === undefined) metastore.add('cities')
+  return { metastore, files, builds, jobs, home }
 }
 
 /** Lets everything that is ready run; the fakes never wait for anything but their own test. */
 async function settle(): Promise<void> {
-  for (let count = 0; count < 20; count++) await turn()
+  for (let count = 0; count < 200; count++) await turn()
+}
+
+/** Lets the disk answer, too. */
+async function until(isSo: () => boolean): Promise<void> {
+  const end = performance.now() + 10_000
+  while (!isSo()) {
+    assert.ok(performance.now() < end, 'it did not come to that')
+    await turn()
+  }
 }
 
 test('a load reserves a version, builds it, adopts it, completes it and publishes it', async () => {
@@ -48,23 +88,25 @@ test('a load reserves a version, builds it, adopts it, completes it and publishe
   assert.equal(started.totalBytes, 30)
   await settle()
   assert.equal(jobs.get(started.id)?.state, 'BUILDING')
-  assert.deepEqual(builds[0]?.job.directories, ['/staging/0', '/staging/1'])
-  builds[0].report({ kind: 'progress', progress: { ...progress, rows: 1 } })
+  const [build] = builds
+  assert.ok(build?.job.staging.endsWith('load-id-cities-1000') === true)
+  assert.equal(build.job.shardCount, 2)
+  build.report({ kind: 'progress', progress: { ...progress, rows: 1 } })
   assert.equal(jobs.get(started.id)?.rows, 1)
-  builds[0].end(built)
+  build.end(built)
   await settle()
   const done = jobs.get(started.id)
   assert.equal(done?.state, 'DONE')
   assert.deepEqual(done.figures, figures)
   assert.equal(done.endedAtMs, 5)
-  assert.deepEqual(files.adopted, ['/staging -> id-cities/1000'])
+  assert.deepEqual(files.adopted, ['load-id-cities-1000/version -> id-cities/1000'])
   assert.deepEqual(metastore.steps, ['LOADING', 'READY', 'CURRENT'])
-  assert.deepEqual(files.trashed, [])
+  assert.deepEqual(files.trashed, ['load-id-cities-1000'])
 })
 
 test('a load that is not to be published ends with a READY version', async () => {
   const { jobs, builds, metastore } = setUp()
-  const { id } = await jobs.start(requestFor('cities', input, false), change)
+  const { id } = await jobs.start(requestFor('cities', input, { publish: false }), change)
   await settle()
   builds[0]?.end(built)
   await settle()
@@ -81,7 +123,7 @@ test('a load process that fails leaves a FAILED version without files', async ()
   assert.equal(jobs.get(id)?.state, 'FAILED')
   assert.deepEqual(jobs.get(id)?.error, { code: 'INVALID_ARGUMENT', message: '3 bad lines' })
   assert.deepEqual(metastore.steps, ['LOADING', 'FAILED'])
-  assert.deepEqual(files.trashed, ['/staging', '/data/id-cities/1000'])
+  assert.deepEqual(files.trashed, ['load-id-cities-1000', '/data/id-cities/1000'])
   assert.deepEqual(files.adopted, [])
 })
 
@@ -102,7 +144,7 @@ test('a version that cannot be adopted or completed is FAILED too', async () => 
   stuck.builds[0]?.end(built)
   await settle()
   assert.equal(stuck.jobs.get(second.id)?.state, 'FAILED')
-  assert.deepEqual(stuck.files.trashed, ['/staging', '/data/id-cities/1000'])
+  assert.deepEqual(stuck.files.trashed, ['load-id-cities-1000', '/data/id-cities/1000'])
 })
 
 test('a failure to clean up does not hide why the load failed', async () => {
@@ -125,7 +167,7 @@ test('a version that is READY stays when publishing it fails, and the error says
   assert.equal(jobs.get(id)?.state, 'FAILED')
   assert.match(jobs.get(id)?.error?.message ?? '', /version 1000 is READY, but publishing it failed/)
   assert.equal(metastore.version('cities', 1000)?.state, 'READY')
-  assert.deepEqual(files.trashed, [])
+  assert.deepEqual(files.trashed, ['load-id-cities-1000'])
 })
 
 test('a dry run checks everything, reserves nothing and starts nothing', async () => {
@@ -178,7 +220,6 @@ test('what cannot be loaded is refused before a version is reserved', async () =
   await assert.rejects(jobs.start(requestFor('profiles', input), change), { code: 'FAILED_PRECONDITION' })
   const path = join(folder, 'absent')
   await assert.rejects(jobs.start(requestFor('cities', path), change), { code: 'INVALID_ARGUMENT' })
-  await assert.rejects(jobs.start(requestFor('cities', folder), change), /is no regular file/)
   assert.deepEqual(metastore.steps, [])
   await jobs.start(requestFor('cities', input), change)
 })
@@ -204,15 +245,190 @@ test('only so many finished loads are remembered', async () => {
   assert.equal(jobs.get('cities-1000'), null)
 })
 
-test('closing kills the load process, fails its version and those that wait, and takes no more', async () => {
-  const { jobs, metastore } = setUp()
-  metastore.add('towns')
-  const first = await jobs.start(requestFor('cities', input), change)
-  const second = await jobs.start(requestFor('towns', input), change)
+test('closing kills the load process and takes no more; the next start goes on with it and with those that wait', async () => {
+  const first = setUp()
+  first.metastore.add('towns')
+  const cities = await first.jobs.start(requestFor('cities', input), change)
+  const towns = await first.jobs.start(requestFor('towns', input), change)
   await settle()
-  await jobs.close()
-  assert.equal(jobs.get(first.id)?.state, 'FAILED')
-  assert.equal(jobs.get(second.id)?.state, 'FAILED')
-  assert.equal(metastore.version('towns', second.version)?.state, 'FAILED')
-  await assert.rejects(jobs.start(requestFor('cities', input), change), { code: 'UNAVAILABLE' })
+  await first.jobs.close()
+  assert.deepEqual(first.metastore.steps, ['LOADING', 'LOADING'])
+  await assert.rejects(first.jobs.start(requestFor('cities', input), change), { code: 'UNAVAILABLE' })
+
+  const { jobs, builds, metastore, home } = setUp({ earlier: first })
+  await jobs.resume()
+  assert.deepEqual([jobs.get(cities.id)?.resumeCount, jobs.get(towns.id)?.resumeCount], [1, 1])
+  assert.deepEqual(jobs.get(cities.id)?.request, cities.request)
+  for (const index of [0, 1]) {
+    await until(() => builds[index] !== undefined)
+    builds[index]?.end(built)
+  }
+  await until(() => jobs.list().every(({ state }) => state === 'DONE'))
+  assert.equal(metastore.version('cities', cities.version)?.state, 'CURRENT')
+  assert.equal(metastore.version('towns', towns.version)?.state, 'CURRENT')
+  assert.deepEqual(readdirSync(home), [])
 })
+
+test('a start publishes what an earlier one made READY and was to publish, and only that', async () => {
+  const first = setUp()
+  first.metastore.add('towns')
+  const cities = await first.jobs.start(requestFor('cities', input), change)
+  const towns = await first.jobs.start(requestFor('towns', input, { publish: false }), change)
+  await first.jobs.close()
+  await first.metastore.completeVersion('cities', cities.version)
+  await first.metastore.completeVersion('towns', towns.version)
+
+  const { jobs, builds, metastore, home } = setUp({ earlier: first })
+  await jobs.resume()
+  await until(() => jobs.get(cities.id)?.state === 'DONE')
+  assert.deepEqual([builds.length, jobs.get(towns.id)], [0, null])
+  assert.equal(metastore.version('cities', cities.version)?.state, 'CURRENT')
+  assert.equal(metastore.version('towns', towns.version)?.state, 'READY')
+  assert.deepEqual(readdirSync(home), [])
+})
+
+test('a version that was adopted before the crash is not adopted again', async () => {
+  const first = setUp()
+  const { version } = await first.jobs.start(requestFor('cities', input), change)
+  await first.jobs.close()
+  await first.files.adoptVersion('id-cities', version, join(first.home, 'load-id-cities-1000', 'version'))
+  const { jobs, builds, files, metastore } = setUp({ earlier: first })
+  await jobs.resume()
+  await until(() => builds[0] !== undefined)
+  builds[0]?.end(built)
+  await until(() => metastore.version('cities', version)?.state === 'CURRENT')
+  assert.equal(files.adopted.length, 1)
+})
+
+test('what an earlier start left of a load that nobody asks for any more is removed', async () => {
+  const first = setUp()
+  first.metastore.add('gone')
+  first.metastore.add('other')
+  const failedLoad = await first.jobs.start(requestFor('cities', input), change)
+  await first.jobs.start(requestFor('gone', input), change)
+  await first.jobs.start(requestFor('other', input), change)
+  await first.jobs.close()
+  await first.metastore.failVersion('cities', failedLoad.version)
+  first.metastore.records.delete('gone')
+  first.metastore.add('other', { id: 'another-id' })
+  writeFileSync(join(await first.files.loadStaging('id-damaged', 7), 'LOAD.json'), '{"format":')
+  const { jobs, builds, home } = setUp({ earlier: first })
+  await jobs.resume()
+  await settle()
+  assert.deepEqual([builds.length, jobs.list().length], [0, 0])
+  assert.deepEqual(readdirSync(home), [])
+})
+
+test('a process that dies is started again and goes on, but not for ever', async () => {
+  const { jobs, builds, metastore } = setUp()
+  const { id } = await jobs.start(requestFor('cities', input), change)
+  await settle()
+  builds[0]?.end(killed)
+  await settle()
+  assert.deepEqual([builds.length, jobs.get(id)?.state, jobs.get(id)?.resumeCount], [2, 'BUILDING', 1])
+  assert.equal(builds[1]?.job.staging, builds[0]?.job.staging)
+  builds[1]?.end(killed)
+  await settle()
+  builds[2]?.end(killed)
+  await settle()
+  assert.deepEqual([builds.length, jobs.get(id)?.state], [3, 'FAILED'])
+  assert.equal(metastore.version('cities', 1000)?.state, 'FAILED')
+})
+
+test('a load can be cancelled while it waits and while it builds, and leaves nothing', async () => {
+  const { jobs, builds, metastore, home } = setUp()
+  metastore.add('towns')
+  const building = await jobs.start(requestFor('cities', input), change)
+  const waiting = await jobs.start(requestFor('towns', input), change)
+  await settle()
+  assert.equal((await jobs.cancel(waiting.id))?.state, 'CANCELLED')
+  assert.equal((await jobs.cancel(building.id))?.state, 'CANCELLED')
+  assert.equal(builds.length, 1)
+  assert.equal(metastore.version('cities', building.version)?.state, 'FAILED')
+  assert.equal(metastore.version('towns', waiting.version)?.state, 'FAILED')
+  assert.deepEqual(readdirSync(home), [])
+  assert.equal(await jobs.cancel('cities-7'), null)
+  await assert.rejects(jobs.cancel(building.id), { code: 'FAILED_PRECONDITION' })
+  await jobs.start(requestFor('cities', input), change)
+})
+
+test('a version far smaller than the served one is refused unless it is forced', async () => {
+  const { jobs, builds, metastore, files } = setUp()
+  await jobs.start(requestFor('cities', input), change)
+  await settle()
+  builds[0]?.end({ kind: 'built', progress, figures: { rows: 100, bytes: 1_000, checksum: 'a' } })
+  await settle()
+  const small: BuildMessage = { kind: 'built', progress, figures: { rows: 49, bytes: 900, checksum: 'b' } }
+  const refused = await jobs.start(requestFor('cities', input), change)
+  await settle()
+  builds[1]?.end(small)
+  await settle()
+  assert.equal(jobs.get(refused.id)?.error?.code, 'FAILED_PRECONDITION')
+  assert.match(jobs.get(refused.id)?.error?.message ?? '', /49 rows, version 1000 has 100, and at least 50 %/)
+  assert.equal(metastore.version('cities', 1000)?.state, 'CURRENT')
+  assert.equal(files.adopted.length, 1)
+  for (const [index, changes] of [{ force: true }, { minRatio: 0.4 }].entries()) {
+    const taken = await jobs.start(requestFor('cities', input, { ...changes, publish: false }), change)
+    await settle()
+    builds[2 + index]?.end(small)
+    await settle()
+    assert.equal(jobs.get(taken.id)?.state, 'DONE')
+  }
+})
+
+function uploadFor(dataset: string): UploadRequest {
+  return requestFor(dataset, '')
+}
+
+async function* pieces(...texts: string[]): AsyncGenerator<Buffer> {
+  for (const text of texts) yield await Promise.resolve(Buffer.from(text))
+}
+
+test('an upload is written to disk and loaded from there', async () => {
+  const { jobs, builds, metastore, home } = setUp()
+  const request = uploadFor('cities')
+  const load = await jobs.upload(request, { bytes: pieces('{"id":1,', '"a":2}\n'), sizeBytes: 15 }, change)
+  assert.equal(load.totalBytes, 15)
+  assert.equal(readFileSync(new URL(load.request.from), 'utf8'), '{"id":1,"a":2}\n')
+  await settle()
+  builds[0]?.end(built)
+  await settle()
+  assert.equal(metastore.version('cities', 1000)?.state, 'CURRENT')
+  assert.deepEqual(readdirSync(home), [])
+})
+
+const halfUploads: readonly {
+  name: string
+  code: string
+  sizeBytes: number | null
+  bytes: AsyncGenerator<Buffer>
+  free?: number
+}[] = [
+  { name: 'ends early', code: 'INVALID_ARGUMENT', sizeBytes: 20, bytes: pieces('{"id":1}') },
+  { name: 'is empty', code: 'INVALID_ARGUMENT', sizeBytes: null, bytes: pieces() },
+  { name: 'is announced as too large', code: 'TOO_LARGE', sizeBytes: 101, bytes: pieces('{}') },
+  {
+    name: 'becomes too large',
+    code: 'TOO_LARGE',
+    sizeBytes: null,
+    bytes: pieces('x'.repeat(60), 'x'.repeat(60)),
+  },
+  {
+    name: 'has no room on the disk',
+    code: 'UNAVAILABLE',
+    sizeBytes: 50,
+    bytes: pieces('x'.repeat(50)),
+    free: 40,
+  },
+]
+for (const { name, code, sizeBytes, bytes, free } of halfUploads) {
+  test(`an upload that ${name} leaves nothing, and the dataset can be loaded again`, async () => {
+    const { jobs, metastore, files, home } = setUp()
+    files.free = free ?? null
+    const request = uploadFor('cities')
+    await assert.rejects(jobs.upload(request, { bytes, sizeBytes }, change), { code })
+    assert.deepEqual([metastore.steps, readdirSync(home)], [[], []])
+    await jobs.start(requestFor('cities', input), change)
+    assert.ok(existsSync(home))
+  })
+}

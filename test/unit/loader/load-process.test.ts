@@ -4,30 +4,30 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { systemClock } from '../../../src/base/clock.js'
-import { KVError } from '../../../src/base/errors.js'
-import { murmur3Token } from '../../../src/base/hash.js'
-import { buildVersion, type ShardWriter } from '../../../src/loader/load-child.js'
 import { forkedBuild } from '../../../src/loader/load-process.js'
 import type { BuildJob, BuildMessage } from '../../../src/loader/messages.js'
-import { shardOfToken } from '../../../src/model/sharding.js'
+import { objectSettings } from './build-world.js'
 import { requestFor } from './fakes.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'godwit-load-process-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
 const entry = fileURLToPath(new URL('./fixture-child.js', import.meta.url))
 
-function jobOf(content: string, name: string, changes: Partial<BuildJob> = {}): BuildJob {
-  const home = join(folder, name)
-  mkdirSync(home)
-  const path = join(home, 'input.ndjson')
-  writeFileSync(path, content)
-  const directories = [join(home, '0'), join(home, '1')]
+function jobOf(name: string, contents: readonly string[], changes: Partial<BuildJob> = {}): BuildJob {
+  const [input, staging] = [join(folder, name, 'input'), join(folder, name, 'staging')]
+  for (const path of [input, staging]) mkdirSync(path, { recursive: true })
+  for (const [index, content] of contents.entries()) writeFileSync(join(input, `${index}.ndjson`), content)
   return {
-    request: requestFor('cities', path),
+    request: requestFor('cities', input),
     keyOrder: 'HASHED',
     maxValueBytes: 100,
-    directories,
+    maxVersionBytes: null,
+    shardCount: 2,
+    staging,
+    workers: 1,
+    sortBytes: 10_000,
+    heapMb: 64,
+    objects: objectSettings,
     ...changes,
   }
 }
@@ -38,112 +38,72 @@ function run(job: BuildJob, heapMb = 64) {
   return { ...build, reports }
 }
 
-function failureOf(message: BuildMessage): { code: string; message: string } {
-  assert.equal(message.kind, 'failed')
-  return { code: message.code, message: message.message }
+function failureOf(message: BuildMessage): BuildMessage & { kind: 'failed' } {
+  assert.ok(message.kind === 'failed')
+  return message
 }
 
-test('the load process builds every shard and reports its figures', async () => {
-  const job = jobOf('{"id":1,"a":1}\n{"id":2,"a":2}\n{"id":3,"a":3}\n', 'works')
-  const { ended, reports } = run(job)
-  const last = await ended
-  assert.equal(last.kind, 'built')
-  assert.equal(last.figures.rows, 3)
-  assert.equal(last.progress.readBytes, 45)
-  assert.ok(reports.length >= 1)
-  const rows = job.directories.flatMap((directory) => readFileSync(directory, 'utf8').trim().split('\n'))
-  assert.deepEqual(rows.filter((row) => row !== '').sort(), ['1 a=1', '2 a=2', '3 a=3'])
-})
+function rowsOf({ staging, shardCount }: BuildJob): string[] {
+  const shards = Array.from({ length: shardCount }, (_, shard) =>
+    join(staging, 'version', String(shard), 'rows'),
+  )
+  return shards.flatMap((path) => readFileSync(path, 'utf8').trim().split('\n')).filter((row) => row !== '')
+}
+
+for (const workers of [1, 2]) {
+  test(`the load process builds every shard and reports its figures (workers: ${workers})`, async () => {
+    const contents = ['{"id":1,"a":1}\n{"id":2,"a":2}\n', '{"id":3,"a":3}\n']
+    const job = jobOf(`works-${workers}`, contents, { workers })
+    const { ended, reports } = run(job)
+    const last = await ended
+    assert.ok(last.kind === 'built', JSON.stringify(last))
+    assert.equal(last.figures.rows, 3)
+    assert.deepEqual([last.progress.readBytes, last.progress.totalBytes], [45, 45])
+    assert.ok(reports.length >= 1)
+    assert.deepEqual(rowsOf(job).sort(), ['1 a=1', '2 a=2', '3 a=3'])
+  })
+}
 
 test('bad input is reported as what it is', async () => {
-  const { code, message } = failureOf(await run(jobOf('{"id":1,"a":1}\nx\n', 'bad')).ended)
-  assert.equal(code, 'INVALID_ARGUMENT')
-  assert.match(message, /1 bad line, 0 allowed, the first at .*input\.ndjson:2: not JSON/)
+  const { code, message, isCrash } = failureOf(await run(jobOf('bad', ['{"id":1,"a":1}\nx\n'])).ended)
+  assert.deepEqual([code, isCrash], ['INVALID_ARGUMENT', undefined])
+  assert.match(message, /1 bad line, 0 allowed, the first at .*0\.ndjson:2: not JSON/)
 })
 
-test('a load process that crashes says with which signal', async () => {
-  const { code, message } = failureOf(await run(jobOf('{"id":"crash","a":1}\n', 'crash')).ended)
-  assert.equal(code, 'INTERNAL')
+test('a load process that crashes says with which signal, and that another can go on', async () => {
+  const { code, message, isCrash } = failureOf(await run(jobOf('crash', ['{"id":1,"a":"crash"}\n'])).ended)
+  assert.deepEqual([code, isCrash], ['INTERNAL', true])
   assert.match(message, /ended before its work was done: it died of SIGABRT/)
 })
 
 test('a load process that exits says with what', async () => {
-  const { message } = failureOf(await run(jobOf('{"id":"exit","a":1}\n', 'exit')).ended)
+  const { message } = failureOf(await run(jobOf('exit', ['{"id":1,"a":"exit"}\n'])).ended)
   assert.match(message, /it exited with 3: gone/)
 })
 
-test('a load process that uses up its heap says which setting to raise', async () => {
-  const { code, message } = failureOf(await run(jobOf('{"id":"hoard","a":1}\n', 'hoard'), 64).ended)
+test('a load process that uses up its heap says which setting to raise, and another would do no better', async () => {
+  const { code, message, isCrash } = failureOf(await run(jobOf('hoard', ['{"id":1,"a":"hoard"}\n'])).ended)
+  assert.deepEqual([code, isCrash], ['TOO_LARGE', undefined])
+  assert.match(message, /heap of 64 MB; raise loads\.heapMb/)
+})
+
+test('a reading thread that uses up its heap costs the load, with the same advice', async () => {
+  const contents = ['{"id":1,"a":"hoard"}\n', '{"id":2,"a":2}\n']
+  const { code, message } = failureOf(await run(jobOf('thread', contents, { workers: 2 })).ended)
   assert.equal(code, 'TOO_LARGE')
   assert.match(message, /heap of 64 MB; raise loads\.heapMb/)
 })
 
 test('a load process can be killed', async () => {
-  const build = run(jobOf('{"id":"wait","a":1}\n', 'wait'))
+  const build = run(jobOf('wait', ['{"id":1,"a":"wait"}\n']))
   build.kill()
   assert.match(failureOf(await build.ended).message, /SIGKILL/)
 })
 
 test('a program that is not there is a failure, not an exception', async () => {
   const build = forkedBuild({ entry: join(folder, 'absent.js'), heapMb: 64 })(
-    jobOf('', 'absent'),
+    jobOf('absent', []),
     () => undefined,
   )
   assert.match(failureOf(await build.ended).message, /ended before its work was done/)
-})
-
-class MemoryWriter implements ShardWriter {
-  readonly keys: string[] = []
-  add(rowKey: Buffer): void {
-    if (rowKey.toString() === 'refused') throw new KVError('TOO_LARGE', 'the row is too large')
-    this.keys.push(rowKey.toString())
-  }
-  seal() {
-    return Promise.resolve({ rows: this.keys.length, bytes: 10, checksum: `sum-${this.keys.length}` })
-  }
-}
-
-async function buildInMemory(job: BuildJob) {
-  const writers: MemoryWriter[] = []
-  const createShardWriter = (): Promise<ShardWriter> => {
-    const writer = new MemoryWriter()
-    writers.push(writer)
-    return Promise.resolve(writer)
-  }
-  const last = await buildVersion(job, { clock: systemClock, createShardWriter }, () => undefined)
-  return { last, writers }
-}
-
-test('rows go to the shard that reads of their key go to', async () => {
-  const ids = Array.from({ length: 200 }, (_, id) => id)
-  const { last, writers } = await buildInMemory(
-    jobOf(ids.map((id) => `{"id":${id},"a":1}\n`).join(''), 'shards'),
-  )
-  assert.equal(last.kind, 'built')
-  for (const [shard, { keys }] of writers.entries()) {
-    assert.ok(keys.length > 50, 'both shards have their share')
-    for (const key of keys) assert.equal(shardOfToken(murmur3Token(Buffer.from(key)), 2), shard)
-  }
-})
-
-test('the only shard of an ordered dataset takes every row, and its checksum is the version’s', async () => {
-  const job = jobOf('{"id":"a","a":1}\n{"id":"b","a":1}\n', 'ordered', {
-    keyOrder: 'ORDERED',
-    directories: [join(folder, 'ordered-0')],
-  })
-  const { last } = await buildInMemory(job)
-  assert.equal(last.kind, 'built')
-  assert.deepEqual(last.figures, { rows: 2, bytes: 10, checksum: 'sum-2' })
-})
-
-test('a row that cannot be stored fails the load by its line', async () => {
-  const { last } = await buildInMemory(jobOf('{"id":1,"a":1}\n{"id":"refused","a":1}\n', 'refused'))
-  const { code, message } = failureOf(last)
-  assert.equal(code, 'TOO_LARGE')
-  assert.match(message, /input\.ndjson:2: the row is too large/)
-})
-
-test('a file without rows makes no version', async () => {
-  const { last } = await buildInMemory(jobOf('\n\n', 'empty'))
-  assert.match(failureOf(last).message, /holds no row/)
 })

@@ -171,7 +171,7 @@ suite('the lease keeper', () => {
     void keeper.publish({ changed: [entry('a', 1)], removed: [] })
     void keeper.publish({ changed: [entry('b', 2)], removed: ['a'] })
     const added = addHolder('late')
-    assert.deepEqual(inboxes.get('late')?.[0], delta(2, [entry('b', 2)]))
+    assert.deepEqual(inboxes.get('late')?.[0], { ...delta(2, [entry('b', 2)]), clusterNames: [] })
     const [released] = keeper.retire([1])
     assert.ok(released)
     keeper.receive('t0', { kind: 'released', incarnationId: 1 })

@@ -1,0 +1,304 @@
+/**
+ * Archives, restores and comparisons of versions on the gateway's side: checks, links, starts the task process, and tells
+ * the metastore when all is done. Whatever goes wrong before that leaves the version as it was, and can be repeated.
+ */
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { RunningTask, StartTask } from '../base/child-task.js'
+import type { Clock } from '../base/clock.js'
+import { KVError } from '../base/errors.js'
+import type { JobContext, Jobs, JobSpec, JobStatus } from '../base/jobs.js'
+import { limits } from '../base/limits.js'
+import { runOnLinks } from '../base/linked-task.js'
+import type { ChangeContext, DatasetRecord, VersionRecord } from '../model/dataset.js'
+import type { Metastore } from '../model/metastore.js'
+import type { ArchiveTask } from './tasks.js'
+
+/** Where the files of versions lie; the data directory. */
+export interface ArchiveFiles {
+  newStaging(): Promise<string>
+  trashStaging(path: string): Promise<void>
+  adoptVersion(datasetId: string, versionId: number, stagingDirectory: string): Promise<unknown>
+  versionPath(datasetId: string, versionId: number): string
+  trash(path: string): Promise<void>
+}
+
+export interface ArchiveJobsOptions {
+  readonly metastore: Metastore
+  readonly files: ArchiveFiles
+  readonly jobs: Jobs
+  readonly startTask: StartTask
+  readonly clock: Clock
+  /** Where copies go that name no place of their own; null: they must. */
+  readonly defaultUrl: string | null
+  /** Links a sealed shard to a directory that does not exist. @throws {KVError} UNAVAILABLE: try again */
+  readonly linkShard: (source: string, target: string) => void
+}
+
+export interface VersionName {
+  readonly dataset: string
+  readonly version: number
+}
+
+export interface ArchiveRequest {
+  /** Null: the configured place. */
+  readonly to: string | null
+  /** Whether the local files go. */
+  readonly release: boolean
+}
+
+/** What the task process reports on the way; `unit` stays bytes but for comparisons. */
+interface TaskReport {
+  readonly step: string
+  readonly done: number
+  readonly total: number | null
+}
+
+interface Target {
+  readonly record: DatasetRecord
+  readonly version: VersionRecord
+}
+
+export class ArchiveJobs {
+  readonly #options: ArchiveJobsOptions
+
+  constructor(options: ArchiveJobsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Copies a version and records the copy; answers at once.
+   * @throws {KVError} DATASET_NOT_FOUND, VERSION_NOT_FOUND, INVALID_ARGUMENT (no place is configured), CONFLICT,
+   * FAILED_PRECONDITION (its state; another job has it; it lies on other machines)
+   */
+  async archive(
+    { dataset: name, version: id }: VersionName,
+    { to, release }: ArchiveRequest,
+    change: ChangeContext,
+  ): Promise<JobStatus> {
+    const { metastore, jobs } = this.#options
+    const target = this.#target(name, id)
+    const url = this.#urlOf(target, to)
+    this.#checkIsHere(target)
+    const archive = { url, release }
+    await metastore.archiveVersion(name, id, archive, { ...change, isDryRun: true })
+    const spec = specOf(target, { kind: 'ARCHIVE', subject: `version ${id} to ${url}` }, change)
+    if (change.isDryRun) return jobs.plan(spec)
+    return jobs.start(spec, async (context) => {
+      const result = await this.#onLinks(context, async (staging) => {
+        const directories = await this.#link(target, join(staging, 'version'))
+        return copyOutTask(target, { url, directories, archivedAtMs: this.#options.clock.nowMs() })
+      })
+      await metastore.archiveVersion(name, id, archive, ownChange(change))
+      return result
+    })
+  }
+
+  /** Puts an archived version back; it is READY when the job is done. @throws {KVError} as archive does */
+  async restore({ dataset: name, version: id }: VersionName, change: ChangeContext): Promise<JobStatus> {
+    const { metastore, jobs } = this.#options
+    const target = this.#target(name, id)
+    const { version } = target
+    await metastore.restoreVersion(name, id, { ...change, isDryRun: true })
+    const url = version.archive
+    if (url === null) throw new KVError('FAILED_PRECONDITION', `version ${id} of ${name} has no archive`)
+    const spec = specOf(target, { kind: 'RESTORE', subject: `version ${id} from ${url}` }, change)
+    if (change.isDryRun) return jobs.plan(spec)
+    return jobs.start(spec, (context) => this.#restore(target, url, { context, change: ownChange(change) }))
+  }
+
+  /** Removes a version's copy and then the version. @throws {KVError} as archive does */
+  async deleteWithArchive(
+    { dataset: name, version: id }: VersionName,
+    change: ChangeContext,
+  ): Promise<JobStatus> {
+    const { metastore, jobs } = this.#options
+    const target = this.#target(name, id)
+    await metastore.deleteVersion(name, id, { ...change, isDryRun: true })
+    const url = target.version.archive
+    if (url === null) {
+      throw new KVError('FAILED_PRECONDITION', `version ${id} of ${name} has no archive: delete it without`)
+    }
+    const spec = specOf(target, { kind: 'PURGE', subject: `version ${id} and ${url}` }, change)
+    if (change.isDryRun) return jobs.plan(spec)
+    return jobs.start(spec, async (context) => {
+      const result = await this.#run({ kind: 'PURGE', url }, context)
+      await metastore.deleteVersion(name, id, ownChange(change))
+      return result
+    })
+  }
+
+  /** Compares two versions that lie here. @throws {KVError} DATASET_NOT_FOUND, VERSION_NOT_FOUND, FAILED_PRECONDITION */
+  diff(name: string, ids: { readonly before: number; readonly after: number }, limit: number): JobStatus {
+    const before = this.#target(name, ids.before)
+    const after = this.#target(name, ids.after)
+    this.#checkIsHere(before)
+    this.#checkIsHere(after)
+    if (limit > limits.maxDiffSamples)
+      throw new KVError('INVALID_ARGUMENT', `${limit} samples: at most ${limits.maxDiffSamples}`)
+    const { keyOrder } = before.record
+    const subject = `version ${ids.before} and ${ids.after}`
+    const spec = { kind: 'DIFF', dataset: name, subject, key: `${subject} of ${name}`, actor: '' } as const
+    return this.#options.jobs.start(spec, (context) =>
+      this.#onLinks(context, async (staging) => {
+        const link = async (target: Target, place: string) => {
+          const directories = await this.#link(target, join(staging, place))
+          return { id: target.version.id, directories }
+        }
+        const linked = { before: await link(before, 'before'), after: await link(after, 'after') }
+        const rows = before.version.rows + after.version.rows
+        return { kind: 'DIFF', keyOrder, ...linked, limit, rows }
+      }),
+    )
+  }
+
+  #target(name: string, id: number): Target {
+    const record = this.#options.metastore.get(name)
+    if (record === null) {
+      throw new KVError(
+        'DATASET_NOT_FOUND',
+        `dataset "${name}" does not exist; list the datasets for its name`,
+      )
+    }
+    const version = record.versions.find((one) => one.id === id)
+    if (version === undefined)
+      throw new KVError('VERSION_NOT_FOUND', `dataset "${name}" has no version ${id}; list its versions`)
+    return { record, version }
+  }
+
+  #urlOf({ record, version }: Target, to: string | null): string {
+    const base = to ?? this.#options.defaultUrl
+    if (base === null) {
+      throw new KVError(
+        'INVALID_ARGUMENT',
+        'no place for archives is configured: set archive.url or name one',
+      )
+    }
+    if (!/^(file|s3):\/\//.test(base))
+      throw new KVError('INVALID_ARGUMENT', `"${base}" is no file:// or s3:// URL of a place for copies`)
+    return `${base}${base.endsWith('/') ? '' : '/'}${record.name}/${version.id}/`
+  }
+
+  #checkIsHere({ record, version }: Target): void {
+    if (version.state !== 'READY' && version.state !== 'CURRENT') {
+      throw new KVError(
+        'FAILED_PRECONDITION',
+        `version ${version.id} of ${record.name} is ${version.state}; this needs READY or CURRENT`,
+      )
+    }
+    if (existsSync(this.#options.files.versionPath(record.id, version.id))) return
+    throw new KVError(
+      'FAILED_PRECONDITION',
+      `version ${version.id} of ${record.name} lies on other machines (cluster ${record.cluster}): ask there`,
+    )
+  }
+
+  async #restore(
+    { record, version }: Target,
+    url: string,
+    { context, change }: { readonly context: JobContext; readonly change: ChangeContext },
+  ): Promise<unknown> {
+    const { files, metastore } = this.#options
+    const staging = await files.newStaging()
+    try {
+      const directories = shardDirectories(staging, record.shardCount)
+      const { rows, bytes, checksum } = version
+      const result = await this.#run(
+        {
+          ...{ kind: 'RESTORE', url, datasetId: record.id, versionId: version.id },
+          ...{ keyOrder: record.keyOrder, figures: { rows, bytes, checksum }, directories },
+        },
+        context,
+      )
+      await this.#adopt(record, version, staging)
+      try {
+        await metastore.restoreVersion(record.name, version.id, change)
+      } catch (error) {
+        await files.trash(files.versionPath(record.id, version.id))
+        throw error
+      }
+      return result
+    } finally {
+      await files.trashStaging(staging)
+    }
+  }
+
+  async #adopt(record: DatasetRecord, version: VersionRecord, staging: string): Promise<void> {
+    try {
+      await this.#options.files.adoptVersion(record.id, version.id, staging)
+    } catch (error) {
+      if (!(error instanceof KVError) || error.code !== 'ALREADY_EXISTS') throw error
+      throw new KVError(
+        'UNAVAILABLE',
+        `files of version ${version.id} are still being removed: restore it again in a moment`,
+        { cause: error },
+      )
+    }
+  }
+
+  #onLinks(context: JobContext, link: (staging: string) => Promise<ArchiveTask>): Promise<unknown> {
+    const { files, startTask } = this.#options
+    return runOnLinks({
+      newStaging: () => files.newStaging(),
+      trashStaging: (path) => files.trashStaging(path),
+      link,
+      start: (task) => followed(startTask, task, context),
+    })
+  }
+
+  async #link({ record, version }: Target, place: string): Promise<readonly string[]> {
+    const { files, linkShard } = this.#options
+    const source = files.versionPath(record.id, version.id)
+    const targets = shardDirectories(place, record.shardCount)
+    await mkdir(place, { mode: 0o700 })
+    for (const [shard, target] of targets.entries()) {
+      linkShard(join(source, String(shard)), target)
+      // A thousand shards are not linked in one turn of the main thread's loop.
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
+    return targets
+  }
+
+  #run(task: ArchiveTask, context: JobContext): Promise<unknown> {
+    return followed(this.#options.startTask, task, context).ended
+  }
+}
+
+function followed(startTask: StartTask, task: object, context: JobContext): RunningTask {
+  const unit = 'kind' in task && task.kind === 'DIFF' ? 'rows' : 'bytes'
+  const running = startTask(task, (report) => {
+    // The task process is this same program (task-main.ts).
+    const { step, done, total } = report as TaskReport
+    context.report({ step, done, total, unit })
+  })
+  context.onCancel(() => running.kill())
+  return running
+}
+
+function copyOutTask(
+  { record, version }: Target,
+  to: { readonly url: string; readonly directories: readonly string[]; readonly archivedAtMs: number },
+): ArchiveTask {
+  const { id, name, keyOrder } = record
+  const { rows, bytes, checksum, source, loadedBy, createdAtMs } = version
+  const archived = { id: version.id, rows, bytes, checksum, source, loadedBy, createdAtMs }
+  return { kind: 'ARCHIVE', ...to, dataset: { id, name }, keyOrder, version: archived }
+}
+
+function shardDirectories(directory: string, count: number): string[] {
+  return Array.from({ length: count }, (_, shard) => join(directory, String(shard)))
+}
+
+function specOf(
+  { record, version }: Target,
+  what: { readonly kind: 'ARCHIVE' | 'RESTORE' | 'PURGE'; readonly subject: string },
+  { actor }: ChangeContext,
+): JobSpec {
+  return { ...what, dataset: record.name, key: `version ${version.id} of ${record.name}`, actor }
+}
+
+/** The last step of a job concerns what it has just done; nobody else's change can conflict with it. */
+function ownChange({ actor, reason }: ChangeContext): ChangeContext {
+  return { actor, reason, ifRevision: null, isDryRun: false }
+}

@@ -1,0 +1,50 @@
+/** Part of the composition root: archives, comparisons and snapshots get their collaborators here. */
+import { fileURLToPath } from 'node:url'
+import { ArchiveJobs } from './archive/archive-jobs.js'
+import { forkedTask, type StartTask } from './base/child-task.js'
+import { systemClock } from './base/clock.js'
+import { Jobs } from './base/jobs.js'
+import type { Logger } from './base/logger.js'
+import type { Config } from './config/schema.js'
+import type { DataDirectory } from './leaf/data-directory.js'
+import { linkShard } from './leaf/rocksdb/shard-links.js'
+import type { ClusterMap } from './model/cluster-map.js'
+import type { Metastore } from './model/metastore.js'
+import { SnapshotJobs } from './snapshot/snapshot-jobs.js'
+import type { ThreadPool } from './threads/pool.js'
+
+const TASK_ENTRY = fileURLToPath(new URL('task-main.js', import.meta.url))
+
+export interface GatewayJobs {
+  readonly jobs: Jobs
+  readonly archives: ArchiveJobs
+  readonly snapshots: SnapshotJobs
+}
+
+export interface JobParts {
+  readonly config: Config
+  readonly metastore: Metastore
+  readonly directory: DataDirectory
+  readonly pool: Pick<ThreadPool, 'freeze'>
+  readonly logger: Logger
+  currentMap(): ClusterMap
+}
+
+export function createJobs(parts: JobParts): GatewayJobs {
+  const { config, metastore, directory, pool, logger } = parts
+  const jobs = new Jobs({ clock: systemClock, logger, concurrent: config.jobs.concurrent })
+  const fork = forkedTask({ entry: TASK_ENTRY, heapMb: config.jobs.heapMb })
+  const startTask: StartTask = (task, report) => fork({ objects: config.objects, task }, report)
+  const common = { metastore, files: directory, jobs, startTask, clock: systemClock }
+  const archives = new ArchiveJobs({
+    ...common,
+    defaultUrl: config.archive.url === '' ? null : config.archive.url,
+    linkShard: (source, target) => linkShard(source, target, null),
+  })
+  const snapshots = new SnapshotJobs({
+    ...common,
+    liveShards: (dataset) => parts.currentMap().datasets.get(dataset)?.live ?? null,
+    freeze: (shards) => pool.freeze(shards),
+  })
+  return { jobs, archives, snapshots }
+}

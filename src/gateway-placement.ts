@@ -1,0 +1,103 @@
+/** The main thread's part in remote leaves: which versions leaf processes serve, and the copies that they are sent. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { startSystemTimer, systemClock } from './base/clock.js'
+import type { Logger } from './base/logger.js'
+import type { Reading } from './base/metrics.js'
+import type { DataDirectory } from './leaf/data-directory.js'
+import { LeafAgent } from './leaf/http/leaf-agent.js'
+import { PlacedStore } from './leaf/placed-store.js'
+import { PlacementKeeper } from './leaf/placement-keeper.js'
+import { isKept } from './leaf/placement-plan.js'
+import { RocksStore } from './leaf/rocksdb/store.js'
+import { shardName } from './leaf/served-dataset.js'
+import type { VersionSet } from './leaf/version-set.js'
+import type { ClusterMap } from './model/cluster-map.js'
+import type { DatasetRecord } from './model/dataset.js'
+import type { LeafStore } from './model/leaf-engine.js'
+import type { Metastore } from './model/metastore.js'
+import type { LeafStatus, PlacementStatus } from './model/operations.js'
+
+export interface PlacementParts {
+  readonly metastore: Metastore
+  readonly directory: DataDirectory
+  readonly logger: Logger
+}
+
+export class GatewayPlacement {
+  /** Of shards that are open here. */
+  readonly localStore: RocksStore
+  /** The same, and of shards that leaf processes serve. */
+  readonly store: LeafStore
+  readonly keeper: PlacementKeeper
+  readonly #placed: PlacedStore
+
+  private constructor({ metastore, directory, logger }: PlacementParts) {
+    let lastId = 0
+    const nextId = () => (lastId += 1)
+    this.localStore = new RocksStore(nextId)
+    this.#placed = new PlacedStore(this.localStore, nextId)
+    this.store = this.#placed
+    this.keeper = new PlacementKeeper({
+      gatewayId: directory.id,
+      records: metastore,
+      connect: (leaf) => new LeafAgent(leaf, directory.id),
+      localShard: ({ datasetId, versionId, shard }) => {
+        const path = join(directory.versionPath(datasetId, versionId), shardName(shard))
+        return existsSync(path) ? path : null
+      },
+      clock: systemClock,
+      startTimer: startSystemTimer,
+      logger,
+    })
+  }
+
+  /** Knows what every leaf has that answers now. */
+  static async start(parts: PlacementParts): Promise<GatewayPlacement> {
+    const placement = new GatewayPlacement(parts)
+    await placement.keeper.start()
+    return placement
+  }
+
+  /** After `versionSet` follows the metastore. */
+  follow(metastore: Metastore, versionSet: VersionSet): void {
+    this.keeper.serve({
+      placementChanged: (dataset) => versionSet.placementChanged(dataset),
+      isUsed: (leaf, target) => this.#placed.isUsed(leaf, target),
+    })
+    const kick = () => {
+      this.keeper.kick()
+      return Promise.resolve()
+    }
+    metastore.subscribe(kick)
+    metastore.subscribeClusters(kick)
+  }
+
+  leaves(): LeafStatus[] {
+    return this.keeper.health()
+  }
+
+  /** Of versions that belong to a cluster with leaves, newest first. */
+  versionsOf(record: DatasetRecord, map: ClusterMap): PlacementStatus[] {
+    const served = map.datasets.get(record.name)?.versions ?? []
+    return record.versions.flatMap((version) => {
+      const state = isKept(version) ? this.keeper.stateOf(record, version) : null
+      if (state === null) return []
+      const { cluster = '' } = version
+      const shards = served.find(({ id }) => id === version.id)?.shards ?? []
+      const isReadFromLeaves = shards.length > 0 && shards.every(({ remote }) => remote !== undefined)
+      return [{ version: version.id, cluster, ...state, isReadFromLeaves }]
+    })
+  }
+
+  readings(): Reading[] {
+    return this.keeper.health().flatMap(({ name, problem, copies }): Reading[] => [
+      { name: 'godwit_leaf_up', labels: { leaf: name }, value: problem === null ? 1 : 0 },
+      { name: 'godwit_leaf_copies', labels: { leaf: name }, value: copies },
+    ])
+  }
+
+  close(): Promise<void> {
+    return this.keeper.close()
+  }
+}

@@ -1,0 +1,44 @@
+/** A reading thread of the load process: reads the objects that it is told, and writes their rows as sorted runs. */
+import { join } from 'node:path'
+import type { MessagePort } from 'node:worker_threads'
+import { toKVError } from '../base/errors.js'
+import type { BuildDependencies } from './load-child.js'
+import { RUNS_FOLDER } from './load-state.js'
+import type { ReaderMessage, ReaderOrder, ReaderSetup } from './messages.js'
+import { PartSorter } from './part-sorter.js'
+
+/** Answers what the port brings, for as long as the thread lives. */
+export function serveReader(
+  port: MessagePort,
+  { job, name }: ReaderSetup,
+  dependencies: Pick<BuildDependencies, 'clock' | 'openSource' | 'pack'>,
+): void {
+  const tell = (message: ReaderMessage): void => port.postMessage(message)
+  const folder = join(job.staging, RUNS_FOLDER)
+  const spill = (parts: PartSorter): void => {
+    const run = parts.writeRun(folder, name)
+    if (run !== null) tell({ kind: 'run', run })
+  }
+  const parts = new PartSorter({
+    job,
+    source: dependencies.openSource(job),
+    clock: dependencies.clock,
+    pack: dependencies.pack,
+    onProgress: (figures) => tell({ kind: 'progress', figures }),
+    onFull: spill,
+  })
+  const obey = async (order: ReaderOrder): Promise<void> => {
+    try {
+      if (order.kind === 'read') {
+        tell({ kind: 'read', figures: await parts.read(order.part, order.afterLine) })
+        return
+      }
+      spill(parts)
+      tell({ kind: 'finished' })
+    } catch (error) {
+      const { code, message } = toKVError(error, `reading ${job.request.from} failed`)
+      tell({ kind: 'failed', code, message })
+    }
+  }
+  port.on('message', (order: ReaderOrder) => void obey(order))
+}

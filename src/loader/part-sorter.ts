@@ -1,0 +1,129 @@
+/** Reads objects into a sorter, and says when it is full: what every reading thread does, and the load process itself. */
+import type { Clock } from '../base/clock.js'
+import { assert } from '../base/assert.js'
+import { KVError, toKVError } from '../base/errors.js'
+import { murmur3Token } from '../base/hash.js'
+import type { Cell } from '../model/row.js'
+import { NO_TOKEN } from '../model/row-order.js'
+import type { LoadSource, PartRows, SourcePart, SourceRow } from './load-source.js'
+import type { PartPosition, RunRecord } from './load-state.js'
+import type { BuildJob, PartFigures } from './messages.js'
+import type { EntryToWrite, PackedRow } from './run-entry.js'
+import { writeRun } from './run-file.js'
+import { RunSorter } from './run-sorter.js'
+
+/** Rows and bytes change in between, but nobody wants to hear of it more often. */
+const PROGRESS_INTERVAL_MS = 200
+
+export interface PartSorterOptions {
+  readonly job: BuildJob
+  readonly source: LoadSource
+  readonly clock: Clock
+  /** Makes a row what will be stored; valid until the next call. @throws {KVError} when it cannot be stored */
+  readonly pack: (cells: readonly Cell[]) => PackedRow
+  readonly onProgress: (figures: PartFigures) => void
+  /** The sorter takes no more; it must be empty afterwards. */
+  readonly onFull: (sorter: PartSorter) => Promise<void> | void
+}
+
+/** The part that is being read: its rows up to `line`, `rows` in number, are in memory or in runs. */
+interface OpenPart {
+  readonly part: SourcePart
+  line: number
+  rows: number
+}
+
+export class PartSorter {
+  readonly rows: RunSorter
+  readonly #options: PartSorterOptions
+  /** Of parts that were read to their end and whose last rows are in memory. */
+  readonly #ended: PartPosition[] = []
+  #open: OpenPart | null = null
+  #runCount = 0
+
+  constructor(options: PartSorterOptions) {
+    this.#options = options
+    this.rows = new RunSorter(options.job.keyOrder, options.job.sortBytes)
+  }
+
+  /** Reads a part to its end; its last rows stay in memory. Rows up to `afterLine` are in runs already. */
+  async read(part: SourcePart, afterLine: number): Promise<PartFigures> {
+    const { onProgress } = this.#options
+    const rows = this.#options.source.rows(part)
+    const open: OpenPart = { part, line: afterLine, rows: 0 }
+    this.#open = open
+    try {
+      await this.#readRows(rows, open)
+    } finally {
+      this.#open = null
+      onProgress(figuresOf(open, rows))
+    }
+    const figures = figuresOf(open, rows)
+    const { badLineCount, badLines, unseenColumns } = figures
+    this.#ended.push({ ...positionOf(open), end: { badLineCount, badLines, unseenColumns } })
+    return figures
+  }
+
+  async #readRows(rows: PartRows, open: OpenPart): Promise<void> {
+    const { clock, onProgress } = this.#options
+    const afterLine = open.line
+    let reportedAtMs = clock.monotonicMs()
+    for await (const batch of rows) {
+      for (const row of batch) {
+        if (row.line > afterLine) {
+          // A promise a row would cost more than the row.
+          const entry = this.#entryOf(row, open.part)
+          if (!this.rows.add(entry)) await this.#addToEmptied(entry)
+          open.line = row.line
+        }
+        open.rows++
+      }
+      if (clock.monotonicMs() - reportedAtMs < PROGRESS_INTERVAL_MS) continue
+      reportedAtMs = clock.monotonicMs()
+      onProgress(figuresOf(open, rows))
+    }
+  }
+
+  /** Writes what is in memory as a run; null when there is nothing to write down. */
+  writeRun(folder: string, name: string): RunRecord | null {
+    if (this.rows.count === 0 && this.#ended.length === 0) return null
+    const { shardCount } = this.#options.job
+    const figures = writeRun(this.rows.sorted(), { folder, name: `${name}-${this.#runCount++}`, shardCount })
+    const positions = this.#ended.splice(0)
+    if (this.#open !== null) positions.push({ ...positionOf(this.#open), end: null })
+    this.rows.clear()
+    return { ...figures, positions }
+  }
+
+  #entryOf(row: SourceRow, part: SourcePart): EntryToWrite {
+    const { keyOrder } = this.#options.job
+    const token = keyOrder === 'HASHED' ? murmur3Token(row.rowKey) : NO_TOKEN
+    const { head, chunks } = this.#pack(row, part)
+    return { token, rowKey: row.rowKey, head, chunks, part: part.index, line: row.line }
+  }
+
+  async #addToEmptied(entry: EntryToWrite): Promise<void> {
+    // What was packed lies in memory that the next row takes; nothing is packed meanwhile.
+    await this.#options.onFull(this)
+    assert(this.rows.add(entry), 'an emptied sorter has room for any row')
+  }
+
+  #pack({ cells, line }: SourceRow, { url }: SourcePart): PackedRow {
+    try {
+      return this.#options.pack(cells)
+    } catch (error) {
+      const { code, message } = toKVError(error, 'the row could not be stored')
+      throw new KVError(code, `${url}:${line}: ${message}`, { cause: error })
+    }
+  }
+}
+
+function positionOf({ part, line, rows }: OpenPart): Omit<PartPosition, 'end'> {
+  return { part: part.index, line, rows }
+}
+
+function figuresOf({ part, rows: count }: OpenPart, rows: PartRows): PartFigures {
+  const { readBytes, badLineCount, badLines, unseenColumns } = rows
+  const withFile = badLines.map((badLine) => ({ ...badLine, file: part.url }))
+  return { part: part.index, rows: count, readBytes, badLineCount, badLines: withFile, unseenColumns }
+}

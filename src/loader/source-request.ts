@@ -1,0 +1,8 @@
+/** What of a load concerns its source. */
+import type { SourceRequest } from './load-source.js'
+import type { BuildJob } from './messages.js'
+
+export function sourceRequestOf({ request, maxValueBytes }: BuildJob): SourceRequest {
+  const { from, format, keyField, columns, header, maxBadLines } = request
+  return { from, format, keyField, columns, header, maxBadLines, maxValueBytes }
+}

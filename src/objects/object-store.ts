@@ -1,0 +1,23 @@
+/**
+ * Files and objects by URL: `file:///path/name` and `s3://bucket/key`. The one way in which loads, archives and snapshots
+ * reach data outside the data directory. Errors are KVErrors that name the URL: INVALID_ARGUMENT (no such object, no
+ * permission, a URL that nothing serves), UNAVAILABLE (the store fails or stalls).
+ */
+export interface StoredObject {
+  readonly url: string
+  readonly sizeBytes: number
+  /** Changes when the content does; for files size and time of change, for S3 the ETag. */
+  readonly tag: string
+}
+
+export interface ObjectStore {
+  /** What stands below a prefix that ends in `/`, or the one object of that URL; in the order of their URLs. */
+  list(url: string): Promise<readonly StoredObject[]>
+  stat(url: string): Promise<StoredObject>
+  /** Bytes from `offset` on. Fails with FAILED_PRECONDITION when the object is no longer the one that `object` describes. */
+  read(object: StoredObject, offset?: number, length?: number): AsyncIterable<Buffer>
+  /** Whole or not at all: a write that fails or is never ended leaves nothing under the URL. */
+  write(url: string, content: AsyncIterable<Buffer>): Promise<StoredObject>
+  /** Fine when it is not there. */
+  remove(url: string): Promise<void>
+}

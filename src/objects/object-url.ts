@@ -1,0 +1,66 @@
+/** URLs of objects: `file:///path` and `s3://bucket/key`. Keys of S3 stand in them as they are, without escapes. */
+import { isAbsolute } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { KVError } from '../base/errors.js'
+
+export interface S3Location {
+  readonly bucket: string
+  /** Empty: the whole bucket. */
+  readonly key: string
+}
+
+const S3_URL = /^s3:\/\/([^/]*)(?:\/(.*))?$/s
+// The names that S3 allows, and those of older buckets and other stores.
+const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/
+const MAX_KEY_BYTES = 1_024
+
+/**
+ * An absolute path becomes a `file:` URL, a URL stays as it is.
+ * @throws {KVError} INVALID_ARGUMENT for anything else
+ */
+export function toObjectUrl(place: string): string {
+  if (/^(file|s3):/i.test(place)) return place
+  if (isAbsolute(place)) return pathToFileURL(place).href
+  throw new KVError(
+    'INVALID_ARGUMENT',
+    `"${shown(place)}" is neither an absolute path nor a file: or s3: URL; write /path/name or s3://bucket/key`,
+  )
+}
+
+/** @throws {KVError} INVALID_ARGUMENT when it names no path of this machine */
+export function pathOfUrl(url: string): string {
+  const fault = (why: string) =>
+    new KVError('INVALID_ARGUMENT', `${shown(url)} names no file of this machine: ${why}`)
+  try {
+    const path = fileURLToPath(url)
+    if (!path.includes('\0')) return path
+  } catch (error) {
+    throw fault(error instanceof Error ? error.message : String(error))
+  }
+  throw fault('no path holds a zero byte')
+}
+
+export function urlOfPath(path: string): string {
+  return pathToFileURL(path).href
+}
+
+/** @throws {KVError} INVALID_ARGUMENT when it is no URL of S3 */
+export function s3Location(url: string): S3Location {
+  const [, bucket = '', key = ''] = S3_URL.exec(url) ?? []
+  if (!BUCKET.test(bucket)) {
+    throw new KVError('INVALID_ARGUMENT', `${shown(url)} names no bucket; write s3://bucket/key`)
+  }
+  if (Buffer.byteLength(key) > MAX_KEY_BYTES) {
+    throw new KVError('INVALID_ARGUMENT', `the key in ${shown(url)} has more than ${MAX_KEY_BYTES} bytes`)
+  }
+  return { bucket, key }
+}
+
+export function s3Url({ bucket, key }: S3Location): string {
+  return `s3://${bucket}/${key}`
+}
+
+/** A URL in a message: all of it, unless somebody sent a book. */
+export function shown(url: string): string {
+  return url.length > 300 ? `${url.slice(0, 297)}...` : url
+}

@@ -41,18 +41,22 @@ export function projectionFrames(context: BenchContext): string {
 /** The hot rows once over, `keysEach` a request. */
 export function multiGetFrames(context: BenchContext, dataset: string, keysEach: number): string {
   return frameFile(context, `multi-get-${dataset}`, () => {
-    const keys = hotKeys(context)
-    const requests = Array.from({ length: Math.floor(keys.length / keysEach) }, (_, index) =>
-      keys.slice(index * keysEach, (index + 1) * keysEach),
-    )
     return encodeCalls(
       'multiGet',
-      requests.map((some) => new types.MultiGetRequest({ dataset, keys: some })),
+      hotBatches(context, keysEach).map((some) => new types.MultiGetRequest({ dataset, keys: some })),
     )
   })
 }
 
-function hotKeys({ hotRows, rows }: BenchContext): Buffer[] {
+/** The hot rows' keys, `keysEach` together. */
+export function hotBatches(context: BenchContext, keysEach: number): Buffer[][] {
+  const keys = hotKeys(context)
+  return Array.from({ length: Math.floor(keys.length / keysEach) }, (_, index) =>
+    keys.slice(index * keysEach, (index + 1) * keysEach),
+  )
+}
+
+export function hotKeys({ hotRows, rows }: BenchContext): Buffer[] {
   return pickRows(hotRows, rows).map(rowKey)
 }
 

@@ -17,15 +17,24 @@ export interface GatewayOptions {
   readonly core: Core
   /** For a look inside, such as --cpu-prof. */
   readonly nodeOptions?: readonly string[]
+  /** Serves TerrapinService besides. */
+  readonly servesTerrapin?: boolean
 }
 
 export interface Gateway extends Server {
   readonly adminUrl: string
+  /** Of TerrapinService; null: it is not served. */
+  readonly terrapinPort: number | null
 }
 
 interface ReadyFile {
   readonly pid: number
-  readonly listeners: Readonly<Record<'kvstore' | 'admin', { readonly host: string; readonly port: number }>>
+  readonly listeners: Readonly<Record<'kvstore' | 'admin', Address>> & { readonly terrapin?: Address }
+}
+
+interface Address {
+  readonly host: string
+  readonly port: number
 }
 
 /** Starts `godwit serve` on free ports and waits until it is ready. */
@@ -52,16 +61,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     pid,
     port: listeners.kvstore.port,
     adminUrl: `http://${listeners.admin.host}:${listeners.admin.port}`,
+    terrapinPort: listeners.terrapin?.port ?? null,
     stop: () => stopGateway(child),
   }
 }
 
 /** JSON is YAML. Loads get the memory that they take by default. */
-function configText({ folder, dataThreads }: GatewayOptions): string {
+function configText({ folder, dataThreads, servesTerrapin = false }: GatewayOptions): string {
   return JSON.stringify({
     data: { directory: join(folder, 'data') },
     threads: { data: dataThreads },
-    listeners: { kvstore: { port: 0 }, admin: { port: 0 } },
+    listeners: { kvstore: { port: 0 }, admin: { port: 0 }, terrapin: { port: 0, enabled: servesTerrapin } },
     log: { level: 'warn' },
   })
 }

@@ -38,6 +38,13 @@ export const goals = {
     0.75,
   ),
   multiGetAgainstRaw: atLeast('percent', 'multiGet(20): keys/CPU-s of raw MultiGet(20)', 0.58, 0.7),
+  terrapinGet: atLeast(
+    'percent',
+    'Terrapin get, 64 connections, unpipelined: requests/CPU-s of KVStore get',
+    0.9,
+    1,
+  ),
+  terrapinMultiGet: atLeast('percent', 'Terrapin multiGet(20): keys/CPU-s of KVStore multiGet(20)', 0.9, 1),
   twoThreads: atLeast('times', 'two data threads against one, unpipelined: requests/s', 1.5, 1.8),
   twoThreadsPipelined: atLeast('times', 'two data threads against one, pipelined: requests/s', 1.7, 1.8),
   projectionBytes: atLeast('times', '2 of 30 columns (64 KB row) against the blob: fewer bytes', 10, 20),

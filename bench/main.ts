@@ -23,11 +23,13 @@ import { formatReport } from './report.js'
 import { remoteLeaf } from './remote-leaf.js'
 import { scans } from './scans.js'
 import { selfCheck } from './self-check.js'
+import { terrapin } from './terrapin.js'
 import { wideColumn } from './wide-column.js'
 
 const benches: readonly Bench[] = [
   selfCheck,
   readPath,
+  terrapin,
   dataThreads,
   wideColumn,
   chunkSweep,

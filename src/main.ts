@@ -103,11 +103,16 @@ const local: LocalCommands = {
 /** A leaf process; nothing of a gateway is loaded. */
 async function serveLeaf(
   config: Config,
-  { logger, readyFile, stopSignal }: { logger: Logger; readyFile: string | null; stopSignal: Promise<string> },
+  {
+    logger,
+    readyFile,
+    stopSignal,
+  }: { logger: Logger; readyFile: string | null; stopSignal: Promise<string> },
 ): Promise<void> {
   const { startLeafNode } = await import('./leaf-node.js')
   const leaf = await startLeafNode(config, { logger, build: version() })
-  for (const { host, port } of leaf.listeners) io.stdout.write(`leaf serves gateways at http://${host}:${port}\n`)
+  for (const { host, port } of leaf.listeners)
+    io.stdout.write(`leaf serves gateways at http://${host}:${port}\n`)
   if (readyFile !== null) writeReadyFile(readyFile, leaf.listeners)
   logger.info({ signal: await stopSignal }, 'stopping')
   await leaf.stop()
@@ -124,7 +129,8 @@ function writeReadyFile(path: string, listeners: readonly ListenerStatus[]): voi
 /** @throws {KVError} UNSUPPORTED, before anything native is loaded */
 function refuseOtherMachines(): void {
   const faults = machineFaults(readMachineFacts())
-  if (faults.length > 0) throw new KVError('UNSUPPORTED', `a gateway cannot run on this machine: ${faults.join('; ')}`)
+  if (faults.length > 0)
+    throw new KVError('UNSUPPORTED', `a gateway cannot run on this machine: ${faults.join('; ')}`)
 }
 
 /** SIGHUP takes a renewed certificate into use; without TLS the signal means what it always does. */
@@ -134,7 +140,10 @@ function reloadOnSignal(gateway: Pick<Gateway, 'reloadTls'>, logger: Logger): vo
       gateway.reloadTls()
       logger.info({}, 'the certificate of the admin API was read again')
     } catch (error) {
-      logger.error({ err: error }, 'the new certificate of the admin API is wrong; the one before stays in use')
+      logger.error(
+        { err: error },
+        'the new certificate of the admin API is wrong; the one before stays in use',
+      )
     }
   })
 }
@@ -168,13 +177,16 @@ async function addSamples(listeners: readonly ListenerStatus[]): Promise<boolean
   if (admin === undefined) return false
   const token = process.env['GODWIT_TOKEN']
   try {
-    await ensureSamples(new AdminClient(urlOf(admin.host, admin.port, admin.isTls), token === undefined ? {} : { token }), {
-      writeCities: async (path) => {
-        await promisify(execFile)(process.execPath, [CITIES_SCRIPT, path])
+    await ensureSamples(
+      new AdminClient(urlOf(admin.host, admin.port, admin.isTls), token === undefined ? {} : { token }),
+      {
+        writeCities: async (path) => {
+          await promisify(execFile)(process.execPath, [CITIES_SCRIPT, path])
+        },
+        report: (line) => io.stdout.write(`${line}\n`),
+        sleep: (ms) => io.sleep(ms),
       },
-      report: (line) => io.stdout.write(`${line}\n`),
-      sleep: (ms) => io.sleep(ms),
-    })
+    )
     return true
   } catch (error) {
     io.stderr.write(`godwit: no sample data: ${error instanceof Error ? error.message : String(error)}\n`)

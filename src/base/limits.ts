@@ -58,6 +58,8 @@ export const limits = {
   maxKeysPerMultiGet: 10_000,
   /** Living cells of a mutable row that is read whole, four writes of the largest size; name columns to read of more. */
   maxCellsPerWholeRow: 40_000,
+  /** Rows of one shard that are looked through for a living cell while their writes wait; one at a time. */
+  maxRowSearches: 64,
   /** Bytes of mutations that wait for the writer thread before more are refused as OVERLOADED. */
   maxQueuedWriteBytes: 64 * 1024 * 1024,
   /** Operations of one group commit; bounds how long a group holds the writer. */

@@ -7,7 +7,6 @@ import { paletteOf, type Palette } from './palette.js'
 
 interface SharedOptions {
   readonly server?: string
-  readonly admin?: string
   readonly json?: boolean
 }
 
@@ -20,13 +19,7 @@ interface ChangeOptions {
 
 /** The gateway that is meant: by option, by environment, or the one of this machine. */
 export function serverUrl(options: SharedOptions, { environment }: CliIo): string {
-  return (
-    options.server ??
-    options.admin ??
-    environment['GODWIT_SERVER'] ??
-    environment['GODWIT_ADMIN'] ??
-    DEFAULT_ADMIN_URL
-  )
+  return options.server ?? environment['GODWIT_SERVER'] ?? DEFAULT_ADMIN_URL
 }
 
 /** One invocation of one command. */

@@ -1,5 +1,5 @@
 /** The `godwit` command: parses arguments, runs one command, answers its exit code. */
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError } from 'commander'
 import { KVError } from '../base/errors.js'
 import { addArchiveCommands } from './archive-commands.js'
 import { addCompletionCommand } from './completion-command.js'
@@ -68,26 +68,22 @@ export async function runCli(args: readonly string[], { io, local, version }: Cl
 }
 
 function createProgram(io: CliIo, version: string): Command {
-  return (
-    new Command('godwit')
-      .description(
-        'Runs and operates a Godwit gateway: legacy key-value APIs and one new API over one RocksDB tier.',
-      )
-      .version(version)
-      .option('--server <url>', "the gateway's admin API (default: GODWIT_SERVER, or http://127.0.0.1:7380)")
-      // Its former name.
-      .addOption(new Option('--admin <url>').hideHelp())
-      .option('--json', 'print the result as JSON')
-      .configureOutput({
-        writeOut: (text) => io.stdout.write(text),
-        writeErr: (text) => io.stderr.write(text),
-        getOutHelpWidth: () => (io.stdout.isTerminal ? io.stdout.width : 100),
-        getErrHelpWidth: () => (io.stderr.isTerminal ? io.stderr.width : 100),
-      })
-      .showHelpAfterError('(add --help for what it takes, and examples)')
-      .addHelpText('after', HELP)
-      .exitOverride()
-  )
+  return new Command('godwit')
+    .description(
+      'Runs and operates a Godwit gateway: legacy key-value APIs and one new API over one RocksDB tier.',
+    )
+    .version(version)
+    .option('--server <url>', "the gateway's admin API (default: GODWIT_SERVER, or http://127.0.0.1:7380)")
+    .option('--json', 'print the result as JSON')
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      getOutHelpWidth: () => (io.stdout.isTerminal ? io.stdout.width : 100),
+      getErrHelpWidth: () => (io.stderr.isTerminal ? io.stderr.width : 100),
+    })
+    .showHelpAfterError('(add --help for what it takes, and examples)')
+    .addHelpText('after', HELP)
+    .exitOverride()
 }
 
 function report(error: unknown, io: CliIo): ExitCode {

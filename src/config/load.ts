@@ -42,12 +42,7 @@ export class ConfigError extends KVError {
 }
 
 // Variables of the command, not of the gateway.
-const COMMAND_VARIABLES: ReadonlySet<string> = new Set([
-  'GODWIT_SERVER',
-  'GODWIT_ADMIN',
-  'GODWIT_ACTOR',
-  'GODWIT_TOKEN',
-])
+const COMMAND_VARIABLES: ReadonlySet<string> = new Set(['GODWIT_SERVER', 'GODWIT_ACTOR', 'GODWIT_TOKEN'])
 const MAX_FILE_BYTES = 1024 * 1024
 
 /**

@@ -317,7 +317,9 @@ export class DataDirectory {
   }
 
   async #adopt(stagingDirectory: string, path: string): Promise<void> {
-    const isInStaging = [dirname(stagingDirectory), dirname(dirname(stagingDirectory))].includes(this.#stagingPath)
+    const isInStaging = [dirname(stagingDirectory), dirname(dirname(stagingDirectory))].includes(
+      this.#stagingPath,
+    )
     assert(isInStaging, `${stagingDirectory} is not a staging directory`)
     // A rename replaces an empty directory without a word.
     if (await exists(path)) throw new KVError('ALREADY_EXISTS', `${path} exists already: trash it first`)

@@ -5,47 +5,19 @@
  */
 import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Clock } from '../base/clock.js'
 import { KVError, toKVError } from '../base/errors.js'
 import type { VersionFigures } from '../model/metastore.js'
-import type { Cell } from '../model/row.js'
+import type { BuildContext, BuildDependencies } from './load-build.js'
 import { toLoadDiskError } from './load-disk.js'
 import { NotInOrderError, readParts } from './load-reading.js'
-import type { LoadSource, SourcePart } from './load-source.js'
+import type { SourcePart } from './load-source.js'
 import { LoadState } from './load-state.js'
 import { LoadTally } from './load-tally.js'
-import type { StartReaderThread } from './load-threads.js'
 import { writeShards } from './load-writing.js'
 import { NO_PROGRESS, type BuildJob, type BuildMessage } from './messages.js'
 import { requireSeenColumns } from './open-source.js'
-import type { EntryPlace, PackedRow } from './run-entry.js'
 import { sourceRequestOf } from './source-request.js'
 import { claimStaging } from './staging-owner.js'
-import type { CreateShardWriter } from './version-writer.js'
-
-export interface BuildDependencies {
-  readonly clock: Clock
-  readonly openSource: (job: BuildJob) => LoadSource
-  /** Makes a row what will be stored; valid until the next call. @throws {KVError} when it cannot be stored */
-  readonly pack: (cells: readonly Cell[]) => PackedRow
-  readonly createShardWriter: CreateShardWriter
-  readonly startReader: StartReaderThread
-}
-
-/** What the steps of a build share. */
-export interface BuildContext {
-  readonly job: BuildJob
-  readonly dependencies: BuildDependencies
-  readonly source: LoadSource
-  readonly state: LoadState
-  readonly tally: LoadTally
-  /** Tells the gateway how far it is, unless it was told just now. */
-  readonly report: () => void
-  /** The same, and lets messages come and go. */
-  readonly pause: () => Promise<void>
-  /** `file:line` of a row. */
-  readonly nameOf: (place: EntryPlace) => string
-}
 
 const PROGRESS_INTERVAL_MS = 200
 

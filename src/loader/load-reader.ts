@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import { toKVError } from '../base/errors.js'
-import type { BuildDependencies } from './load-child.js'
+import type { BuildDependencies } from './load-build.js'
 import { RUNS_FOLDER } from './load-state.js'
 import type { ReaderMessage, ReaderOrder, ReaderSetup } from './messages.js'
 import { PartSorter } from './part-sorter.js'

@@ -3,7 +3,7 @@
  * anyhow goes straight to the shards, and what fits into memory does too; everything else becomes sorted runs on disk.
  */
 import type { LoadSource, SourcePart } from './load-source.js'
-import type { BuildContext } from './load-child.js'
+import type { BuildContext } from './load-build.js'
 import { readWithThreads } from './load-threads.js'
 import { PartSorter } from './part-sorter.js'
 import { entrySize } from './run-entry.js'

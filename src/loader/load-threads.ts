@@ -1,21 +1,9 @@
 /** Reads objects with several threads, each with memory of its own; what they write is put down here. */
 import { Worker } from 'node:worker_threads'
 import { KVError } from '../base/errors.js'
-import type { BuildContext } from './load-child.js'
+import type { BuildContext, ReaderThread, StartReaderThread } from './load-build.js'
 import type { SourcePart } from './load-source.js'
-import type { ReaderMessage, ReaderOrder, ReaderSetup } from './messages.js'
-
-export interface ReaderThread {
-  send(order: ReaderOrder): void
-  /** At once. */
-  end(): Promise<void>
-}
-
-/** `onEnd` is called when it ends by itself, which it never should. */
-export type StartReaderThread = (
-  setup: ReaderSetup,
-  on: { readonly message: (message: ReaderMessage) => void; readonly end: (why: KVError) => void },
-) => ReaderThread
+import type { ReaderMessage } from './messages.js'
 
 /** Threads that run `entry`, which calls serveReader (load-reader.ts). */
 export function readerThreads(entry: URL): StartReaderThread {

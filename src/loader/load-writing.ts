@@ -1,5 +1,5 @@
 /** The second half of a load: sorted runs become the shards of a version, in one pass over all of them. */
-import type { BuildContext } from './load-child.js'
+import type { BuildContext } from './load-build.js'
 import type { RunRecord } from './load-state.js'
 import { RunCursor, writeRun } from './run-file.js'
 import { DistinctRows, mergeCursors } from './run-merge.js'

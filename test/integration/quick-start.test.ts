@@ -35,7 +35,7 @@ function makeCheckout(): void {
 
 /** What the command prints for people who pipe it on. */
 async function godwit(...args: string[]): Promise<string> {
-  const env = { ...process.env, GODWIT_ADMIN: `http://127.0.0.1:${gateway.port('admin')}` }
+  const env = { ...process.env, GODWIT_SERVER: `http://127.0.0.1:${gateway.port('admin')}` }
   const { stdout } = await run(process.execPath, [MAIN, ...args], { env })
   return stdout
 }

@@ -52,10 +52,10 @@ export const EXAMPLE = [
   'error: DATASET_NOT_FOUND, retry: no',
 ]
 
-type Command = readonly [file: string, ...args: string[]]
+export type Command = readonly [file: string, ...args: string[]]
 
 export interface Language {
-  readonly name: 'python' | 'java' | 'go' | 'node'
+  readonly name: 'python' | 'java' | 'go' | 'node' | 'terrapin-java'
   /** Programs without which it cannot be built. */
   readonly needs: readonly string[]
   /** Makes the programs ready in an empty folder; with nothing to do, absent. */
@@ -70,12 +70,12 @@ export interface Language {
  * Where the toolchains are known to be, their absence is a fault and no reason to skip: GODWIT_REQUIRE_INTEROP is 1 for all
  * languages, or names some, with commas between.
  */
-function isRequired(language: string): boolean {
+export function isRequired(language: string): boolean {
   const required = process.env['GODWIT_REQUIRE_INTEROP'] ?? ''
   return required === '1' || required.split(',').includes(language)
 }
 
-async function missing(needs: readonly string[]): Promise<string[]> {
+export async function missing(needs: readonly string[]): Promise<string[]> {
   const found = await Promise.all(
     needs.map((program) =>
       run('sh', ['-c', 'command -v "$0"', program]).then(
@@ -88,7 +88,7 @@ async function missing(needs: readonly string[]): Promise<string[]> {
 }
 
 /** Answers the folder of the finished build. */
-async function ready({ name, build }: Language): Promise<string> {
+export async function ready({ name, build }: Pick<Language, 'name' | 'build'>): Promise<string> {
   const hash = createHash('sha256')
   for (const path of [IDL, ...filesBelow(`${FOLDER}/${name}`)])
     if (!isGenerated(path)) hash.update(textOf(path))
@@ -138,12 +138,7 @@ export class Interop {
 
   async check(t: TestContext, pair: string): Promise<void> {
     const lines = await this.#print(t, this.#language.checks(this.#folder), pair.split(' '))
-    if (lines === null) return
-    assert.deepEqual(
-      lines.filter((line) => !line.startsWith('ok ')),
-      [],
-    )
-    assert.deepEqual(lines.map((line) => line.slice('ok '.length)).sort(), [...CHECKS].sort())
+    if (lines !== null) assertAllOk(lines, CHECKS)
   }
 
   async example(t: TestContext): Promise<void> {
@@ -165,24 +160,43 @@ export class Interop {
       t.skip(`not run: ${this.#lack}`)
       return null
     }
-    const all = [...args, String(this.#gateway.port('kvstore')), dataset, ...more]
-    // Without the first python would leave compiled files in the tree.
-    const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' }
-    const options = { cwd: root, env, timeout: PROGRAM_TIMEOUT_MS }
-    const { stdout } = await run(file, all, options).catch((error: unknown) => {
-      // execFile's error carries what the program printed before it failed.
-      const { stdout: printed = '', stderr = '' } = error as { stdout?: string; stderr?: string }
-      return { stdout: printed.includes('not ok ') ? printed : `${printed}${String(error)}\n${stderr}` }
-    })
-    return stdout.trim().split('\n')
+    return linesOf([file, ...args, String(this.#gateway.port('kvstore')), dataset, ...more])
   }
+}
+
+/** What the program prints; of one that failed without saying `not ok` also why. */
+async function linesOf([file, ...args]: Command): Promise<string[]> {
+  // Without the first python would leave compiled files in the tree.
+  const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' }
+  const options = { cwd: root, env, timeout: PROGRAM_TIMEOUT_MS }
+  const { stdout } = await run(file, args, options).catch((error: unknown) => {
+    // execFile's error carries what the program printed before it failed.
+    const { stdout: printed = '', stderr = '' } = error as { stdout?: string; stderr?: string }
+    return { stdout: printed.includes('not ok ') ? printed : `${printed}${String(error)}\n${stderr}` }
+  })
+  return stdout.trim().split('\n')
+}
+
+/** Every one of the checks is said to be ok, and nothing else is said. */
+function assertAllOk(lines: readonly string[], checks: readonly string[]): void {
+  assert.deepEqual(
+    lines.filter((line) => !line.startsWith('ok ')),
+    [],
+  )
+  assert.deepEqual(lines.map((line) => line.slice('ok '.length)).sort(), [...checks].sort())
+}
+
+/** Runs a program of checks, of which none may fail or be missing. */
+export async function runChecks(command: Command, checks: readonly string[]): Promise<void> {
+  assertAllOk(await linesOf(command), checks)
 }
 
 function inTree(path: string): string {
   return join(root, FOLDER, path)
 }
 
-async function build(command: string, args: readonly string[]): Promise<void> {
+/** Runs one step of making a program ready. */
+export async function build(command: string, args: readonly string[]): Promise<void> {
   await run(command, args, { timeout: BUILD_TIMEOUT_MS, maxBuffer: 1 << 26 })
 }
 
@@ -199,7 +213,7 @@ export const python: Language = {
   description: (folder) => [join(folder, 'bin', 'python'), inTree('python/openapi.py')],
 }
 
-function javaOf(folder: string, main: string): Command {
+export function javaOf(folder: string, main: string): Command {
   return ['java', '-cp', `${join(folder, 'classes')}:${join(folder, 'lib')}/*`, main]
 }
 

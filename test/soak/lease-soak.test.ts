@@ -119,7 +119,11 @@ suite('lease soak', () => {
       { flag: '', key: 'threads.data', value: 2 },
     ]
     const { config } = loadConfig({ file: null, environment: {}, flags })
-    gateway = await startGateway(config, { logger: silentLogger, logLevel: shareLogLevel('silent'), build: 'soak' })
+    gateway = await startGateway(config, {
+      logger: silentLogger,
+      logLevel: shareLogLevel('silent'),
+      build: 'soak',
+    })
     await createDatasets(gateway)
     await gateway.metastore.publish('soaked', await loadVersion(gateway, 0), CHANGE)
   })

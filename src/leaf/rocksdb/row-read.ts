@@ -3,7 +3,7 @@
  * between the steps. The answer is what row-collector.ts makes of the entries.
  */
 import type { WritableFormat } from '../../model/cluster-map.js'
-import type { Row } from '../../model/row.js'
+import type { Cell, Row } from '../../model/row.js'
 import { mutableRowEnd } from '../row-codec.js'
 import type { Cursor, Database } from './binding.js'
 import { Entries } from './entries.js'
@@ -49,9 +49,9 @@ export class RowRead {
     return this.#entries.readBytes
   }
 
-  /** Whether it has found a cell so far. */
-  get hasCells(): boolean {
-    return this.#collector.found.row !== null
+  /** The first cell that it has found so far; null: none yet. */
+  get firstCell(): Cell | null {
+    return this.#collector.found.row?.cells[0] ?? null
   }
 
   /**

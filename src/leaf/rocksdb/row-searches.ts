@@ -3,8 +3,11 @@
  * cells, each of which could be newer than the removal: where the answer takes long it is looked for slice by slice, with
  * the writes of other rows in between. Those of the row itself have to wait for it (writer.ts), so that what was found still
  * holds when they are decided.
+ *
+ * One search at a time has a cursor and what it has read; the others wait with their key, and begin when it is their turn.
  */
-import { type KVError, toKVError } from '../../base/errors.js'
+import { KVError, toKVError } from '../../base/errors.js'
+import { limits } from '../../base/limits.js'
 import type { WritableFormat } from '../../model/cluster-map.js'
 import { selectionOf } from '../selection.js'
 import type { Database } from './binding.js'
@@ -20,6 +23,8 @@ const SLICE_MS = 2
 /** Rows that something is remembered of: it only saves looking again. */
 const MAX_REMEMBERED = 1_000
 
+const RETRY_AFTER_MS = 100
+
 const ONE_CELL = { ...selectionOf(null, null), limit: 1, keysOnly: true }
 
 export interface RowSearchSettings {
@@ -29,18 +34,31 @@ export interface RowSearchSettings {
   readonly monotonicMs: () => number
 }
 
+interface Search {
+  readonly metaKey: Buffer
+  /** Null: it has not begun. */
+  read: RowRead | null
+  /** The second that it looks at the row in. */
+  second: number
+}
+
+/** What was found, and when it holds: until the row is written. */
 interface FoundRow {
+  /** Row ids of long keys may be shared. */
+  readonly metaKey: Buffer
   readonly exists: boolean | KVError
-  /** Cells may expire in a later one. */
-  readonly nowSeconds: number
+  /** Inclusive. A row without a living cell gets none by the passing of time. */
+  readonly fromSecond: number
+  /** Exclusive: when the cell that was found expires. */
+  readonly toSecond: number
 }
 
 /** Those of one shard. */
 export class RowSearches {
   readonly #database: Database
   readonly #settings: RowSearchSettings
-  /** By the row's id. */
-  readonly #searches = new Map<string, RowRead>()
+  /** By the row's id, oldest first; the first may have begun. */
+  readonly #searches = new Map<string, Search>()
   readonly #found = new Map<string, FoundRow>()
 
   constructor(database: Database, settings: RowSearchSettings) {
@@ -62,29 +80,23 @@ export class RowSearches {
     return this.#searches.has(rowId)
   }
 
-  /** Null: that takes a while, `slice` goes on with it. @throws {KVError} CORRUPT */
+  /**
+   * Null: that takes a while, `slice` goes on with it.
+   * @throws {KVError} CORRUPT; OVERLOADED when too many rows are being searched
+   */
   exists(rowId: string, metaKey: Buffer): boolean | null {
+    const second = this.#settings.nowSeconds()
     const found = this.#found.get(rowId)
-    const isKnown = found?.exists === false || found?.nowSeconds === this.#settings.nowSeconds()
-    if (found !== undefined && isKnown) return orThrow(found.exists)
-    const { format, maxCellVersions, nowSeconds } = this.#settings
-    const search = new RowRead(this.#database, {
-      format,
-      metaKey,
-      wish: {
-        selection: ONE_CELL,
-        maxCellVersions,
-        withTimestamps: false,
-        withTtl: false,
-        nowSeconds: nowSeconds(),
-      },
-      bounds: { held: new HeldBytes(), room: Number.POSITIVE_INFINITY },
-    })
+    if (found !== undefined && holds(found, metaKey, second)) return orThrow(found.exists)
+    if (this.#searches.size >= limits.maxRowSearches) throw tooManySearches()
+    const read = this.#begin(metaKey, second)
     for (let steps = 0; steps < FIRST_STEPS; steps++) {
-      const exists = next(search)
-      if (exists !== null) return orThrow(exists)
+      const end = next(read, second)
+      if (end !== null) return orThrow(end.exists)
     }
-    this.#searches.set(rowId, search)
+    const mayGoOn = this.#searches.size === 0
+    if (!mayGoOn) read.close()
+    this.#searches.set(rowId, { metaKey: Buffer.from(metaKey), read: mayGoOn ? read : null, second })
     return null
   }
 
@@ -93,44 +105,81 @@ export class RowSearches {
     this.#found.delete(rowId)
   }
 
-  /** Goes on with the oldest search; answers whether it has come to its end. */
-  slice(): boolean {
+  /** Nobody waits for it any more. */
+  abandon(rowId: string): void {
+    this.#searches.get(rowId)?.read?.close()
+    this.#searches.delete(rowId)
+  }
+
+  /** Goes on with the oldest search; answers the id of its row when it has come to its end. */
+  slice(): string | null {
     const [oldest] = this.#searches
-    if (oldest === undefined) return false
+    if (oldest === undefined) return null
     const [rowId, search] = oldest
     const endMs = this.#settings.monotonicMs() + SLICE_MS
+    if (search.read === null) {
+      search.second = this.#settings.nowSeconds()
+      search.read = this.#begin(search.metaKey, search.second)
+    }
     do {
-      const exists = next(search)
-      if (exists === null) continue
+      const end = next(search.read, search.second)
+      if (end === null) continue
       this.#searches.delete(rowId)
       if (this.#found.size >= MAX_REMEMBERED) this.#found.clear()
-      this.#found.set(rowId, { exists, nowSeconds: this.#settings.nowSeconds() })
-      return true
+      this.#found.set(rowId, { metaKey: search.metaKey, fromSecond: search.second, ...end })
+      return rowId
     } while (this.#settings.monotonicMs() < endMs)
-    return false
+    return null
   }
 
   close(): void {
-    for (const search of this.#searches.values()) search.close()
+    for (const { read } of this.#searches.values()) read?.close()
     this.#searches.clear()
     this.#found.clear()
   }
+
+  #begin(metaKey: Buffer, nowSeconds: number): RowRead {
+    const { format, maxCellVersions } = this.#settings
+    return new RowRead(this.#database, {
+      format,
+      metaKey,
+      wish: { selection: ONE_CELL, maxCellVersions, withTimestamps: false, withTtl: true, nowSeconds },
+      bounds: { held: new HeldBytes(), room: Number.POSITIVE_INFINITY },
+    })
+  }
 }
 
-/** One step; closes the search at its end. Null: it goes on. */
-function next(search: RowRead): boolean | KVError | null {
-  let exists: boolean | KVError | null
+/** One step; closes the reading at its end. Null: it goes on. */
+function next(read: RowRead, second: number): Pick<FoundRow, 'exists' | 'toSecond'> | null {
   try {
-    const row = search.next()
-    exists = search.hasCells ? true : row === undefined ? null : row !== null
+    const isDone = read.next() !== undefined
+    const cell = read.firstCell
+    if (cell === null && !isDone) return null
+    read.close()
+    const ttlSeconds = cell === null ? null : cell.ttlSeconds
+    return {
+      exists: cell !== null,
+      toSecond: ttlSeconds === null ? Number.POSITIVE_INFINITY : second + ttlSeconds,
+    }
   } catch (error) {
-    exists = toKVError(error, 'looking for a cell of a row')
+    read.close()
+    return { exists: toKVError(error, 'looking for a cell of a row'), toSecond: second + 1 }
   }
-  if (exists !== null) search.close()
-  return exists
+}
+
+function holds({ metaKey, fromSecond, toSecond }: FoundRow, asked: Buffer, second: number): boolean {
+  return second >= fromSecond && second < toSecond && metaKey.equals(asked)
 }
 
 function orThrow(exists: boolean | KVError): boolean {
   if (typeof exists === 'boolean') return exists
   throw exists
+}
+
+function tooManySearches(): KVError {
+  return new KVError(
+    'OVERLOADED',
+    `${limits.maxRowSearches} rows of very many removed cells are being looked through for a living one: try again later`,
+    { outcome: 'NOT_APPLIED', retryAfterMs: RETRY_AFTER_MS },
+  )
 }

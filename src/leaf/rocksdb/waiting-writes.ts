@@ -1,7 +1,6 @@
 /**
- * Writes that have come to the writer and cannot have their turn yet: their row is being searched, or their shard is of a
- * map that this thread has not adopted. In the order in which they came; bounded as all writes are that nobody has
- * acknowledged (write-client.ts).
+ * Writes that have come to the writer and cannot have their turn yet, because their shard is of a map that this thread has
+ * not adopted. In the order in which they came; bounded as all writes are that nobody has acknowledged (write-client.ts).
  */
 import type { WireWrite } from './write-wire.js'
 
@@ -16,11 +15,6 @@ export class WaitingWrites<T extends Queued> {
     let count = 0
     for (const writes of this.#byShard.values()) count += writes.length
     return count
-  }
-
-  /** Whether any write of a shard waits. */
-  has(incarnationId: number): boolean {
-    return this.#byShard.has(incarnationId)
   }
 
   add(queued: T): void {

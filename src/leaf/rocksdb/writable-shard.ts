@@ -184,9 +184,14 @@ export class WritableShard {
     return !this.#searches.isEmpty
   }
 
-  /** A little; answers whether something was found, so that writes that wait may have another turn. */
-  search(): boolean {
+  /** A little; answers the row whose search has come to its end, so that its writes may have another turn. */
+  search(): string | null {
     return this.#searches.slice()
+  }
+
+  /** No write waits for this row any more. */
+  abandonSearch(rowId: string): void {
+    this.#searches.abandon(rowId)
   }
 
   #failureOf(thrown: unknown): KVError {
@@ -439,7 +444,8 @@ function notApplied(thrown: unknown): KVError {
   return new KVError(error.code, error.message, { outcome: 'NOT_APPLIED', cause: error.cause })
 }
 
-function tooLate(): KVError {
+/** For a write whose deadline passed. */
+export function tooLate(): KVError {
   return new KVError('DEADLINE_EXCEEDED', 'deadline passed while the write waited for its turn', {
     outcome: 'NOT_APPLIED',
   })

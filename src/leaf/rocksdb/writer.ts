@@ -27,9 +27,10 @@ import { KVError, toKVError } from '../../base/errors.js'
 import { limits } from '../../base/limits.js'
 import type { Incarnation } from '../../model/cluster-map.js'
 import type { TimestampUnit } from '../../model/dataset.js'
-import { DEFAULT_RULES, type ShardRules, WAITS, WritableShard } from './writable-shard.js'
+import { DEFAULT_RULES, type ShardRules, tooLate, WAITS, WritableShard } from './writable-shard.js'
 import type { PurgedKind } from './purge.js'
 import { PurgeSchedule } from './purge-schedule.js'
+import { SearchingWrites } from './searching-writes.js'
 import { WaitingWrites } from './waiting-writes.js'
 import { AckEncoder, decodeWrites, type WireWrite } from './write-wire.js'
 
@@ -80,7 +81,7 @@ export class GroupWriter {
   readonly #purges: PurgeSchedule
   #queue: QueuedWrite[] = []
   /** For their row to be searched. */
-  readonly #searching = new WaitingWrites<QueuedWrite>()
+  readonly #searching = new SearchingWrites<QueuedWrite>()
   /** For their shard. */
   readonly #early = new WaitingWrites<QueuedWrite>()
   readonly #detached = new Set<number>()
@@ -123,7 +124,7 @@ export class GroupWriter {
     this.#purges.remove(incarnationId)
     this.#shards.delete(incarnationId)
     this.#noteDetached(incarnationId)
-    this.#refuse(this.#searching.take(incarnationId))
+    this.#refuse(this.#searching.takeShard(incarnationId))
     this.#reported.delete(incarnationId)
     await this.#writeWatermark(incarnationId, shard)
     shard.detach()
@@ -195,10 +196,23 @@ export class GroupWriter {
 
   /** Goes on with the searches of rows; what waited for one has its turn before what came later. */
   #search(): void {
-    for (const [id, shard] of this.#shards) {
-      if (shard.isSearching ? shard.search() : this.#searching.has(id))
-        this.#requeue(this.#searching.take(id))
+    if (this.#searching.count === 0) return
+    this.#answerOverdue()
+    for (const id of this.#searching.shards()) {
+      const shard = this.#shards.get(id)
+      if (shard?.isSearching !== true) this.#requeue(this.#searching.takeShard(id))
+      else {
+        const rowId = shard.search()
+        if (rowId !== null) this.#requeue(this.#searching.take(id, rowId))
+      }
     }
+  }
+
+  #answerOverdue(): void {
+    const { writes, left } = this.#searching.takeOverdue(this.#options.clock.monotonicMs())
+    for (const { write, acks } of writes) acks.encoder.failed(write.opId, tooLate())
+    sendAcks(writes)
+    for (const { incarnationId, rowId } of left) this.#shards.get(incarnationId)?.abandonSearch(rowId)
   }
 
   #requeue(writes: readonly QueuedWrite[]): void {
@@ -276,7 +290,7 @@ export class GroupWriter {
   /** Of shards that are not there, outside of any group. */
   #refuse(writes: readonly QueuedWrite[]): void {
     for (const queued of writes) refuse(queued)
-    for (const { encoder, send } of new Set(writes.map(({ acks }) => acks))) send(encoder.take())
+    sendAcks(writes)
   }
 
   /** A shard that has failed takes no writes until it is opened anew, so somebody must hear of it: once. */
@@ -301,6 +315,11 @@ export class GroupWriter {
       this.#reportFailure(id, shard, error)
     }
   }
+}
+
+/** Of writes that were answered outside of any group. */
+function sendAcks(writes: readonly QueuedWrite[]): void {
+  for (const { encoder, send } of new Set(writes.map(({ acks }) => acks))) send(encoder.take())
 }
 
 function refuse({ write, acks }: QueuedWrite): void {

@@ -1,6 +1,7 @@
 /**
- * Blocks of an HFile of version 2, as HBase 0.94 writes it: a header, the payload in the file's compression, and from
- * 2.1 on checksums over both. Layout: HFileBlock, ChecksumUtil and Compression of HBase 0.94; FORMATS.md has it as far as it is read.
+ * Blocks of an HFile of version 2, as HBase 0.94 writes it: a header, the payload in the file's compression, and from 2.1
+ * on checksums over both. Layout: HFileBlock, ChecksumUtil and Compression of HBase 0.94; FORMATS.md has it as far as it is
+ * read.
  */
 import { crc32, gunzipSync } from 'node:zlib'
 import { snappyUncompress } from 'hyparquet'

@@ -441,6 +441,6 @@ test('help goes to stdout with examples for every command, mistakes to stderr', 
 
 test('an admin URL that is none is wrong usage', async () => {
   for (const url of ['localhost:7380', 'ftp://x', '']) {
-    assert.equal((await godwit(['status', '--admin', url], world)).exitCode, 2, url)
+    assert.equal((await godwit(['status', '--server', url], world)).exitCode, 2, url)
   }
 })

@@ -27,7 +27,6 @@ test('commands are completed, those below others too, and none that is for scrip
 test('options are completed with those of all commands, and their values where they are known', async () => {
   assert.deepEqual(await candidates('get --col'), ['--columns', '--column'])
   assert.ok((await candidates('get --')).includes('--json'))
-  assert.ok(!(await candidates('get --')).includes('--admin'))
   assert.deepEqual(await candidates('dataset create towns --mode RE'), ['READ_WRITE'])
   assert.deepEqual(await candidates('get d k --key-format '), ['text', 'hex', 'base64'])
   assert.deepEqual(await candidates('completion '), ['bash', 'zsh', 'fish'])

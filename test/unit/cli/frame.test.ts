@@ -128,17 +128,14 @@ test('what cannot be undone needs --yes where nobody can be asked, but not to be
   admin.metastore.calls.length = 0
 })
 
-test('the gateway is named by option before environment, and by their former names', async () => {
-  const elsewhere = { GODWIT_SERVER: 'http://127.0.0.1:1', GODWIT_ADMIN: 'http://127.0.0.1:1' }
+test('the gateway is named by option before environment', async () => {
+  const elsewhere = { GODWIT_SERVER: 'http://127.0.0.1:1' }
   for (const [args, environment] of [
     [['--server', admin.url], elsewhere],
-    [['--admin', admin.url], elsewhere],
-    [[], { GODWIT_SERVER: admin.url, GODWIT_ADMIN: 'http://127.0.0.1:1' }],
-    [[], { GODWIT_ADMIN: admin.url }],
+    [[], { GODWIT_SERVER: admin.url }],
   ] as const) {
     assert.equal((await godwit(['status', ...args], { environment })).exitCode, 0)
   }
-  assert.ok(!(await godwit(['--help'])).stdout.includes('--admin'))
 })
 
 test('a token of the environment goes with every request', async () => {

@@ -196,7 +196,7 @@ test('an origin takes its defaults', () => {
 })
 
 test('an unknown variable is a warning, the variables of the command are not', () => {
-  const environment = { GODWIT_SERVICE_HOST: '10.0.0.1', GODWIT_ADMIN: 'http://x', HOME: '/root' }
+  const environment = { GODWIT_SERVICE_HOST: '10.0.0.1', GODWIT_SERVER: 'http://x', HOME: '/root' }
   assert.deepEqual(load({ environment }).warnings, [
     'environment variable GODWIT_SERVICE_HOST is not a setting and was ignored',
   ])

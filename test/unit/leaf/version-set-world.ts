@@ -278,7 +278,8 @@ export class ServingWorld {
       if (incarnationsOf(holder.map).has(id)) this.#report(`${what} ${name} may acquire it`)
       for (const { changed } of inbox) {
         const datasets = new Map(changed.map((entry) => [entry.record.name, entry]))
-        if (incarnationsOf({ epoch: 0, datasets, clusterNames: new Set() }).has(id)) this.#report(`${what} ${name} is about to see it`)
+        if (incarnationsOf({ epoch: 0, datasets, clusterNames: new Set() }).has(id))
+          this.#report(`${what} ${name} is about to see it`)
       }
     }
     this.closedCount += 1

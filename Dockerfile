@@ -10,6 +10,7 @@ COPY tsconfig.json tsconfig.build.json LICENSE ./
 COPY bin bin
 COPY scripts scripts
 COPY src src
+COPY shims shims
 RUN node_modules/.bin/tsc -p tsconfig.build.json && node scripts/stage-image.mjs /stage
 
 # Debian alone and node's one binary: no npm, no compiler, no headers.

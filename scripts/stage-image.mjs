@@ -62,7 +62,9 @@ function packageFile() {
 /** @param dist folder of the compiled sources */
 export function stageImage(target, dist) {
   for (const path of productionPackages()) copyPackage(path, target)
-  cpSync(join(dist, 'src'), join(target, 'dist', 'src'), { recursive: true })
+  for (const folder of ['src', 'shims']) {
+    cpSync(join(dist, folder), join(target, 'dist', folder), { recursive: true })
+  }
   for (const file of ['bin/godwit.mjs', 'scripts/healthcheck.mjs', 'LICENSE']) {
     mkdirSync(dirname(join(target, file)), { recursive: true })
     cpSync(join(root, file), join(target, file))

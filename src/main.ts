@@ -202,5 +202,7 @@ function version(): string {
 
 // `godwit ... | head` closes the pipe early; that is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
-// An explicit end: data-plane threads never end by themselves (threads/pool.ts).
-process.exit(await runCli(process.argv.slice(2), { io, local, version: version() }))
+const exitCode = await runCli(process.argv.slice(2), { io, local, version: version() })
+// An explicit end, because data-plane threads never end by themselves (threads/pool.ts); behind the last output, so that
+// one that could not be written is told by the error above.
+process.stdout.write('', () => setImmediate(() => process.exit(exitCode)))

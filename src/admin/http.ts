@@ -188,7 +188,8 @@ function checkBody<Body>(schema: z.ZodType<Body>, body: unknown): Body {
 
 /** `true` or `false`; absent is false. */
 export function queryFlag(query: URLSearchParams, name: string): boolean {
-  const text = query.get(name)
+  const [text = null, ...others] = query.getAll(name)
+  if (others.length > 0) throw new KVError('INVALID_ARGUMENT', `query parameter ${name} stands there twice`)
   if (text === null || text === 'false') return false
   if (text === 'true') return true
   throw new KVError('INVALID_ARGUMENT', `query parameter ${name} is neither true nor false`)

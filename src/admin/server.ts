@@ -1,4 +1,5 @@
 /** The admin API's HTTP server: guards against foreign pages, limits, errors as JSON. Main thread only. */
+import { isUtf8 } from 'node:buffer'
 import type { AddressInfo } from 'node:net'
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { startSystemTimer, type StartTimer } from '../base/clock.js'
@@ -94,6 +95,7 @@ export function serveRoutes(
   // JSON alone: a foreign page can send text/plain without asking first.
   app.removeContentTypeParser('text/plain')
   addHooks(app, shared)
+  refuseInvalidText(app)
   app.setErrorHandler((error, request, reply) => sendThrown(request, reply, { error, logger }))
   app.setNotFoundHandler((request, reply) => send(request, reply, unroutedAnswer(request, shared.methods)))
   for (const route of routes) {
@@ -117,6 +119,22 @@ function createApp(logger: Logger, servers: SocketServers): FastifyInstance {
     },
     frameworkErrors: (error, request, reply) => void sendThrown(request, reply, { error, logger }),
     clientErrorHandler: answerUnreadable,
+  })
+}
+
+/** Bytes that are no UTF-8 would otherwise be stored as U+FFFD. */
+function refuseInvalidText(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    // `parseAs` makes it one.
+    const bytes = body as Buffer
+    if (isUtf8(bytes)) void parse(request, bytes.toString(), done)
+    else
+      done(
+        new KVError('INVALID_ARGUMENT', 'the body is no UTF-8: give other bytes as hex or base64'),
+        undefined,
+      )
   })
 }
 

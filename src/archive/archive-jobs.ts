@@ -7,12 +7,13 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { RunningTask, StartTask } from '../base/child-task.js'
 import type { Clock } from '../base/clock.js'
-import { KVError } from '../base/errors.js'
+import { isInDoubt, KVError } from '../base/errors.js'
 import type { JobContext, Jobs, JobSpec, JobStatus } from '../base/jobs.js'
 import { limits } from '../base/limits.js'
 import { runOnLinks } from '../base/linked-task.js'
 import type { ChangeContext, DatasetRecord, VersionRecord } from '../model/dataset.js'
 import type { Metastore } from '../model/metastore.js'
+import { toPlaceUrl } from '../objects/object-url.js'
 import type { ArchiveTask } from './tasks.js'
 
 /** Where the files of versions lie; the data directory. */
@@ -108,7 +109,11 @@ export class ArchiveJobs {
     return jobs.start(spec, (context) => this.#restore(target, url, { context, change: ownChange(change) }))
   }
 
-  /** Removes a version's copy and then the version. @throws {KVError} as archive does */
+  /**
+   * Removes a version and then its copy: in this order, because a version that is being served, or may be again, would
+   * otherwise name a copy that is gone. What a failure leaves of the copy can be removed by hand.
+   * @throws {KVError} as archive does
+   */
   async deleteWithArchive(
     { dataset: name, version: id }: VersionName,
     change: ChangeContext,
@@ -123,9 +128,8 @@ export class ArchiveJobs {
     const spec = specOf(target, { kind: 'PURGE', subject: `version ${id} and ${url}` }, change)
     if (change.isDryRun) return jobs.plan(spec)
     return jobs.start(spec, async (context) => {
-      const result = await this.#run({ kind: 'PURGE', url }, context)
       await metastore.deleteVersion(name, id, ownChange(change))
-      return result
+      return await this.#run({ kind: 'PURGE', url }, context)
     })
   }
 
@@ -175,9 +179,7 @@ export class ArchiveJobs {
         'no place for archives is configured: set archive.url or name one',
       )
     }
-    if (!/^(file|s3):\/\//.test(base))
-      throw new KVError('INVALID_ARGUMENT', `"${base}" is no file:// or s3:// URL of a place for copies`)
-    return `${base}${base.endsWith('/') ? '' : '/'}${record.name}/${version.id}/`
+    return `${toPlaceUrl(base)}${record.name}/${version.id}/`
   }
 
   #checkIsHere({ record, version }: Target): void {
@@ -190,7 +192,8 @@ export class ArchiveJobs {
     if (existsSync(this.#options.files.versionPath(record.id, version.id))) return
     throw new KVError(
       'FAILED_PRECONDITION',
-      `version ${version.id} of ${record.name} lies on other machines (cluster ${record.cluster}): ask there`,
+      `the files of version ${version.id} of ${record.name} are not on this machine (its cluster is ${record.cluster}): ` +
+        'see status, or ask where they are',
     )
   }
 
@@ -215,7 +218,8 @@ export class ArchiveJobs {
       try {
         await metastore.restoreVersion(record.name, version.id, change)
       } catch (error) {
-        await files.trash(files.versionPath(record.id, version.id))
+        // What may have been applied keeps its files: the next start removes them if it was not.
+        if (!isInDoubt(error)) await files.trash(files.versionPath(record.id, version.id))
         throw error
       }
       return result

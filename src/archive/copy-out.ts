@@ -1,8 +1,9 @@
 /**
  * Copies a version to object storage. In a process of its own, from links that hold the files: retention may remove the
- * version meanwhile. In this order, so that whatever interrupts it leaves no manifest or a complete copy: what was there
- * loses its manifest; the shards are read and checked; the files are written, then what does not belong to them is removed;
- * the manifest is written.
+ * version meanwhile. A complete copy of the same version that is there already is left as it is: it may be the only one by
+ * now. Otherwise in this order, so that whatever interrupts it leaves no manifest or a complete copy: the shards are read and
+ * checked; an incomplete copy loses its manifest; the files are written, then what does not belong to them is removed; the
+ * manifest is written.
  */
 import { join } from 'node:path'
 import { KVError } from '../base/errors.js'
@@ -15,6 +16,7 @@ import type { OnProgress, ShardFormatAccess } from './copies.js'
 import {
   ARCHIVE_MANIFEST,
   type ArchivedFile,
+  type ArchiveManifest,
   type ArchivedVersion,
   decodeArchiveManifest,
   encodeArchiveManifest,
@@ -51,8 +53,12 @@ export async function copyOut(
   const { objects, shards: format, onProgress } = access
   const { url, dataset, keyOrder, version, directories, archivedAtMs } = task
   const names = await namesBelow(objects, url)
-  if (names.includes(ARCHIVE_MANIFEST)) await retire(objects, task)
+  const present = names.includes(ARCHIVE_MANIFEST) ? await presentCopy(objects, task) : null
+  if (present !== null && (await isComplete(objects, url, present))) {
+    return { url, files: present.files.length, bytes: 0, rows: version.rows }
+  }
   const shards = await verifyAll(task, format, onProgress)
+  if (present !== null) await objects.remove(`${url}${ARCHIVE_MANIFEST}`)
   const copied: ArchivedFile[] = []
   let sentBytes = 0
   const onBytes = (bytes: number) => onProgress('copying', (sentBytes += bytes), null)
@@ -80,20 +86,31 @@ export async function copyOut(
   return { url, files: copied.length, bytes: sentBytes, rows: version.rows }
 }
 
-/** What is there is made incomplete, if it is a copy of the same version; another one is nobody's to replace. */
-async function retire(objects: ObjectStore, { url, dataset, version }: CopyOut): Promise<void> {
+/** What the manifest that is there says; a copy of another version is nobody's to replace. */
+async function presentCopy(
+  objects: ObjectStore,
+  { url, dataset, version }: CopyOut,
+): Promise<ArchiveManifest> {
   const manifestUrl = `${url}${ARCHIVE_MANIFEST}`
   const present = decodeArchiveManifest(
     await readWhole(objects, manifestUrl, MAX_MANIFEST_BYTES),
     manifestUrl,
   )
-  if (present.dataset.id !== dataset.id || present.version.id !== version.id) {
-    throw new KVError(
-      'ALREADY_EXISTS',
-      `${url} holds version ${present.version.id} of another dataset ${present.dataset.name}: name another place`,
-    )
-  }
-  await objects.remove(manifestUrl)
+  const isSame =
+    present.dataset.id === dataset.id &&
+    present.version.id === version.id &&
+    present.version.checksum === version.checksum
+  if (isSame) return present
+  throw new KVError(
+    'ALREADY_EXISTS',
+    `${url} holds another version ${present.version.id} of dataset ${present.dataset.name}: name another place`,
+  )
+}
+
+/** Whether every file that the manifest names is there, with its size. */
+async function isComplete(objects: ObjectStore, url: string, { files }: ArchiveManifest): Promise<boolean> {
+  const sizes = new Map((await objects.list(url)).map((object) => [object.url, object.sizeBytes]))
+  return files.every(({ name, sizeBytes }) => sizes.get(`${url}${name}`) === sizeBytes)
 }
 
 async function verifyAll(

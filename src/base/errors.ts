@@ -122,6 +122,11 @@ export function toKVError(thrown: unknown, context: string): KVError {
   return new KVError('INTERNAL', `${context}: ${reason}`, { cause: thrown })
 }
 
+/** Whether what failed may have been applied all the same. */
+export function isInDoubt(error: unknown): boolean {
+  return error instanceof KVError && error.outcome === 'UNKNOWN'
+}
+
 /**
  * How every data-plane call answers: exactly once, with the result or with a KVError, never by throwing. One function
  * instead of a promise because a promise per hop costs more than the hop (bench/read-path.ts).

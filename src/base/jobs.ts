@@ -129,6 +129,14 @@ export class Jobs implements JobBoard {
     if (job === undefined) throw new KVError('INVALID_ARGUMENT', `no job "${id}" is known; list the jobs`)
     if (job.status.endedAtMs !== null) throw new KVError('FAILED_PRECONDITION', `job "${id}" has ended`)
     cancelJob(job)
+    const place = this.#waiting.indexOf(job)
+    if (place >= 0) {
+      // One that waits has nothing to end first.
+      this.#waiting.splice(place, 1)
+      this.#busy.delete(job.spec.key)
+      const { code, message } = cancelled()
+      update(job, { state: 'FAILED', error: { code, message }, endedAtMs: this.#options.clock.nowMs() })
+    }
     return job.status
   }
 

@@ -16,7 +16,7 @@ export function bytesToText(bytes: BytesJson, format: ByteFormat = 'text'): stri
 
 /** @throws {CliError} when the text is not of that format */
 export function textToBuffer(text: string, format: ByteFormat): Buffer {
-  if (format === 'text') return Buffer.from(text)
+  if (format === 'text') return Buffer.from(checkedText(text))
   const bytes = Buffer.from(text, format)
   if (!isExact(text, bytes, format)) throw new CliError(EXIT.USAGE, `"${text}" is not ${format}`)
   return bytes
@@ -24,8 +24,18 @@ export function textToBuffer(text: string, format: ByteFormat): Buffer {
 
 /** @throws {CliError} when the text is not of that format */
 export function textToBytes(text: string, format: ByteFormat): BytesJson {
-  if (format === 'text') return { utf8: text }
+  if (format === 'text') return { utf8: checkedText(text) }
   return { base64: textToBuffer(text, format).toString('base64') }
+}
+
+/** Arguments that are not UTF-8 reach a program with U+FFFD in the place of what they said. */
+function checkedText(text: string): string {
+  if (!text.includes('\uFFFD')) return text
+  throw new CliError(
+    EXIT.USAGE,
+    `"${text}" was no UTF-8`,
+    'give such bytes as hex or base64: --key-format, --value-format',
+  )
 }
 
 // Buffer.from drops what it does not understand; only text that comes back unchanged is of the format.

@@ -54,6 +54,7 @@ export function draftToCluster(
   }
   refuse(`cluster ${name || 'draft'} is refused`, faults)
   for (const taken of [name, ...aliases]) checkIsFree(taken, name, others)
+  for (const leaf of leaves) checkIsOneLeaf(leaf, name, others)
   return { name, aliases, leaves }
 }
 
@@ -152,4 +153,18 @@ function checkIsFree(taken: string, name: string, others: readonly ClusterRecord
     'ALREADY_EXISTS',
     `cluster ${name} cannot be called ${taken}, which ${what}: choose another name`,
   )
+}
+
+/** A leaf may be of several clusters, under one name and at one place: copies are kept by its name. */
+function checkIsOneLeaf({ name, url }: LeafRecord, cluster: string, others: readonly ClusterRecord[]): void {
+  for (const other of others) {
+    if (other.name === cluster) continue
+    const conflict = other.leaves.find((leaf) => (leaf.name === name) !== (leaf.url === url))
+    if (conflict === undefined) continue
+    throw new KVError(
+      'ALREADY_EXISTS',
+      `leaf ${name} ${url}: cluster ${other.name} knows ${conflict.name} at ${conflict.url}; ` +
+        'a leaf has one name and one URL in all clusters',
+    )
+  }
 }

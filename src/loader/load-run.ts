@@ -4,7 +4,7 @@
  * what is served. A process that dies is started again and goes on; so does the next gateway when this one ends.
  */
 import { join } from 'node:path'
-import { KVError, toKVError } from '../base/errors.js'
+import { isInDoubt, KVError, toKVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { ChangeContext, DatasetRecord } from '../model/dataset.js'
 import type { LoadStatus } from '../model/load.js'
@@ -85,10 +85,14 @@ export async function runLoad(job: LoadJob, options: LoadRunOptions): Promise<vo
     }
   }
   try {
+    checkEnd(job)
     if (job.status.request.publish) await publish(job, options)
-  } finally {
-    await files.trashStaging(job.staging)
+  } catch (error) {
+    // Staging is what the next start goes on from.
+    if (!(error instanceof LoadStoppedError)) await files.trashStaging(job.staging)
+    throw error
   }
+  await files.trashStaging(job.staging)
 }
 
 /** An earlier process may have brought it further. */
@@ -171,7 +175,8 @@ async function abandon(job: LoadJob, options: LoadRunOptions, cause: unknown): P
   const steps = [
     // First, so that a crash in between leaves nothing that the next start would go on with.
     () => files.trashStaging(staging),
-    () => files.trash(files.versionPath(record.id, status.version)),
+    // What may have become READY keeps its files: the next start removes them if it has not.
+    () => (isInDoubt(cause) ? Promise.resolve() : files.trash(files.versionPath(record.id, status.version))),
     () => metastore.failVersion(record.name, status.version, ownChange(actor, reason)),
   ]
   for (const step of steps) {

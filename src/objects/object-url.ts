@@ -27,11 +27,23 @@ export function toObjectUrl(place: string): string {
   )
 }
 
+/**
+ * The URL of a place that objects are put below, ending in `/`: written as `list` answers it, so that both can be compared.
+ * @throws {KVError} INVALID_ARGUMENT when it is no URL of a place
+ */
+export function toPlaceUrl(place: string): string {
+  const url = toObjectUrl(place)
+  const normal = /^s3:/i.test(url) ? s3Url(s3Location(url)) : urlOfPath(pathOfUrl(url))
+  return normal.endsWith('/') ? normal : `${normal}/`
+}
+
 /** @throws {KVError} INVALID_ARGUMENT when it names no path of this machine */
 export function pathOfUrl(url: string): string {
   const fault = (why: string) =>
     new KVError('INVALID_ARGUMENT', `${shown(url)} names no file of this machine: ${why}`)
   try {
+    const { search, hash } = new URL(url)
+    if (search !== '' || hash !== '') throw new TypeError('write ? as %3F and # as %23')
     const path = fileURLToPath(url)
     if (!path.includes('\0')) return path
   } catch (error) {

@@ -8,12 +8,13 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { RunningTask, StartTask } from '../base/child-task.js'
 import type { Clock } from '../base/clock.js'
-import { KVError } from '../base/errors.js'
+import { isInDoubt, KVError } from '../base/errors.js'
 import type { JobContext, Jobs, JobSpec, JobStatus } from '../base/jobs.js'
 import { runOnLinks } from '../base/linked-task.js'
 import type { Incarnation } from '../model/cluster-map.js'
 import type { ChangeContext, DatasetRecord, Owner } from '../model/dataset.js'
 import type { DatasetDraft, Metastore } from '../model/metastore.js'
+import { toPlaceUrl } from '../objects/object-url.js'
 import type { ImportResult } from './import.js'
 import { type SnapshotEncoding, snapshotDatasetOf } from './manifest.js'
 import type { SnapshotTask } from './tasks.js'
@@ -74,11 +75,11 @@ export class SnapshotJobs {
   create({ dataset: name, to, format }: SnapshotRequest, change: ChangeContext): JobStatus {
     const { jobs, files, startTask } = this.#options
     const record = this.#writable(name)
-    const url = placeOf(to)
+    const url = toPlaceUrl(to)
     this.#shardsOf(record)
     const subject = `${format} to ${url}`
     const spec: JobSpec = {
-      ...{ kind: 'SNAPSHOT' as const, dataset: name, subject, key: `snapshot of ${name}` },
+      ...{ kind: 'SNAPSHOT' as const, dataset: name, subject, key: `snapshot to ${url}` },
       actor: change.actor,
     }
     if (change.isDryRun) return jobs.plan(spec)
@@ -100,7 +101,7 @@ export class SnapshotJobs {
   async import(request: ImportRequest, change: ChangeContext): Promise<JobStatus> {
     const { metastore, jobs } = this.#options
     const { name, owner, from } = request
-    const url = placeOf(from)
+    const url = toPlaceUrl(from)
     await metastore.createDataset({ name, owner, mode: 'READ_WRITE' }, { ...change, isDryRun: true })
     const key = `import of ${name}`
     const spec = { kind: 'IMPORT', dataset: name, subject: `from ${url}`, key, actor: change.actor } as const
@@ -161,7 +162,8 @@ export class SnapshotJobs {
         const { actor, reason } = change
         await metastore.createDataset(draft, { actor, reason, ifRevision: null, isDryRun: false })
       } catch (error) {
-        await files.trashDataset(id)
+        // What may have been applied keeps its data: the next start removes it if it was not.
+        if (!isInDoubt(error)) await files.trashDataset(id)
         throw error
       }
       await this.#checkIsServed(name, change)
@@ -209,10 +211,4 @@ function followed(startTask: StartTask, task: object, context: JobContext): Runn
   })
   context.onCancel(() => running.kill())
   return running
-}
-
-function placeOf(url: string): string {
-  if (!/^(file|s3):\/\//.test(url))
-    throw new KVError('INVALID_ARGUMENT', `"${url}" is no file:// or s3:// URL of a snapshot's place`)
-  return url.endsWith('/') ? url : `${url}/`
 }

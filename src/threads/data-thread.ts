@@ -121,6 +121,8 @@ function createRemoteEngine(): HttpEngine {
     connect: ({ name, url }) => {
       const labels = { leaf: name }
       const opened = metrics.gauge('godwit_leaf_breaker_open', labels)
+      // That of a link before, which may have ended open, is gone.
+      opened(0)
       return new LeafLink({
         name,
         clock,

@@ -105,12 +105,31 @@ test('the manifest is written last, and an archive that was interrupted anywhere
   await restore(place.url)
 })
 
-test('a second archive of the same version replaces the first and what an interrupted one left', async () => {
+test('a second archive replaces what is not complete, and what an interrupted one left', async () => {
   const { path, url } = await archive()
   writeFileSync(join(path, '0', 'db', '999999.sst'), 'left over')
+  rmSync(join(path, '0', 'FORMAT.json'))
   await copyOut(outTask(url), { objects, shards: SEALED, onProgress })
   assert.equal(existsSync(join(path, '0', 'db', '999999.sst')), false)
   await restore(url)
+})
+
+test('a second archive leaves a complete copy as it is, whatever has become of the files here', async () => {
+  const { path, url } = await archive()
+  const before = readFileSync(join(path, 'archive.json'))
+  const nowhere = { ...outTask(url), directories: [join(root, 'gone')] }
+  const result = await copyOut(nowhere, { objects, shards: SEALED, onProgress })
+  assert.equal(result.bytes, 0)
+  assert.deepEqual(readFileSync(join(path, 'archive.json')), before)
+  await restore(url)
+})
+
+test('an incomplete copy is not touched before the files here were read', async () => {
+  const { path, url } = await archive()
+  rmSync(join(path, '0', 'FORMAT.json'))
+  const nowhere = { ...outTask(url), directories: [join(root, 'gone')] }
+  await assert.rejects(copyOut(nowhere, { objects, shards: SEALED, onProgress }))
+  assert.equal(existsSync(join(path, 'archive.json')), true)
 })
 
 test('a place that holds another version is left alone', async () => {
@@ -119,7 +138,7 @@ test('a place that holds another version is left alone', async () => {
   const other = { ...outTask(url), dataset: { id: 'd2', name: 'towns' } }
   await assert.rejects(
     copyOut(other, { objects, shards: SEALED, onProgress }),
-    refusedWith('ALREADY_EXISTS', /another dataset cities/),
+    refusedWith('ALREADY_EXISTS', /another version .* of dataset cities/),
   )
   assert.deepEqual(readFileSync(join(path, 'archive.json')), before)
 })

@@ -89,6 +89,23 @@ suite('clusters', () => {
     }
   })
 
+  test('a leaf has one name and one URL in all clusters, because copies are kept by its name', async () => {
+    const { metastore } = await bench()
+    const [first] = LEAVES
+    assert.ok(first !== undefined)
+    for (const leaf of [
+      { ...first, url: 'http://127.0.0.1:1' },
+      { ...first, name: 'other' },
+    ]) {
+      const draft = { name: 'east', leaves: [leaf] }
+      await assert.rejects(
+        metastore.putCluster(draft, CHANGE),
+        kvError('ALREADY_EXISTS', /one name and one URL/),
+      )
+    }
+    await metastore.putCluster({ name: 'east', leaves: [first] }, CHANGE)
+  })
+
   test('what a change leaves out stays, and a change that changes nothing is not audited', async () => {
     const { metastore } = await bench()
     const before = metastore.audit(100).length

@@ -1,9 +1,9 @@
 /**
  * Copies a version to object storage. In a process of its own, from links that hold the files: retention may remove the
- * version meanwhile. A complete copy of the same version that is there already is left as it is: it may be the only one by
- * now. Otherwise in this order, so that whatever interrupts it leaves no manifest or a complete copy: the shards are read and
- * checked; an incomplete copy loses its manifest; the files are written, then what does not belong to them is removed; the
- * manifest is written.
+ * version meanwhile. A complete copy of the same version that is there already is left as it is: it may be the only one
+ * by now. Otherwise in this order, so that whatever interrupts it leaves no manifest or a complete copy: the shards are
+ * read and checked; an incomplete copy loses its manifest; the files are written, then what does not belong to them is
+ * removed; the manifest is written.
  */
 import { join } from 'node:path'
 import { KVError } from '../base/errors.js'

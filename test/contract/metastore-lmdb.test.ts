@@ -377,21 +377,18 @@ test(
   },
 )
 
-for (const inject of ['fdatasync:error=EIO:when=9', 'pwrite64:error=ENOSPC:when=22']) {
-  test(`a disk that fails once (${inject}) costs one change, not the process`, needsStrace, (t) => {
-    const { lines } = traceWriter(t, 40, ['-e', 'trace=fdatasync,pwrite64', '-e', `inject=${inject}`])
-    assertOneFailed(lines)
-  })
-}
+test('a disk that fails to sync once costs one change, not the process', needsStrace, (t) => {
+  const inject = 'inject=fdatasync:error=EIO:when=9'
+  const { lines } = traceWriter(t, 40, ['-e', 'trace=fdatasync,pwrite64', '-e', inject])
+  assertOneFailed(lines)
+})
 
-// lmdb-js 3.5.6 writes its message about a data page that could not be written behind the end of a buffer of 100 bytes,
-// so the process may be ended by the allocator; one run in some twenty is.
-test(
-  'a data page that cannot be written costs one change or the process, but nothing acknowledged',
-  needsStrace,
-  async (t) => {
-    const inject = ['-e', 'trace=fdatasync,pwrite64', '-e', 'inject=pwrite64:error=EIO:when=21']
-    const { run, directory } = runTraced(t, 40, inject)
+// lmdb-js 3.5.6 writes its message about a page that could not be written behind the end of a buffer of 100 bytes, so the
+// process may be ended by the allocator; one run in some twenty is.
+for (const inject of ['pwrite64:error=EIO:when=21', 'pwrite64:error=ENOSPC:when=22']) {
+  const title = `a page that cannot be written (${inject}) costs one change or the process, but nothing acknowledged`
+  test(title, needsStrace, async (t) => {
+    const { run, directory } = runTraced(t, 40, ['-e', 'trace=fdatasync,pwrite64', '-e', `inject=${inject}`])
     const lines = linesOf(run.stdout)
     if (run.signal === null && run.status === 0) {
       assertOneFailed(lines)
@@ -402,8 +399,8 @@ test(
     const kept = metastore.audit(1000).map((line) => JSON.stringify(line))
     await metastore.close()
     for (const line of lines) if (line.startsWith('{')) assert.ok(kept.includes(line), line)
-  },
-)
+  })
+}
 
 function assertOneFailed(lines: readonly string[]): void {
   const failed = lines.filter((line) => line.startsWith('!'))

@@ -390,6 +390,9 @@ function predict(model: Model, step: Step, now: { id: number; nowMs: number }): 
   }
   if (action === 'begin') {
     dataset.lastId = Math.max(now.nowMs, dataset.lastId + 1)
+    // Of failed loads the newest are listed on; a tenth one and older go.
+    const failed = [...dataset.versions].filter(([, state]) => state === 'FAILED').map(([id]) => id)
+    for (const id of failed.sort((a, b) => b - a).slice(9)) dataset.versions.set(id, 'DELETED')
     dataset.versions.set(dataset.lastId, 'LOADING')
     return audited(model, 'beginVersion')
   }

@@ -32,8 +32,10 @@ export function toObjectUrl(place: string): string {
  * @throws {KVError} INVALID_ARGUMENT when it is no URL of a place
  */
 export function toPlaceUrl(place: string): string {
-  const url = toObjectUrl(place)
-  const normal = /^s3:/i.test(url) ? s3Url(s3Location(url)) : urlOfPath(pathOfUrl(url))
+  if (!/^(file|s3):\/\//.test(place)) {
+    throw new KVError('INVALID_ARGUMENT', `"${shown(place)}" is no file:// or s3:// URL of a place`)
+  }
+  const normal = place.startsWith('s3:') ? s3Url(s3Location(place)) : urlOfPath(pathOfUrl(place))
   return normal.endsWith('/') ? normal : `${normal}/`
 }
 

@@ -243,8 +243,11 @@ test('killed during an archive, a restore and a deletion, it starts again with a
     }
     const purged = await killedIn(version, purge, 300)
     assert.ok(purged === 'READY' || purged === 'DELETED', purged)
-    if (purged === 'READY') await doneJob(gateway, `${VERSIONS}/${version}/archive`, purge)
-    assert.equal(existsSync(join(place, dataset, `${version}`, 'archive.json')), false)
+    // The version goes first: of a copy whose removal was interrupted something may be left, and nothing names it.
+    if (purged === 'READY') {
+      await doneJob(gateway, `${VERSIONS}/${version}/archive`, purge)
+      assert.equal(existsSync(join(place, dataset, `${version}`, 'archive.json')), false)
+    }
     await untilFiles(gateway, 1)
     assert.equal(await textOf(gateway, 'key 3'), 'served')
   } finally {

@@ -7,6 +7,7 @@ import { mkdir, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
+import { versionChecksum } from '../base/version-checksum.js'
 import type { KeyOrder } from '../model/dataset.js'
 import type { VersionFigures } from '../model/metastore.js'
 import { downloadFile, inParallel, readWhole } from '../objects/checked-copy.js'
@@ -16,7 +17,6 @@ import {
   ARCHIVE_MANIFEST,
   archivedBytes,
   type ArchiveManifest,
-  combinedChecksum,
   decodeArchiveManifest,
   MAX_MANIFEST_BYTES,
 } from './manifest.js'
@@ -82,7 +82,7 @@ function checkIsOurs(manifest: ArchiveManifest, task: CopyIn, sealedFormat: numb
   if (version.id !== task.versionId) throw refuse(`it is version ${version.id}`)
   if (version.rows !== rows || version.bytes !== bytes || version.checksum !== checksum)
     throw refuse(`its figures are ${version.rows} rows, ${version.bytes} bytes, checksum ${version.checksum}`)
-  if (combinedChecksum(shards) !== checksum)
+  if (versionChecksum(shards.map((shard) => shard.checksum)) !== checksum)
     throw refuse('the checksums of its shards are not those of its rows')
   if (keyOrder !== task.keyOrder || shards.length !== task.directories.length)
     throw refuse(`it has ${shards.length} shards, ${keyOrder}`)

@@ -3,7 +3,6 @@
  * is complete. One that is read may come from anywhere: everything in it is checked, and what it names can be nothing but
  * the files of a version (FORMATS.md has the format).
  */
-import { createHash } from 'node:crypto'
 import { KVError } from '../base/errors.js'
 import { type JsonFields, parseFields } from '../base/json-fields.js'
 import type { KeyOrder } from '../model/dataset.js'
@@ -127,13 +126,4 @@ function figuresOf(fields: JsonFields): VersionFigures {
 
 function wrong(url: string, what: string, cause?: unknown): KVError {
   return new KVError('CORRUPT', `${url} is damaged or foreign: ${what}; archive the version again`, { cause })
-}
-
-/** Checksum of a version from those of its shards, in their order: the only one's own, or a digest over all. */
-export function combinedChecksum(shards: readonly VersionFigures[]): string {
-  const [only, ...others] = shards.map(({ checksum }) => checksum)
-  if (only === undefined || others.length === 0) return only ?? ''
-  return createHash('sha256')
-    .update([only, ...others].join('\n'))
-    .digest('hex')
 }

@@ -44,11 +44,6 @@ export class Journal {
   }
 }
 
-/** Without opening it to write: for whoever only wants to know. */
-export function readJournal(path: string): readonly unknown[] {
-  return onLoadDisk('reading', path, () => wholeLines(readFileSync(path)).records)
-}
-
 function lineOf(record: object): Buffer {
   const json = JSON.stringify(record)
   return Buffer.from(`${crcOf(json)} ${json}\n`, 'utf8')

@@ -3,9 +3,9 @@
  * then its own. All it writes lies in the load's staging directory, and what it has finished stands in a journal there,
  * so that the next process goes on from it.
  */
-import { createHash } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { KVError, toKVError } from '../base/errors.js'
+import { versionChecksum } from '../base/version-checksum.js'
 import type { VersionFigures } from '../model/metastore.js'
 import type { BuildContext, BuildDependencies } from './load-build.js'
 import { toLoadDiskError } from './load-disk.js'
@@ -126,12 +126,6 @@ function figuresOf({ sealed }: LoadState): VersionFigures {
   return {
     rows: shards.reduce((sum, { rows }) => sum + rows, 0),
     bytes: shards.reduce((sum, { bytes }) => sum + bytes, 0),
-    checksum: combineChecksums(shards.map(({ checksum }) => checksum)),
+    checksum: versionChecksum(shards.map(({ checksum }) => checksum)),
   }
-}
-
-/** The only shard's own; of several, the digest over theirs in shard order. */
-function combineChecksums(checksums: readonly string[]): string {
-  const [only = '', ...others] = checksums
-  return others.length === 0 ? only : createHash('sha256').update(checksums.join('\n')).digest('hex')
 }

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ShardFormatAccess } from '../../src/archive/copies.js'
-import { combinedChecksum } from '../../src/archive/manifest.js'
+import { versionChecksum } from '../../src/base/version-checksum.js'
 import { KVError } from '../../src/base/errors.js'
 import { murmur3Token } from '../../src/base/hash.js'
 import {
@@ -57,7 +57,11 @@ export async function sealVersion(
   const figures: VersionFigures[] = []
   for (const writer of writers) figures.push(await writer.seal())
   const sum = (what: 'rows' | 'bytes') => figures.reduce((total, shard) => total + shard[what], 0)
-  return { rows: sum('rows'), bytes: sum('bytes'), checksum: combinedChecksum(figures) }
+  return {
+    rows: sum('rows'),
+    bytes: sum('bytes'),
+    checksum: versionChecksum(figures.map(({ checksum }) => checksum)),
+  }
 }
 
 export function shardsBelow(directory: string, shardCount: number): string[] {

@@ -1,7 +1,7 @@
 /**
  * A cursor with entries in hand. Reading one entry at a time costs three native calls' worth of overhead a row, reading
- * many reads too far before a seek; so steps grow while their entries are used up, and shrink when a seek leaves some of
- * them. A seek to what is in hand touches no DB.
+ * many reads too far before a seek or an end; so steps grow while their entries are used up, shrink when a seek leaves
+ * some of them, and are no longer than what the reader still expects to need. A seek to what is in hand touches no DB.
  *
  * Whoever reads looks at `hasNext` first; when it is false, `fill` reads on, and is the only thing here that takes long.
  */
@@ -11,9 +11,16 @@ import type { Cursor } from './binding.js'
 const MAX_STEP = 256
 const MIN_STEP = 2
 
+export interface EntriesOptions {
+  readonly isReversed: boolean
+  readonly firstStep: number
+  readonly expected?: () => number
+}
+
 export class Entries {
   readonly #cursor: Cursor
   readonly #isReversed: boolean
+  readonly #expected: () => number
   #rows: readonly Buffer[] = []
   #at = 0
   #step: number
@@ -26,10 +33,12 @@ export class Entries {
   readCount = 0
   readBytes = 0
 
-  constructor(cursor: Cursor, isReversed: boolean, firstStep: number) {
+  /** `expected`: how many entries the reader will need, as far as it can tell. */
+  constructor(cursor: Cursor, { isReversed, firstStep, expected = () => MAX_STEP }: EntriesOptions) {
     this.#cursor = cursor
     this.#isReversed = isReversed
     this.#step = firstStep
+    this.#expected = expected
   }
 
   /** Whether an entry is in hand. */
@@ -68,7 +77,7 @@ export class Entries {
     this.#at = 0
     this.#rows = []
     if (this.#cursor.isDone) return false
-    const rows = this.#cursor.next(this.#step)
+    const rows = this.#cursor.next(Math.max(1, Math.min(this.#step, this.#expected())))
     this.#rows = rows
     this.readCount += rows.length >> 1
     for (const bytes of rows) this.readBytes += bytes.byteLength

@@ -39,7 +39,7 @@ export class RowRead {
       isReversed,
       fillsCache: true,
     })
-    this.#entries = new Entries(this.#cursor, isReversed, firstStepOf(selection))
+    this.#entries = new Entries(this.#cursor, { isReversed, firstStep: firstStepOf(selection) })
     this.#steps = new RowWalk(this.#entries, this.#collector, { format, selection }).run(metaKey)
     this.#steps.next()
   }

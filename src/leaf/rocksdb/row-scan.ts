@@ -47,7 +47,11 @@ export class RowScan implements RowSource {
       isReversed,
       fillsCache: false,
     })
-    this.#entries = new Entries(this.#cursor, isReversed, FIRST_STEP)
+    this.#entries = new Entries(this.#cursor, {
+      isReversed,
+      firstStep: FIRST_STEP,
+      expected: () => this.#leftEntries(),
+    })
     const { tested, selection } = this.#wish
     this.#answered = this.#reader(format, selection, request.withTimestamps)
     this.#tested = tested === null ? null : this.#reader(format, tested, true)
@@ -100,6 +104,13 @@ export class RowScan implements RowSource {
       if (!page.take(position, collector.found)) return
       this.#leave(metaKey)
     }
+  }
+
+  /** What the rest of the page and a look behind it take if its rows are as those before. */
+  #leftEntries(): number {
+    const { rows, leftRows } = this.#target.page
+    if (this.#tested !== null || rows.length === 0) return Number.POSITIVE_INFINITY
+    return Math.ceil(((leftRows + 1) * this.#entries.readCount) / rows.length)
   }
 
   *#passes({ collector, walk }: RowReader, metaKey: Buffer): Generator<void, boolean> {

@@ -34,6 +34,11 @@ export class ScanPage {
     return this.#leftBytes
   }
 
+  /** Rows that it may still have. */
+  get leftRows(): number {
+    return this.#maxRows - this.rows.length
+  }
+
   /** The last row that was looked at; null: none yet. */
   get last(): RowPosition | null {
     return this.#last

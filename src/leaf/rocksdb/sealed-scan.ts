@@ -58,7 +58,12 @@ export class SealedScan implements RowSource {
       isReversed,
       fillsCache: false,
     })
-    this.#entries = new Entries(this.#cursor, isReversed, FIRST_STEP)
+    this.#entries = new Entries(this.#cursor, {
+      isReversed,
+      firstStep: FIRST_STEP,
+      // One head a row, and a look behind the last.
+      expected: () => (this.#wish.tested === null ? target.page.leftRows + 1 : Number.POSITIVE_INFINITY),
+    })
     this.steps = this.#run()
   }
 

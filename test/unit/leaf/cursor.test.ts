@@ -32,7 +32,7 @@ test('whatever is read and sought, the next entries are those behind the boundar
       if (isReversed) within.reverse()
       const cursor = world.database.openCursor({ ...range, fillsCache: false })
       try {
-        const entries = new Entries(cursor, isReversed, firstStep)
+        const entries = new Entries(cursor, { isReversed, firstStep })
         let at = 0
         for (const move of list) {
           if ('seek' in move) {

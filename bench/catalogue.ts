@@ -10,8 +10,8 @@ import { draftToRecord } from '../src/kvsm/drafts.js'
 import { encodeDataset } from '../src/kvsm/records.js'
 import { openLmdbStore } from '../src/kvsm/store-lmdb.js'
 import { DataDirectory } from '../src/leaf/data-directory.js'
-import { acquireDirectoryLock } from '../src/leaf/rocksdb/directory-lock.js'
-import { SealedShardWriter } from '../src/leaf/rocksdb/sealed-writer.js'
+import { acquireDirectoryLock } from '../src/leaf/rocksdb/store/directory-lock.js'
+import { SealedShardWriter } from '../src/leaf/rocksdb/sealed/sealed-writer.js'
 import type { VersionRecord } from '../src/model/dataset.js'
 
 export interface CatalogueSize {

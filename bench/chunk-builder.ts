@@ -1,7 +1,7 @@
 /** Builds sealed shards of wide rows with chunks of one size or another, in a process of its own. */
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { SealedShardWriter } from '../src/leaf/rocksdb/sealed-writer.js'
+import { SealedShardWriter } from '../src/leaf/rocksdb/sealed/sealed-writer.js'
 import type { Cell } from '../src/model/row.js'
 import { rowKey } from './dataset.js'
 import type { Sample } from './harness.js'

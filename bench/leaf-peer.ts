@@ -16,9 +16,9 @@ import { Receiving } from '../src/leaf/http/receiving.js'
 import { LeafServer } from '../src/leaf/http/server.js'
 import { ShardSet } from '../src/leaf/http/shard-set.js'
 import type { ShardTarget } from '../src/leaf/http/wire.js'
-import { acquireDirectoryLock } from '../src/leaf/rocksdb/directory-lock.js'
+import { acquireDirectoryLock } from '../src/leaf/rocksdb/store/directory-lock.js'
 import { RocksEngine } from '../src/leaf/rocksdb/engine.js'
-import { RocksStore } from '../src/leaf/rocksdb/store.js'
+import { RocksStore } from '../src/leaf/rocksdb/store/store.js'
 import { answerParent, receiveSettings } from './processes.js'
 
 export interface LeafPeerSettings {

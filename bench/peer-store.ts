@@ -1,7 +1,7 @@
 /** The loaded rows, read without the gateway: what a team's own thrift server over the same files would do. */
 import { murmur3Token } from '../src/base/hash.js'
-import { OwnedDatabase } from '../src/leaf/rocksdb/binding.js'
-import { SEALED_OPTIONS } from '../src/leaf/rocksdb/options.js'
+import { OwnedDatabase } from '../src/leaf/rocksdb/store/binding.js'
+import { SEALED_OPTIONS } from '../src/leaf/rocksdb/store/options.js'
 import { sealedHeadKey } from '../src/leaf/row-codec.js'
 import { SealedHead } from '../src/leaf/sealed-row.js'
 

@@ -55,8 +55,8 @@ const RULES: readonly (readonly [RegExp, RegExp | null, Hop])[] = [
   [/^base\/(metrics|trace|deadline)\.js$/, null, 'admit'],
   [/^routing\//, null, 'route'],
   [/^leaf\/tier\.js$/, null, 'route'],
-  [/^leaf\/rocksdb\/binding\.js$/, null, 'RocksDB'],
-  [/^leaf\/rocksdb\/(write-client|write-wire|program-wire|wire-bytes)\.js$/, null, 'to the writer and back'],
+  [/^leaf\/rocksdb\/store\/binding\.js$/, null, 'RocksDB'],
+  [/^leaf\/rocksdb\/write\/(write-client|write-wire|program-wire|wire-bytes)\.js$/, null, 'to the writer and back'],
   [/^threads\/(write-channel|bus)\.js$/, null, 'to the writer and back'],
   [/^leaf\//, null, 'leaf'],
 ]

@@ -1,10 +1,10 @@
 /**
  * RocksDB through the binding's native functions, for the limits that Godwit is held against: nothing of
- * src/leaf/rocksdb/binding.ts stands between the bench and the call. Its files and options are the same.
+ * src/leaf/rocksdb/store/binding.ts stands between the bench and the call. Its files and options are the same.
  */
 import type { NativeBatch, NativeDatabase } from '@nxtedition/rocksdb/binding.js'
 import native from '@nxtedition/rocksdb/binding.js'
-import { nativeOptions, SEALED_OPTIONS } from '../src/leaf/rocksdb/options.js'
+import { nativeOptions, SEALED_OPTIONS } from '../src/leaf/rocksdb/store/options.js'
 
 const READ_OPTIONS = {
   valueEncoding: 'buffer',

@@ -1,6 +1,6 @@
 /** Walks a whole DB in process, 1,000 entries a step: what scans are held against. A process of its own for its CPU time. */
-import { OwnedDatabase } from '../src/leaf/rocksdb/binding.js'
-import { optionsOf } from '../src/leaf/rocksdb/shard-files.js'
+import { OwnedDatabase } from '../src/leaf/rocksdb/store/binding.js'
+import { optionsOf } from '../src/leaf/rocksdb/store/shard-files.js'
 import type { ShardFormat } from '../src/model/cluster-map.js'
 import type { Sample } from './harness.js'
 import { answerParent, receiveSettings } from './processes.js'

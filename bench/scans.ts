@@ -4,7 +4,7 @@
  */
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
-import { databaseDirectory } from '../src/leaf/rocksdb/shard-files.js'
+import { databaseDirectory } from '../src/leaf/rocksdb/store/shard-files.js'
 import type { ShardFormat } from '../src/model/cluster-map.js'
 import { FramedClient } from './client.js'
 import { rowKey, rowValue, wideColumn } from './dataset.js'

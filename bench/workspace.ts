@@ -1,7 +1,7 @@
 /** Loaded data, shared by the benches of one run: built once, through the ordinary load path, when first asked for. */
 import { closeSync, cpSync, openSync, readFileSync, readdirSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { databaseDirectory } from '../src/leaf/rocksdb/shard-files.js'
+import { databaseDirectory } from '../src/leaf/rocksdb/store/shard-files.js'
 import { WIDE_COLUMNS, WIDE_COLUMN_SIZE, rowKey, rowValue, wideColumn } from './dataset.js'
 import { createDataset, loadDataset, startGateway } from './gateway.js'
 import type { BenchContext } from './harness.js'
@@ -64,7 +64,7 @@ function shardsWith(folder: string, file: string): string[] {
     .map((name) => join(folder, dirname(name)))
 }
 
-/** Written by src/leaf/rocksdb/shard-files.ts. */
+/** Written by src/leaf/rocksdb/store/shard-files.ts. */
 function sealOf(shardDirectory: string): { readonly rows: number; readonly bytes: number } {
   return JSON.parse(readFileSync(join(shardDirectory, 'SEALED.json'), 'utf8')) as {
     rows: number

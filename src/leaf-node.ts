@@ -15,9 +15,9 @@ import { LeafDirectory } from './leaf/http/leaf-directory.js'
 import { Receiving } from './leaf/http/receiving.js'
 import { LeafServer } from './leaf/http/server.js'
 import { ShardSet } from './leaf/http/shard-set.js'
-import { acquireDirectoryLock } from './leaf/rocksdb/directory-lock.js'
+import { acquireDirectoryLock } from './leaf/rocksdb/store/directory-lock.js'
 import { RocksEngine } from './leaf/rocksdb/engine.js'
-import { RocksStore } from './leaf/rocksdb/store.js'
+import { RocksStore } from './leaf/rocksdb/store/store.js'
 import type { ListenerStatus } from './model/operations.js'
 
 export interface LeafNodeOptions {

@@ -5,7 +5,7 @@
 import { constants, setPriority } from 'node:os'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from './base/clock.js'
-import { SealedShardWriter } from './leaf/rocksdb/sealed-writer.js'
+import { SealedShardWriter } from './leaf/rocksdb/sealed/sealed-writer.js'
 import { Scratch } from './leaf/scratch.js'
 import { CHUNK_SIZE, encodeSealedRow } from './leaf/sealed-row.js'
 import type { BuildDependencies } from './loader/load-build.js'

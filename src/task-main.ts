@@ -14,10 +14,15 @@ import { KVError } from './base/errors.js'
 import { murmur3Token } from './base/hash.js'
 import type { StaleLinks } from './base/linked-task.js'
 import { RocksEngine } from './leaf/rocksdb/engine.js'
-import { LiveShardBuilder } from './leaf/rocksdb/live-builder.js'
-import { filesOfSealed, SEALED_FORMAT_NUMBER, SealedCopy, syncShard } from './leaf/rocksdb/sealed-copy.js'
-import { finishLinks } from './leaf/rocksdb/shard-links.js'
-import { RocksStore } from './leaf/rocksdb/store.js'
+import { LiveShardBuilder } from './leaf/rocksdb/sealed/live-builder.js'
+import {
+  filesOfSealed,
+  SEALED_FORMAT_NUMBER,
+  SealedCopy,
+  syncShard,
+} from './leaf/rocksdb/sealed/sealed-copy.js'
+import { finishLinks } from './leaf/rocksdb/store/shard-links.js'
+import { RocksStore } from './leaf/rocksdb/store/store.js'
 import type { ShardLocation } from './model/leaf-engine.js'
 import { NO_TOKEN } from './model/row-order.js'
 import type { ObjectStore } from './objects/object-store.js'

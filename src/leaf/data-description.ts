@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import type { Clock } from '../base/clock.js'
 import { KVError } from '../base/errors.js'
 import { exists, listOrNull, makeDirectory, move, onDisk, writeFileDurably } from './disk.js'
-import { readJsonNow, syncDirectory } from './rocksdb/files.js'
+import { readJsonNow, syncDirectory } from './rocksdb/store/files.js'
 
 /** What GODWIT.json of this program's directories says. Never renumber. */
 const FORMAT = 1

@@ -47,7 +47,7 @@ import {
   onDisk,
   writeFileDurably,
 } from './disk.js'
-import { syncDirectory } from './rocksdb/files.js'
+import { syncDirectory } from './rocksdb/store/files.js'
 
 const METASTORE_MARKER = 'kvsm'
 const LOAD_NAME = /^load-.+-\d+$/

@@ -3,7 +3,7 @@ import { statfsSync } from 'node:fs'
 import { lstat, mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { KVError, toKVError } from '../base/errors.js'
-import { hasCode, syncDirectory, syncFile } from './rocksdb/files.js'
+import { hasCode, syncDirectory, syncFile } from './rocksdb/store/files.js'
 
 /** For the owner alone: rows are other people's data. */
 export const DIRECTORY_MODE = 0o700

@@ -1,7 +1,7 @@
 /** The leaf engines there are; test/contract/leaf-engine.test.ts runs on each. A new engine is one line here. */
 import type { LeafStore } from '../model/leaf-engine.js'
 import { MEMORY_ENGINE, MemoryStore } from './memory/store.js'
-import { ROCKSDB_ENGINE, RocksStore } from './rocksdb/store.js'
+import { ROCKSDB_ENGINE, RocksStore } from './rocksdb/store/store.js'
 
 export interface LeafEngineKind {
   /** As in Incarnation.engine. */

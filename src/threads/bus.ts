@@ -7,7 +7,7 @@ import { type ErrorCode, KVError, type WriteOutcome, toKVError } from '../base/e
 import type { SharedLogLevel } from '../base/logger.js'
 import type { MetricsSnapshot } from '../base/metrics.js'
 import type { Config } from '../config/schema.js'
-import type { FrozenShard } from '../leaf/rocksdb/writer.js'
+import type { FrozenShard } from '../leaf/rocksdb/write/writer.js'
 import type { ClusterMapDelta } from '../model/cluster-map.js'
 import type { MutateRequest, MutateResult, ReadRequest } from '../model/request.js'
 import type { Row } from '../model/row.js'

@@ -1,6 +1,6 @@
 /** The two ends of the way between a data thread and the writer thread: bytes are handed over, not copied. */
 import type { MessagePort } from 'node:worker_threads'
-import type { WriteChannel } from '../leaf/rocksdb/write-wire.js'
+import type { WriteChannel } from '../leaf/rocksdb/write/write-wire.js'
 
 export class PortWriteChannel implements WriteChannel {
   readonly #port: MessagePort

@@ -8,8 +8,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { KVError } from '../../src/base/errors.js'
-import { acquireDirectoryLock } from '../../src/leaf/rocksdb/directory-lock.js'
-import { SealedShardWriter } from '../../src/leaf/rocksdb/sealed-writer.js'
+import { acquireDirectoryLock } from '../../src/leaf/rocksdb/store/directory-lock.js'
+import { SealedShardWriter } from '../../src/leaf/rocksdb/sealed/sealed-writer.js'
 import { bytes, cell, RocksHarness } from '../support/leaf-engines.js'
 
 const ROWS = 3_000
@@ -78,8 +78,8 @@ test('catching failed reads leaves other uncaught exceptions as they were', asyn
       database.getManyAsync([Buffer.from('x')], () => { throw new Error('a fault of the caller') })
     })`
   const workerData = {
-    binding: new URL('../../src/leaf/rocksdb/binding.js', import.meta.url).href,
-    options: new URL('../../src/leaf/rocksdb/options.js', import.meta.url).href,
+    binding: new URL('../../src/leaf/rocksdb/store/binding.js', import.meta.url).href,
+    options: new URL('../../src/leaf/rocksdb/store/options.js', import.meta.url).href,
     handle: shard.incarnation.handle,
   }
   const worker = new Worker(code, { eval: true, workerData })
@@ -193,7 +193,7 @@ test('a data directory is held by one process, until it ends', async (t) => {
     code: 'UNAVAILABLE',
     message: /is used by another process/,
   })
-  const module = new URL('../../src/leaf/rocksdb/directory-lock.js', import.meta.url).href
+  const module = new URL('../../src/leaf/rocksdb/store/directory-lock.js', import.meta.url).href
   const hold = `import(${JSON.stringify(module)}).then(({ acquireDirectoryLock: acquire }) => acquire(${JSON.stringify(directory)}))
     .then(() => process.kill(process.pid, 'SIGKILL'), (error) => process.exit(error.code === 'UNAVAILABLE' ? 7 : 8))`
   assert.equal(spawnSync(process.execPath, ['-e', hold]).status, 7)

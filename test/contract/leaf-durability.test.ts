@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { KVError } from '../../src/base/errors.js'
-import { AttachedDatabase } from '../../src/leaf/rocksdb/binding.js'
+import { AttachedDatabase } from '../../src/leaf/rocksdb/store/binding.js'
 import { bytes, cell, RocksHarness } from '../support/leaf-engines.js'
 
 const SUPPORT = JSON.stringify(new URL('../support/leaf-engines.js', import.meta.url).href)

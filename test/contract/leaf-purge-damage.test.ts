@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { KVError } from '../../src/base/errors.js'
-import { keysBeyond } from '../../src/leaf/rocksdb/key-bytes.js'
+import { keysBeyond } from '../../src/leaf/rocksdb/store/key-bytes.js'
 import {
   historyCellKey,
   mutableCellKey,

@@ -27,7 +27,7 @@ import {
   encodeTarget,
 } from '../../src/leaf/http/wire.js'
 import type { ShardTarget } from '../../src/leaf/http/wire.js'
-import { SealedShardWriter } from '../../src/leaf/rocksdb/sealed-writer.js'
+import { SealedShardWriter } from '../../src/leaf/rocksdb/sealed/sealed-writer.js'
 import { Gateway } from '../support/gateway.js'
 import { leafUrl, startLeaf } from '../support/leaf-processes.js'
 import { random } from '../support/random.js'

@@ -10,8 +10,8 @@ import {
   SEALED_FORMAT_NUMBER,
   SealedCopy,
   syncShard,
-} from '../../src/leaf/rocksdb/sealed-copy.js'
-import { SealedShardWriter } from '../../src/leaf/rocksdb/sealed-writer.js'
+} from '../../src/leaf/rocksdb/sealed/sealed-copy.js'
+import { SealedShardWriter } from '../../src/leaf/rocksdb/sealed/sealed-writer.js'
 import type { VersionFigures } from '../../src/model/metastore.js'
 import type { Cell } from '../../src/model/row.js'
 import { shardOfToken } from '../../src/model/sharding.js'

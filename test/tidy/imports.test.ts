@@ -51,7 +51,7 @@ const HOMES: Readonly<Record<string, RegExp>> = {
   '@opentelemetry/sdk-trace-node': /^src\/telemetry\//,
   '@aws-sdk/client-s3': /^(src\/objects|test)\//,
   '@aws-sdk/lib-storage': /^src\/objects\//,
-  '@nxtedition/rocksdb': /^(src\/leaf\/rocksdb\/binding\.ts|bench\/)/,
+  '@nxtedition/rocksdb': /^(src\/leaf\/rocksdb\/store\/binding\.ts|bench\/)/,
   commander: /^src\/cli\//,
   'csv-parse': /^test\//,
   fastify: /^src\/admin\//,

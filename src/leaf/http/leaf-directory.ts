@@ -28,7 +28,7 @@ import {
   writeFileDurably,
 } from '../disk.js'
 import type { HeldLock } from '../data-directory.js'
-import { readJsonNow, syncDirectory, writeJsonDurably } from '../rocksdb/files.js'
+import { readJsonNow, syncDirectory, writeJsonDurably } from '../rocksdb/store/files.js'
 import type { ShardTarget } from './wire.js'
 
 /** Never renumber. */

@@ -14,8 +14,8 @@ import type { Clock } from '../../base/clock.js'
 import { KVError } from '../../base/errors.js'
 import type { Reading } from '../../base/metrics.js'
 import { type ClusterMap, incarnationsOfEntry } from '../../model/cluster-map.js'
-import type { Database } from './binding.js'
-import { databaseDirectory } from './shard-files.js'
+import type { Database } from './store/binding.js'
+import { databaseDirectory } from './store/shard-files.js'
 
 /** What is known of one shard, and of a dataset as the sum over its shards. */
 interface Figures {

@@ -26,7 +26,12 @@ test('a sample counts for the innermost frame that a hop can be named for', () =
   const profile = profileOf([
     [onData, ['read', `${SRC}thrift/binary-reader.js`], ['utf8Slice', '']],
     [onData, decode, ['admitRead', `${SRC}kvstore/admit.js`]],
-    [onData, decode, ['route', `${SRC}routing/router.js`], ['getMany', `${SRC}leaf/rocksdb/binding.js`]],
+    [
+      onData,
+      decode,
+      ['route', `${SRC}routing/router.js`],
+      ['getMany', `${SRC}leaf/rocksdb/store/binding.js`],
+    ],
     [onData, ['checkCrc', `${SRC}leaf/sealed-row.js`], ['crc32', 'node:zlib'], ['crc32', '']],
     [onData, ['writeGet', `${SRC}thrift/generated/kvstore.js`]],
     [

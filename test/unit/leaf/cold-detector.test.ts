@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { systemClock } from '../../../src/base/clock.js'
-import { ColdDetector, threadFetchedBytes } from '../../../src/leaf/rocksdb/cold-detector.js'
+import { ColdDetector, threadFetchedBytes } from '../../../src/leaf/rocksdb/read/cold-detector.js'
 
 /** A disk and a clock that the test moves: each read takes `us` a key and fetches `bytes`. */
 function bench(counts = true) {

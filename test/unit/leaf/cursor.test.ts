@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Entries } from '../../../src/leaf/rocksdb/entries.js'
+import { Entries } from '../../../src/leaf/rocksdb/read/entries.js'
 import { ReadWorld } from './read-world.js'
 
 const KEYS = Array.from({ length: 600 }, (_, i) => Buffer.from([1 + (i >> 8), i & 0xff]))

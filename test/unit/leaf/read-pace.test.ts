@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { test } from 'node:test'
-import { ReadPace, type ReadStep } from '../../../src/leaf/rocksdb/read-pace.js'
+import { ReadPace, type ReadStep } from '../../../src/leaf/rocksdb/read/read-pace.js'
 
 const MEGABYTE = 1024 * 1024
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { RowStamps } from '../../../src/leaf/rocksdb/writable-shard.js'
+import { RowStamps } from '../../../src/leaf/rocksdb/write/writable-shard.js'
 
 test('stamps of a row rise whatever the clock does and however few rows are remembered', () => {
   const step = fc.record({

@@ -6,7 +6,7 @@ import { after, before, suite, test } from 'node:test'
 import { KVError } from '../../../src/base/errors.js'
 import type { Reading } from '../../../src/base/metrics.js'
 import { type AskedDatabase, ShardFigures, stallSecondsOf } from '../../../src/leaf/rocksdb/shard-figures.js'
-import { databaseDirectory } from '../../../src/leaf/rocksdb/shard-files.js'
+import { databaseDirectory } from '../../../src/leaf/rocksdb/store/shard-files.js'
 import type { ClusterMap, Incarnation } from '../../../src/model/cluster-map.js'
 import { datasetEntry, incarnation, mapOf } from '../../support/datasets.js'
 

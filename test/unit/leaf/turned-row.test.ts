@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { HeldBytes } from '../../../src/leaf/rocksdb/held-bytes.js'
-import { TurnedRow } from '../../../src/leaf/rocksdb/turned-row.js'
+import { HeldBytes } from '../../../src/leaf/rocksdb/read/held-bytes.js'
+import { TurnedRow } from '../../../src/leaf/rocksdb/read/turned-row.js'
 
 const columns = fc.array(fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 3 }), {
   maxLength: 12,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HotKeys } from '../../../src/leaf/rocksdb/hot-keys.js'
+import { HotKeys } from '../../../src/leaf/rocksdb/write/hot-keys.js'
 
 function key(text: string): Buffer {
   return Buffer.from(text)

@@ -7,9 +7,13 @@ import {
   decodeResult,
   encodeProgram,
   encodeResult,
-} from '../../../src/leaf/rocksdb/program-wire.js'
-import { WireOutput } from '../../../src/leaf/rocksdb/wire-bytes.js'
-import { encodeWriteRecord, isForgotten, repeatedResult } from '../../../src/leaf/rocksdb/write-record.js'
+} from '../../../src/leaf/rocksdb/write/program-wire.js'
+import { WireOutput } from '../../../src/leaf/rocksdb/write/wire-bytes.js'
+import {
+  encodeWriteRecord,
+  isForgotten,
+  repeatedResult,
+} from '../../../src/leaf/rocksdb/write/write-record.js'
 import type { MutateResult } from '../../../src/model/request.js'
 import { writeRequest } from '../../support/random-writes.js'
 

@@ -3,7 +3,12 @@ import { test } from 'node:test'
 import { NO_DEADLINE } from '../../../src/base/deadline.js'
 import { KVError } from '../../../src/base/errors.js'
 import { readTimestamp } from '../../../src/leaf/cell-codec.js'
-import { AckEncoder, decodeWrites, forEachAck, WriteEncoder } from '../../../src/leaf/rocksdb/write-wire.js'
+import {
+  AckEncoder,
+  decodeWrites,
+  forEachAck,
+  WriteEncoder,
+} from '../../../src/leaf/rocksdb/write/write-wire.js'
 import { HISTORY_KINDS, historyCellOf } from '../../../src/leaf/row-codec.js'
 import type { Mutation } from '../../../src/model/mutation.js'
 import type { ShardMutate } from '../../../src/model/plan.js'

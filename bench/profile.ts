@@ -56,7 +56,11 @@ const RULES: readonly (readonly [RegExp, RegExp | null, Hop])[] = [
   [/^routing\//, null, 'route'],
   [/^leaf\/tier\.js$/, null, 'route'],
   [/^leaf\/rocksdb\/store\/binding\.js$/, null, 'RocksDB'],
-  [/^leaf\/rocksdb\/write\/(write-client|write-wire|program-wire|wire-bytes)\.js$/, null, 'to the writer and back'],
+  [
+    /^leaf\/rocksdb\/write\/(write-client|write-wire|program-wire|wire-bytes)\.js$/,
+    null,
+    'to the writer and back',
+  ],
   [/^threads\/(write-channel|bus)\.js$/, null, 'to the writer and back'],
   [/^leaf\//, null, 'leaf'],
 ]

@@ -19,6 +19,8 @@ export interface GatewayOptions {
   readonly nodeOptions?: readonly string[]
   /** Serves TerrapinService besides. */
   readonly servesTerrapin?: boolean
+  /** Settings besides. */
+  readonly settings?: object
 }
 
 export interface Gateway extends Server {
@@ -67,12 +69,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 }
 
 /** JSON is YAML. Loads get the memory that they take by default. */
-function configText({ folder, dataThreads, servesTerrapin = false }: GatewayOptions): string {
+function configText({ folder, dataThreads, servesTerrapin = false, settings = {} }: GatewayOptions): string {
   return JSON.stringify({
     data: { directory: join(folder, 'data') },
     threads: { data: dataThreads },
     listeners: { kvstore: { port: 0 }, admin: { port: 0 }, terrapin: { port: 0, enabled: servesTerrapin } },
     log: { level: 'warn' },
+    ...settings,
   })
 }
 
@@ -133,13 +136,19 @@ interface LoadAnswer {
   readonly load: { readonly id: string; readonly state: string; readonly error: unknown }
 }
 
-/** Loads an NDJSON file whose field `key` is the row key, publishes it, and waits until it is served. */
-export async function loadDataset(gateway: Gateway, name: string, path: string): Promise<void> {
+/** Loads NDJSON whose field `key` is the row key, or what `input` says; publishes it, and waits until it is served. */
+export async function loadDataset(
+  gateway: Gateway,
+  name: string,
+  path: string,
+  input: object = {},
+): Promise<void> {
   // The admin API's answers to a started and to a running load.
   const started = (await callAdmin(gateway, 'POST', `/v1/datasets/${name}/loads`, {
     from: path,
     keyField: 'key',
     publish: true,
+    ...input,
   })) as LoadAnswer
   for (;;) {
     const { load } = (await callAdmin(gateway, 'GET', `/v1/loads/${started.load.id}`)) as LoadAnswer

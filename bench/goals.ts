@@ -19,6 +19,10 @@ function atMostMs(what: string, floor: number, aim: number): Goal {
   return { what, floor, aim, direction: 'atMost', form: 'ms' }
 }
 
+function atMost(form: Goal['form'], what: string, floor: number, aim: number): Goal {
+  return { what, floor, aim, direction: 'atMost', form }
+}
+
 export const goals = {
   publishOpen: atMostMs('roll back and forward, 500 datasets of 10 versions: slowest of a round', 100, 20),
   publishAny: atMostMs('publish any of ten versions, opened first: slowest of a round', 100, 20),
@@ -45,6 +49,21 @@ export const goals = {
     1,
   ),
   terrapinMultiGet: atLeast('percent', 'Terrapin multiGet(20): keys/CPU-s of KVStore multiGet(20)', 0.9, 1),
+  shadowP99: atMost('times', 'gets compared at 100 %, 1,000 gets/s: p99 of those without', 1.1, 1.05),
+  shadowThroughput: atLeast(
+    'percent',
+    'the same, as many as can be: CPU of two reads to that of one compared',
+    0.85,
+    0.95,
+  ),
+  originLoneP50: atMostMs(
+    'a lone get through a Godwit before a Terrapin, beyond asking that: p50',
+    0.5,
+    0.25,
+  ),
+  originLoneP99: atMostMs('the same: p99', 2, 1),
+  originLoadedP50: atMostMs('the same at 1,000 gets/s on 64 connections: p50', 0.6, 0.3),
+  originLoadedP99: atMostMs('the same: p99', 5, 2),
   twoThreads: atLeast('times', 'two data threads against one, unpipelined: requests/s', 1.5, 1.8),
   twoThreadsPipelined: atLeast('times', 'two data threads against one, pipelined: requests/s', 1.7, 1.8),
   projectionBytes: atLeast('times', '2 of 30 columns (64 KB row) against the blob: fewer bytes', 10, 20),
@@ -54,6 +73,34 @@ export const goals = {
     5,
     10,
   ),
+  explodedBytesSmall: atLeast(
+    'times',
+    '2 of 30 thrift fields (3 KB) as columns against the value: fewer bytes',
+    8,
+    10,
+  ),
+  explodedTimeSmall: atLeast(
+    'times',
+    'the same against fetching and decoding the value: less CPU time',
+    1,
+    2,
+  ),
+  explodedBytesLarge: atLeast(
+    'times',
+    '2 of 30 thrift fields (64 KB) as columns against the value: fewer bytes',
+    10,
+    14,
+  ),
+  explodedTimeLarge: atLeast(
+    'times',
+    'the same against fetching and decoding the value: less CPU time',
+    5,
+    10,
+  ),
+  hfileDecode: atLeast('percent', 'HFiles, decoding alone: MB/CPU-s of reading the files', 0.2, 0.4),
+  // Beyond decoding a load sorts, writes, and reads all of it back.
+  hfileLoad: atLeast('percent', 'HFile load end to end: MB/CPU-s of decoding alone', 0.1, 0.2),
+  explodedLoad: atLeast('percent', 'the same with 30 columns a row: MB/CPU-s of the load without', 0.35, 0.5),
   // DESIGN has no numbers for scans; these are what a scanned row may cost beyond walking to it.
   scanMutableShortPages: atLeast(
     'percent',

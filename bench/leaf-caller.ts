@@ -52,7 +52,12 @@ const incarnation: Incarnation = {
   handle: 0n,
   hasRangeTombstones: new SharedArrayBuffer(4),
   directory: 'bench',
-  remote: { versionId: target.versionId, leaves: [{ name: 'a', url: `http://127.0.0.1:${port}` }] },
+  remote: {
+    dataset: 'bench',
+    versionId: target.versionId,
+    leaves: [{ name: 'a', url: `http://127.0.0.1:${port}` }],
+    hasOwnCopy: false,
+  },
 }
 
 function byEngine(): Get {
@@ -60,6 +65,10 @@ function byEngine(): Get {
     clock: systemClock,
     attemptTimeoutMs: 1_000,
     onRetry: () => undefined,
+    ownCopies: {
+      read: () => undefined,
+      scan: () => undefined,
+    },
     connect: ({ name, url }) =>
       new LeafLink({
         name,
@@ -72,6 +81,7 @@ function byEngine(): Get {
         breaker: new Breaker(name, { resetMs: 1_000 }),
         onWrongAnswer: () => undefined,
         onBatch: () => undefined,
+        onClose: () => undefined,
       }),
   })
   return (read, done) => engine.read(read, done)

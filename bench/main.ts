@@ -10,10 +10,13 @@ import { bulkLoad } from './bulk-load.js'
 import { chunkSweep } from './chunk-sweep.js'
 import { dataThreads } from './data-threads.js'
 import { durableWrites } from './durable-writes.js'
+import { explode } from './explode.js'
 import type { Bench, BenchContext } from './harness.js'
+import { hfileLoad } from './hfile-load.js'
 import { hops } from './hops.js'
 import { machineFacts } from './machine.js'
 import { metastoreScale } from './metastore-scale.js'
+import { origin } from './origin.js'
 import { root } from './paths.js'
 import { stopChildren } from './processes.js'
 import { purge } from './purge.js'
@@ -23,6 +26,7 @@ import { formatReport } from './report.js'
 import { remoteLeaf } from './remote-leaf.js'
 import { scans } from './scans.js'
 import { selfCheck } from './self-check.js'
+import { shadowOverhead } from './shadow-overhead.js'
 import { terrapin } from './terrapin.js'
 import { wideColumn } from './wide-column.js'
 
@@ -30,13 +34,17 @@ const benches: readonly Bench[] = [
   selfCheck,
   readPath,
   terrapin,
+  origin,
+  shadowOverhead,
   dataThreads,
   wideColumn,
+  explode,
   chunkSweep,
   scans,
   durableWrites,
   purge,
   bulkLoad,
+  hfileLoad,
   publish,
   metastoreScale,
   hops,

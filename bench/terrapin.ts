@@ -77,7 +77,7 @@ export const terrapin: Bench = {
 }
 
 /** Gets of the hot rows. */
-function terrapinGetFrames(context: BenchContext): string {
+export function terrapinGetFrames(context: BenchContext): string {
   return frameFile(context, 'terrapin-get', () =>
     encodeCalls(
       get,

@@ -178,6 +178,10 @@ const ROWS = {
       `max by (dataset) (godwit_load_progress_ratio{${DATASET}})`,
       '{{dataset}}',
     ]),
+    panel('Callers in the last 24 hours', 'short', 'By wire API; godwit usage says who they are.', [
+      `max by (api) (godwit_callers{${INSTANCE}})`,
+      '{{api}}',
+    ]),
     panel('Age of served versions', 's', 'Time since the upload of the version that is served.', [
       `time() - max by (dataset) (godwit_current_version_timestamp_seconds{${DATASET}})`,
       '{{dataset}}',
@@ -208,6 +212,7 @@ const ROWS = {
       'Reads given to another leaf are retries; wrong answers are for a version that was not asked for.',
       [`sum by (leaf) (${rate('godwit_leaf_batches_total')})`, '{{leaf}}'],
       [`sum(${rate('godwit_leaf_retries_total')})`, 'retries'],
+      [`sum(${rate('godwit_leaf_own_reads_total')})`, "read from the gateway's own copy"],
       [`sum by (leaf) (${rate('godwit_leaf_wrong_answers_total')})`, 'wrong: {{leaf}}'],
     ),
     panel(
@@ -217,6 +222,114 @@ const ROWS = {
       [`sum by (instance) (${rate('godwit_leaf_served_batches_total')})`, 'served {{instance}}'],
       [`sum by (instance) (${rate('godwit_leaf_refused_reads_total')})`, 'refused {{instance}}'],
       [`sum by (leaf) (godwit_leaf_copies{${INSTANCE}})`, 'copies {{leaf}}'],
+    ),
+  ],
+  Terrapin: [
+    panel(
+      'Second reads',
+      'reqps',
+      'Of calls that name two clusters: fired, won by the first read or lost to the second, withheld for the load.',
+      [`sum by (outcome) (${rate('godwit_terrapin_second_reads_total')})`, '{{outcome}}'],
+    ),
+    panel(
+      'ZooKeeper',
+      'short',
+      'Sessions, file sets that are published, and those in whose place another program has a node.',
+      [`sum(godwit_zookeeper_connected{${INSTANCE}})`, 'connected'],
+      [`sum by (state) (godwit_zookeeper_file_sets{${INSTANCE}})`, '{{state}}'],
+      [`sum(${rate('godwit_zookeeper_failures_total')})`, 'failures a second'],
+    ),
+  ],
+  Origins: [
+    panel(
+      'Answers of origins',
+      'reqps',
+      'By code, empty for success; primary is for callers, shadow for what is only compared.',
+      [
+        `sum by (backend, role, code) (${rate('godwit_backend_requests_total')})`,
+        '{{backend}} {{role}} {{code}}',
+      ],
+      [
+        `sum by (backend, role, kind) (${rate('godwit_backend_attempts_total')})`,
+        '{{backend}} {{role}} {{kind}}',
+      ],
+    ),
+    panel(
+      'Latency of origins',
+      's',
+      'From handing a request over to its answer, the wait for its turn included.',
+      [
+        quantile(0.5, 'godwit_backend_request_duration_seconds', ['backend', 'role'], INSTANCE),
+        'median {{backend}} {{role}}',
+      ],
+      [
+        quantile(0.99, 'godwit_backend_request_duration_seconds', ['backend', 'role'], INSTANCE),
+        'quantile 0.99 {{backend}} {{role}}',
+      ],
+    ),
+    panel(
+      'Breakers and queues of origins',
+      'short',
+      'An open breaker keeps requests from an origin that fails; requests in flight, waiting and refused.',
+      [`max by (backend, role) (godwit_backend_breaker_open{${INSTANCE}})`, 'open: {{backend}} {{role}}'],
+      [
+        `sum by (backend, role) (godwit_backend_requests_in_flight{${INSTANCE}})`,
+        'in flight: {{backend}} {{role}}',
+      ],
+      [
+        `sum by (backend, role) (godwit_backend_requests_queued{${INSTANCE}})`,
+        'waiting: {{backend}} {{role}}',
+      ],
+      [
+        `sum by (backend, role, reason) (${rate('godwit_backend_refused_total')})`,
+        'refused: {{backend}} {{role}} {{reason}}',
+      ],
+    ),
+  ],
+  'Datasets that move': [
+    panel(
+      'Reads by side',
+      'reqps',
+      'Reads that each side was asked for, shadow reads included, and those that it could not answer.',
+      [`sum by (dataset, side) (${rate('godwit_migration_reads_total', DATASET)})`, '{{dataset}} {{side}}'],
+      [
+        `sum by (dataset, side) (${rate('godwit_migration_read_errors_total', DATASET)})`,
+        'failed: {{dataset}} {{side}}',
+      ],
+    ),
+    panel(
+      'Latency by side',
+      's',
+      'Over the last minute; what a step of the split is judged by.',
+      [
+        `max by (dataset, side) (godwit_migration_read_p50_seconds{${DATASET}})`,
+        'median {{dataset}} {{side}}',
+      ],
+      [
+        `max by (dataset, side) (godwit_migration_read_p99_seconds{${DATASET}})`,
+        'quantile 0.99 {{dataset}} {{side}}',
+      ],
+    ),
+    panel(
+      'Shadow reads',
+      'reqps',
+      'What became of reads that were to be compared; mismatched ones are listed by godwit diff.',
+      [`sum by (dataset) (${rate('godwit_migration_shadow_reads_total', DATASET)})`, '{{dataset}}'],
+      [
+        `sum by (dataset, result) (${rate('godwit_migration_shadow_results_total', DATASET)})`,
+        '{{dataset}} {{result}}',
+      ],
+      [`sum by (dataset) (godwit_migration_shadow_waiting{${DATASET}})`, 'waiting: {{dataset}}'],
+    ),
+    panel(
+      'Baseline',
+      'reqps',
+      'Reads for which the origin was asked twice, and those in which it did not repeat itself.',
+      [`sum by (dataset) (${rate('godwit_migration_baseline_reads_total', DATASET)})`, '{{dataset}}'],
+      [
+        `sum by (dataset) (${rate('godwit_migration_baseline_unstable_total', DATASET)})`,
+        'unstable: {{dataset}}',
+      ],
     ),
   ],
   'Leases, shards, traces': [

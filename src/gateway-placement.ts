@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { startSystemTimer, systemClock } from './base/clock.js'
+import { KVError } from './base/errors.js'
 import type { Logger } from './base/logger.js'
 import type { Reading } from './base/metrics.js'
 import type { DataDirectory } from './leaf/data-directory.js'
@@ -31,8 +32,15 @@ export class GatewayPlacement {
   readonly store: LeafStore
   readonly keeper: PlacementKeeper
   readonly #placed: PlacedStore
+  readonly #metastore: Metastore
+  readonly #logger: Logger
+  #versionSet: VersionSet | null = null
+  /** By leaf: data threads that do not ask it, because it failed too often. */
+  readonly #openBreakers = new Map<string, Set<string>>()
 
   private constructor({ metastore, directory, logger }: PlacementParts) {
+    this.#metastore = metastore
+    this.#logger = logger
     let lastId = 0
     const nextId = () => (lastId += 1)
     this.localStore = new RocksStore(nextId)
@@ -61,32 +69,70 @@ export class GatewayPlacement {
 
   /** After `versionSet` follows the metastore. */
   follow(metastore: Metastore, versionSet: VersionSet): void {
+    this.#versionSet = versionSet
     this.keeper.serve({
       placementChanged: (dataset) => versionSet.placementChanged(dataset),
       isUsed: (leaf, target) => this.#placed.isUsed(leaf, target),
     })
-    const kick = () => {
-      this.keeper.kick()
+    metastore.subscribe((name, record) => {
+      this.keeper.recordChanged(name, record)
       return Promise.resolve()
+    })
+    metastore.subscribeClusters(() => {
+      this.keeper.clustersChanged()
+      return Promise.resolve()
+    })
+  }
+
+  /**
+   * Its leaves fail reads: resolves when the newest map has it open in this process, where it is read for a while.
+   * @throws {KVError} DATASET_NOT_FOUND, VERSION_NOT_FOUND, UNAVAILABLE when there is no copy here that can be read
+   */
+  async readHere(name: string, versionId: number): Promise<void> {
+    const record = this.#metastore.get(name)
+    const versionSet = this.#versionSet
+    if (record === null || versionSet === null) {
+      throw new KVError('DATASET_NOT_FOUND', `no dataset is named ${name}`, { dataset: name })
     }
-    metastore.subscribe(kick)
-    metastore.subscribeClusters(kick)
+    this.keeper.doubt(record, versionId)
+    await versionSet.placementChanged(name)
+    try {
+      await versionSet.open(name, versionId)
+    } catch (error) {
+      this.#logger.error(
+        { dataset: name, version: versionId, err: error },
+        "leaves fail reads of a version, and the gateway's own copy cannot be opened",
+      )
+      this.keeper.refuseOwnCopy(record, versionId)
+      throw error
+    }
+  }
+
+  noteBreaker(thread: string, leaf: string, isOpen: boolean): void {
+    const threads = this.#openBreakers.get(leaf) ?? new Set()
+    if (isOpen) this.#openBreakers.set(leaf, threads.add(thread))
+    else if (threads.delete(thread) && threads.size === 0) this.#openBreakers.delete(leaf)
   }
 
   leaves(): LeafStatus[] {
-    return this.keeper.health()
+    return this.keeper.health().map((leaf) => ({
+      ...leaf,
+      openBreakers: this.#openBreakers.get(leaf.name)?.size ?? 0,
+    }))
   }
 
   /** Of versions that belong to a cluster with leaves, newest first. */
   versionsOf(record: DatasetRecord, map: ClusterMap): PlacementStatus[] {
     const served = map.datasets.get(record.name)?.versions ?? []
+    const { replicas } = record
     return record.versions.flatMap((version) => {
       const state = isKept(version) ? this.keeper.stateOf(record, version) : null
       if (state === null) return []
       const { cluster = '' } = version
       const shards = served.find(({ id }) => id === version.id)?.shards ?? []
       const isReadFromLeaves = shards.length > 0 && shards.every(({ remote }) => remote !== undefined)
-      return [{ version: version.id, cluster, ...state, isReadFromLeaves }]
+      const leavesFailedForMs = this.keeper.doubtedForMs(record, version.id)
+      return [{ version: version.id, cluster, replicas, ...state, isReadFromLeaves, leavesFailedForMs }]
     })
   }
 

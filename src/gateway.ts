@@ -9,9 +9,11 @@ import { fileURLToPath } from 'node:url'
 import { createAdminServer } from './admin/server.js'
 import type { AdminServer } from './admin/server.js'
 import type { RowAccess } from './admin/dependencies.js'
+import { forkedTask } from './base/child-task.js'
 import { startSystemTimer, systemClock } from './base/clock.js'
 import { sortedDistinct } from './base/bytes.js'
 import { KVError } from './base/errors.js'
+import { Jobs } from './base/jobs.js'
 import { limits } from './base/limits.js'
 import type { Logger, SharedLogLevel } from './base/logger.js'
 import { MetricsPage, ThreadMetrics } from './base/metrics.js'
@@ -19,8 +21,20 @@ import { processReadings } from './base/process-figures.js'
 import { watchThread } from './base/thread-health.js'
 import { listenAddress } from './config/checks.js'
 import type { Config } from './config/schema.js'
-import { datasetReadings, jobReadings, loadReadings, numberReadings } from './gateway-figures.js'
+import {
+  backendReadings,
+  datasetReadings,
+  jobReadings,
+  loadReadings,
+  numberReadings,
+} from './gateway-figures.js'
+import { GatewayController } from './gateway-controller.js'
+import { GatewayUsage } from './gateway-usage.js'
+import { GatewayMigration } from './gateway-migration.js'
+import { GatewayObservations } from './gateway-observations.js'
+import { GatewayLegacyStatus } from './gateway-legacy-status.js'
 import { GatewayPlacement } from './gateway-placement.js'
+import { GatewayZooKeeper } from './gateway-zookeeper.js'
 import { createJobs, type GatewayJobs } from './gateway-jobs.js'
 import { DATA_LISTENERS } from './threads/bus.js'
 import { openMetastore } from './kvsm/metastore.js'
@@ -30,13 +44,13 @@ import { acquireDirectoryLock } from './leaf/rocksdb/store/directory-lock.js'
 import { ShardFigures } from './leaf/rocksdb/shard-figures.js'
 import { VersionSet } from './leaf/version-set.js'
 import { LoadJobs } from './loader/load-job.js'
-import { forkedBuild } from './loader/load-process.js'
 import type { ClusterMap } from './model/cluster-map.js'
 import type { Metastore } from './model/metastore.js'
 import type { Mutation } from './model/mutation.js'
 import type { GatewayStatus, ListenerStatus, Readiness } from './model/operations.js'
 import { type CellSelector, columnsNamed } from './model/row.js'
 import { createObjectStore } from './objects/objects.js'
+import { SharedBreakers } from './routing/shared-breakers.js'
 import { startTelemetry } from './telemetry/telemetry.js'
 import { killProcess } from './threads/kill-process.js'
 import { type LeaseFigures, LeaseKeeper } from './threads/leases.js'
@@ -83,8 +97,16 @@ interface Parts {
   readonly versionSet: VersionSet
   readonly placement: GatewayPlacement
   readonly pool: ThreadPool
+  /** Of the origins. */
+  readonly breakers: SharedBreakers
+  readonly observations: GatewayObservations
   readonly loads: LoadJobs
   readonly jobs: GatewayJobs
+  readonly usage: GatewayUsage
+  readonly migration: GatewayMigration
+  readonly controller: GatewayController
+  readonly zookeeper: GatewayZooKeeper
+  readonly legacyStatus: GatewayLegacyStatus
   /** Empty when requests may come. */
   readonly unreadyReasons: Set<string>
   readonly listeners: ListenerStatus[]
@@ -110,6 +132,8 @@ export async function startGateway(config: Config, options: GatewayOptions): Pro
   const admin = createAdmin(parts)
   await listen(parts, admin)
   parts.unreadyReasons.delete('starting')
+  parts.zookeeper.start()
+  parts.migration.start()
   let stopping: Promise<void> | null = null
   return {
     listeners: parts.listeners,
@@ -137,38 +161,29 @@ async function startParts(
   const { metrics, endTelemetry } = await watchMainThread(config, build)
   const keeper = createKeeper(logger)
   const placement = await GatewayPlacement.start({ metastore, directory, logger })
-  const versionSet = new VersionSet(placement.store, keeper, {
-    directories: directory,
-    logger,
-    clock: systemClock,
-    startTimer: startSystemTimer,
-    placement: placement.keeper,
-    maxOpenShards: config.limits.openDbs,
-    recentUses: () => pool.recentUses(),
-    forgetVersions: (dataset, ids) => metastore.forgetVersions(dataset, ids),
-  })
-  const shardFailures = metrics.counter('godwit_shard_failures_total')
-  const pool = await ThreadPool.start({
-    config,
-    build,
-    tokenKey: metastore.tokenKey,
-    logger,
-    logLevel: options.logLevel,
-    keeper,
-    onShardFailed: (incarnationId, error) => {
-      shardFailures()
-      void versionSet.shardFailed(incarnationId, error)
-    },
-    onVersionWanted: (dataset, versionId) => versionSet.open(dataset, versionId),
-  })
+  const breakers = SharedBreakers.create(Object.keys(config.origins))
+  const serving = { config, options, directory, metastore, metrics, keeper, placement, breakers }
+  const { versionSet, observations, pool } = await startServing(serving)
   await versionSet.start(metastore.list())
   metastore.subscribe(versionSet.onChange)
   placement.follow(metastore, versionSet)
   await followClusterNames(metastore, keeper)
   guardPublish(metastore, versionSet)
-  const loads = createLoads(config, { metastore, directory, logger })
+  const concurrent = { loads: config.loads.concurrent, others: config.jobs.concurrent }
+  const queue = new Jobs({ clock: systemClock, logger, concurrent })
+  const loads = createLoads(config, { metastore, directory, logger, queue })
   await loads.resume()
-  const jobs = createJobs({ config, metastore, directory, pool, logger, currentMap: () => keeper.map })
+  const jobs = createJobs({
+    ...{ config, metastore, directory, pool, versionSet, jobs: queue },
+    currentMap: () => keeper.map,
+  })
+  const rows = rowAccess(pool)
+  const usage = await GatewayUsage.start({ directory: directory.path, metastore, pool, rows, logger })
+  const listeners: ListenerStatus[] = []
+  const migration = new GatewayMigration({
+    ...{ config, metastore, loads, placement, versionSet, observations, breakers, logger, listeners },
+    currentMap: () => keeper.map,
+  })
   const startedAtMs = systemClock.nowMs()
   const unreadyReasons = new Set(['starting'])
   return {
@@ -187,12 +202,69 @@ async function startParts(
     versionSet,
     placement,
     pool,
+    breakers,
+    observations,
     loads,
     jobs,
+    usage,
+    migration,
+    controller: new GatewayController({
+      ...{ config, metastore, loads, metrics, logger },
+      doubled: (fileSets) => migration.doubled(fileSets),
+    }),
+    zookeeper: new GatewayZooKeeper({ config, metastore, metrics, logger }),
+    legacyStatus: new GatewayLegacyStatus({ config, pool, currentMap: () => keeper.map, logger }),
     unreadyReasons,
-    listeners: [],
+    listeners,
     endTelemetry,
   }
+}
+
+type Serving = Pick<Parts, 'versionSet' | 'observations' | 'pool'>
+
+type ServingParts = Pick<
+  Parts,
+  'config' | 'options' | 'directory' | 'metastore' | 'metrics' | 'keeper' | 'placement' | 'breakers'
+>
+
+/** What is served and who serves it: each asks the other. */
+async function startServing(parts: ServingParts): Promise<Serving> {
+  const { config, options, directory, metastore, metrics, keeper, placement, breakers } = parts
+  const { logger, build, logLevel } = options
+  const versionSet: VersionSet = new VersionSet(placement.store, keeper, {
+    directories: directory,
+    logger,
+    clock: systemClock,
+    startTimer: startSystemTimer,
+    placement: placement.keeper,
+    maxOpenShards: config.limits.openDbs,
+    leavingMs: config.limits.leavingVersionMs,
+    recentUses: () => pool.recentUses(),
+    forgetVersions: (dataset, ids) => metastore.forgetVersions(dataset, ids),
+  })
+  const observations = new GatewayObservations({
+    metastore,
+    directory: directory.path,
+    breakers,
+    clock: systemClock,
+    logger,
+    flights: (lastMs, dataset) => pool.flights(lastMs, dataset),
+  })
+  const shardFailures = metrics.counter('godwit_shard_failures_total')
+  const pool: ThreadPool = await ThreadPool.start({
+    ...{ config, build, breakers: breakers.buffer, logger, logLevel, keeper },
+    tokenKey: metastore.tokenKey,
+    onShardFailed: (incarnationId, error) => {
+      shardFailures()
+      void versionSet.shardFailed(incarnationId, error)
+    },
+    onVersionWanted: (dataset, versionId) => versionSet.open(dataset, versionId),
+    onReadHere: (dataset, versionId) => placement.readHere(dataset, versionId),
+    onLeafBreaker: (thread, leaf, isOpen) => placement.noteBreaker(thread, leaf, isOpen),
+    onMigrationFigures: (thread, figures) => observations.receiveFigures(thread, figures),
+    onDifferences: (differences, lost) => observations.receiveDifferences(differences, lost),
+  })
+  return { versionSet, observations, pool }
 }
 
 async function watchMainThread(
@@ -214,17 +286,18 @@ async function watchMainThread(
 
 function createLoads(
   { loads, objects }: Config,
-  { metastore, directory, logger }: Pick<Parts, 'metastore' | 'directory'> & { readonly logger: Logger },
+  parts: Pick<Parts, 'metastore' | 'directory'> & { readonly logger: Logger; readonly queue: Jobs },
 ): LoadJobs {
+  const { metastore, directory, logger, queue } = parts
   return new LoadJobs({
+    jobs: queue,
     metastore,
     files: directory,
-    startBuild: forkedBuild({ entry: LOAD_ENTRY, heapMb: loads.heapMb }),
+    startTask: forkedTask({ entry: LOAD_ENTRY, heapMb: loads.heapMb, heapSetting: 'loads.heapMb' }),
     clock: systemClock,
     logger,
     objects: createObjectStore(objects),
     objectSettings: objects,
-    concurrent: loads.concurrent,
     workers: loads.workers,
     sortBytes: loads.sortMb * MEGABYTE,
     heapMb: loads.heapMb,
@@ -279,6 +352,9 @@ async function listen(parts: Parts, admin: AdminServer): Promise<void> {
     const { host, port } = await parts.pool.listen(name, at.host, at.port)
     parts.listeners.push({ name, host, port })
   }
+  const controller = await parts.controller.listen()
+  if (controller !== null) parts.listeners.push(controller)
+  parts.listeners.push(...(await parts.legacyStatus.listen()))
   if (listenAddress(parts.config, 'admin') !== null) {
     const { host, port } = await admin.listen()
     const isTls = parts.config.listeners.admin.tls.certificateFile !== ''
@@ -288,13 +364,18 @@ async function listen(parts: Parts, admin: AdminServer): Promise<void> {
 
 async function stopParts(parts: Parts, admin: AdminServer): Promise<void> {
   parts.unreadyReasons.add('draining')
-  await parts.loads.close()
+  await parts.zookeeper.close()
+  await parts.legacyStatus.close()
+  await parts.controller.close()
+  await parts.migration.close()
   await parts.jobs.jobs.close()
   await parts.placement.close()
   await parts.pool.drain(parts.config.limits.drainTimeoutMs)
+  await parts.usage.close()
   await admin.close()
   await parts.endTelemetry()
   await Promise.race([parts.versionSet.close(), leaseTimeout(parts.options.logger)])
+  await parts.observations.close()
   await parts.metastore.close()
   await parts.directory.close()
 }
@@ -320,6 +401,9 @@ function createAdmin(parts: Parts): AdminServer {
       loads,
       jobs,
       rows: rowAccess(parts.pool),
+      usage: parts.usage,
+      differences: parts.observations,
+      migrations: parts.migration.access,
       status: () => status(parts),
       readiness: () => readiness(parts),
       renderMetrics: () => render(parts),
@@ -415,6 +499,7 @@ function status(parts: Parts): GatewayStatus {
       placement: parts.placement.versionsOf(record, parts.keeper.map),
     })),
     leaves: parts.placement.leaves(),
+    backends: parts.breakers.list(),
   }
 }
 
@@ -440,7 +525,10 @@ async function render(parts: Parts): Promise<string> {
   const ofWork = [...loadReadings(parts.loads.list()), ...jobReadings(parts.jobs.jobs.list())]
   const readings = [
     ...parts.placement.readings(),
+    ...parts.usage.readings(),
+    ...backendReadings(parts.breakers.list()),
     ...numbers,
+    ...parts.observations.readings(),
     ...ofProcess,
     ...ofDatasets,
     ...ofWork,

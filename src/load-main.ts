@@ -1,5 +1,5 @@
 /**
- * Composition root of the load process (loader/load-process.ts forks it) and of its reading threads: rows of files into
+ * Composition root of the load process (base/child-task.ts forks it) and of its reading threads: rows of files into
  * sealed shards.
  */
 import { constants, setPriority } from 'node:os'
@@ -34,9 +34,10 @@ const dependencies: BuildDependencies = {
   startReader: readerThreads(new URL(import.meta.url)),
 }
 
-// Requests come first: a load takes what the serving threads leave.
-setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
-
 if (isMainThread) serveBuildJob(dependencies)
-// The load process gives its threads nothing else (load-threads.ts).
-else if (parentPort !== null) serveReader(parentPort, workerData as ReaderSetup, dependencies)
+else if (parentPort !== null) {
+  // As the load process itself: Linux gives each thread a priority of its own.
+  setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
+  // The load process gives its threads nothing else (load-threads.ts).
+  serveReader(parentPort, workerData as ReaderSetup, dependencies)
+}

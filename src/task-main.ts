@@ -76,7 +76,7 @@ async function runTask(task: Task, objects: ObjectStore, onProgress: OnProgress)
     case 'RESTORE':
       return await copyIn(task, access)
     case 'PURGE':
-      return await purge(objects, task.url)
+      return await purge(objects, task.urls)
     case 'DIFF':
       return await compareVersions(task, onProgress)
     case 'SNAPSHOT':

@@ -5,6 +5,7 @@
 import type { Done } from '../../src/base/errors.js'
 import { KVError } from '../../src/base/errors.js'
 import { limits } from '../../src/base/limits.js'
+import type { DatasetEntry } from '../../src/model/cluster-map.js'
 import type { KVStore } from '../../src/model/kvstore.js'
 import type { ReadRequest } from '../../src/model/request.js'
 import type { RowOutcome } from '../../src/model/row.js'
@@ -19,7 +20,7 @@ export function readAll(kvstore: KVStore, request: ReadRequest, done: Done<reado
   }
   let datasetVersion: number | null
   try {
-    datasetVersion = request.datasetVersion ?? kvstore.describeDataset(request.dataset).current?.id ?? null
+    datasetVersion = request.datasetVersion ?? versionToPin(kvstore.describeDataset(request.dataset))
   } catch (error) {
     if (!(error instanceof KVError)) throw error
     done(error)
@@ -38,4 +39,10 @@ export function readAll(kvstore: KVStore, request: ReadRequest, done: Done<reado
       if (waiting === 0) done(failure ?? parts.flat())
     })
   }
+}
+
+/** An origin knows no versions of ours, and while it may answer it is not for the caller to say which side does. */
+function versionToPin({ record, current }: DatasetEntry): number | null {
+  const isOnTarget = record.migrationState === 'TARGET_ONLY' || record.migrationState === 'RETIRED'
+  return isOnTarget ? (current?.id ?? null) : null
 }

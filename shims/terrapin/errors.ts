@@ -2,6 +2,7 @@
 import type { ErrorCode, KVError } from '../../src/base/errors.js'
 import { TerrapinGetErrorCode, makeTerrapinGetException } from '../../src/thrift/generated/terrapin.js'
 import type { TerrapinGetException } from '../../src/thrift/generated/terrapin.js'
+import { TerrapinError } from './origin-errors.js'
 
 interface TerrapinCodes {
   /** Of TerrapinService. */
@@ -46,8 +47,14 @@ export const TERRAPIN_CODES: Readonly<Record<ErrorCode, TerrapinCodes>> = {
   INTERNAL: both(OTHER),
 }
 
+/** The code of a key or a call that failed; what a Terrapin answered keeps the one that it came with. */
+export function codeOf(error: KVError, side: keyof TerrapinCodes): TerrapinGetErrorCode {
+  return error instanceof TerrapinError ? error.errorCode : TERRAPIN_CODES[error.code][side]
+}
+
 /** Of a call to TerrapinService as a whole. Texts are those of TerrapinServiceImpl and TerrapinClient. */
 export function callError(error: KVError, fileSet: string): TerrapinGetException {
+  if (error instanceof TerrapinError && error.exception !== null) return error.exception
   const errorCode = TERRAPIN_CODES[error.code].service
   return makeTerrapinGetException({ errorCode, message: callText(errorCode, error, fileSet) })
 }

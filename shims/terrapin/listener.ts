@@ -4,14 +4,16 @@
  * the first two clusters of a request count.
  */
 import type { Clock } from '../../src/base/clock.js'
-import { KVError } from '../../src/base/errors.js'
+import { type Done, KVError } from '../../src/base/errors.js'
 import type { KVStore } from '../../src/model/kvstore.js'
 import type { RequestContext } from '../../src/model/request.js'
 import type { RowOutcome } from '../../src/model/row.js'
 import * as wire from '../../src/thrift/generated/terrapin.js'
 import type { ThriftCall, ThriftService } from '../../src/thrift/protocol.js'
 import { readAll } from './chunked-read.js'
-import { TERRAPIN_CODES, callError, exceptionOf, readFailed } from './errors.js'
+import { callError, codeOf, exceptionOf, readFailed } from './errors.js'
+import { TerrapinError } from './origin-errors.js'
+import type { SecondReads } from './second-reads.js'
 import {
   MAX_KEY_BYTES,
   MISSING,
@@ -19,6 +21,7 @@ import {
   distinctKeys,
   failed,
   isPerKey,
+  overlong,
   parseResource,
   toRead,
   toSingleResponse,
@@ -39,10 +42,19 @@ export interface TerrapinOptions {
   readonly timeoutMs: number
 }
 
+export interface TerrapinServiceOptions extends TerrapinOptions {
+  /** Whether more than one leaf has what is read of the file set now. */
+  readonly hasSeveralPlaces: (fileSet: string) => boolean
+  readonly secondReads: SecondReads
+}
+
+/** Of a request without options: the field's default. */
+const DEFAULT_DELAY_MS = 100n
+
 type Call<R> = ThriftCall<R, wire.TerrapinGetException>
 
 /** TerrapinService as the thrift server takes it. */
-export function createTerrapinService(kvstore: KVStore, options: TerrapinOptions): ThriftService {
+export function createTerrapinService(kvstore: KVStore, options: TerrapinServiceOptions): ThriftService {
   const listener = new TerrapinServiceListener(kvstore, options)
   return { ...wire.bindTerrapinService(listener), tooLarge: answerTooLarge }
 }
@@ -67,9 +79,9 @@ interface AnyRequest {
 
 class TerrapinServiceListener implements wire.TerrapinServiceHandler {
   readonly #kvstore: KVStore
-  readonly #options: TerrapinOptions
+  readonly #options: TerrapinServiceOptions
 
-  constructor(kvstore: KVStore, options: TerrapinOptions) {
+  constructor(kvstore: KVStore, options: TerrapinServiceOptions) {
     this.#kvstore = kvstore
     this.#options = options
   }
@@ -81,15 +93,16 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
       return
     }
     const fileSet = request.fileSet ?? ''
-    this.#read(call, fileSet, [request.key ?? NO_BYTES], (outcome) => {
+    this.#read(call, request, [request.key ?? NO_BYTES], (outcome) => {
       if (outcome instanceof KVError) {
-        const code = TERRAPIN_CODES[outcome.code].service
-        call.fail(isPerKey(code) ? readFailed(code) : callError(outcome, fileSet))
+        call.fail(
+          isAnsweredByKey(outcome) ? readFailed(codeOf(outcome, 'service')) : callError(outcome, fileSet),
+        )
         return
       }
       const row = outcome[0] ?? null
       if (row instanceof KVError) {
-        call.fail(readFailed(TERRAPIN_CODES[row.code].service))
+        call.fail(readFailed(codeOf(row, 'service')))
         return
       }
       const value = valueOf(row)
@@ -105,26 +118,45 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
     }
     const fileSet = request.fileSet ?? ''
     const keys = distinctKeys(request.keyList ?? [])
-    this.#read(call, fileSet, keys, (outcome) => {
+    this.#read(call, request, keys, (outcome) => {
       if (!(outcome instanceof KVError)) {
         call.reply(toResponse(keys, outcome, 'service'))
         return
       }
-      const code = TERRAPIN_CODES[outcome.code].service
-      if (isPerKey(code)) call.reply({ responseMap: keys.map((key) => [key, failed(code)]) })
-      else call.fail(callError(outcome, fileSet))
+      if (!isAnsweredByKey(outcome)) {
+        call.fail(callError(outcome, fileSet))
+        return
+      }
+      const code = codeOf(outcome, 'service')
+      call.reply({ responseMap: keys.map((key) => [key, failed(code)]) })
     })
   }
 
   /** One outcome a key, over-long ones included; they do not spoil the others. */
   #read(
     call: Call<never> | Call<wire.TerrapinSingleResponse> | Call<wire.TerrapinResponse>,
-    fileSet: string,
+    request: AnyRequest,
     keys: readonly Buffer[],
     done: (outcome: readonly RowOutcome[] | KVError) => void,
   ): void {
+    const fileSet = request.fileSet ?? ''
     const context = contextOf(call, this.#options)
-    readAround(this.#kvstore, { fileSet, version: null, keys, context }, done)
+    const start = (place: number | null, answered: Done<readonly RowOutcome[]>): void => {
+      const placed = place === null ? context : { ...context, place }
+      readAround(this.#kvstore, { fileSet, version: null, keys, context: placed }, answered)
+    }
+    if (this.#mayReadTwice(request, fileSet)) {
+      const delayMs = Number(request.options?.speculativeTimeoutMillis ?? DEFAULT_DELAY_MS)
+      this.#options.secondReads.read(start, delayMs, done)
+    } else start(null, done)
+  }
+
+  /** Of two clusters that are both known; which of them is asked first is the same here, whatever the policy. */
+  #mayReadTwice({ clusterList }: AnyRequest, fileSet: string): boolean {
+    const [first, second] = clusterList ?? []
+    if (first === undefined || second === undefined) return false
+    const { isCluster, hasSeveralPlaces } = this.#options
+    return isCluster(first) && isCluster(second) && hasSeveralPlaces(fileSet)
   }
 
   #refusalOf(request: AnyRequest | null): wire.TerrapinGetException | null {
@@ -168,13 +200,13 @@ class TerrapinInternalListener implements wire.TerrapinServerInternalHandler {
       })
       return
     }
-    const context = contextOf(call, this.#options)
+    const context = contextOf(call, this.#options, 'internalGet')
     readAround(this.#kvstore, { ...named, keys, context }, (outcome) => {
       if (!(outcome instanceof KVError)) {
         answer(toResponse(keys, outcome, 'internal'), NOT_SERVING_PARTITION)
         return
       }
-      const code = TERRAPIN_CODES[outcome.code].internal
+      const code = codeOf(outcome, 'internal')
       const perKey = isPerKey(code) ? code : READ_ERROR
       answer({ responseMap: keys.map((key) => [key, failed(perKey)]) }, NOT_SERVING_PARTITION)
     })
@@ -218,14 +250,22 @@ function readAround(
   })
 }
 
-function overlong(key: Buffer): KVError {
-  return new KVError('UNAVAILABLE', `key of ${key.length} bytes: terrapin's have at most ${MAX_KEY_BYTES}`)
+/** Whether a call that failed as a whole is answered key by key; an exception of an old Terrapin's stays one. */
+function isAnsweredByKey(error: KVError): boolean {
+  const isException = error instanceof TerrapinError && error.exception !== null
+  return !isException && isPerKey(codeOf(error, 'service'))
 }
 
-function contextOf(call: Call<never> | Call<object>, { timeoutMs }: TerrapinOptions): RequestContext {
+function contextOf(
+  call: Call<never> | Call<object>,
+  { timeoutMs }: TerrapinOptions,
+  method = call.method,
+): RequestContext {
   return {
     api: 'terrapin',
+    method,
     caller: call.connection.clientName,
+    address: call.connection.remoteAddress,
     deadline: call.receivedAtMs + timeoutMs,
   }
 }

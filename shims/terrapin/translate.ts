@@ -11,10 +11,15 @@ import {
   TerrapinGetErrorCode as Codes,
   type TerrapinSingleResponse,
 } from '../../src/thrift/generated/terrapin.js'
-import { TERRAPIN_CODES } from './errors.js'
+import { codeOf } from './errors.js'
 
 /** An HBase key, which Terrapin's are: looking up a longer one fails, it does not miss. */
 export const MAX_KEY_BYTES = 32_767
+
+/** What is answered for one. */
+export function overlong(key: Buffer): KVError {
+  return new KVError('UNAVAILABLE', `key of ${key.length} bytes: terrapin's have at most ${MAX_KEY_BYTES}`)
+}
 
 const UNNAMED = columnsNamed([Buffer.alloc(0)])
 
@@ -51,7 +56,7 @@ export function valueOf(row: Row | null): Buffer | null {
 
 /** One key's answer in a map; null: it is left out, because it is not stored. */
 export function toSingleResponse(outcome: RowOutcome, side: Side): TerrapinSingleResponse | null {
-  if (outcome instanceof KVError) return failed(TERRAPIN_CODES[outcome.code][side])
+  if (outcome instanceof KVError) return failed(codeOf(outcome, side))
   const value = valueOf(outcome)
   return value === null ? null : { value, errorCode: null }
 }

@@ -19,7 +19,11 @@ const RESTORE: RouteAbout = {
 }
 const PURGE: RouteAbout = {
   ...{ ...JOB, id: 'deleteVersionWithArchive', change: 'revision', role: 'admin' },
-  summary: 'Removes the copy of a version and then the version.',
+  summary: 'Removes a version and then all its copies.',
+}
+const PURGE_DATASET: RouteAbout = {
+  ...{ ...JOB, id: 'deleteDatasetWithArchives', change: 'revision', role: 'admin' },
+  summary: 'Removes a dataset with all its data and then the copies of its versions.',
 }
 const DIFF: RouteAbout = {
   ...{ ...JOB, id: 'diffVersions', statuses: [202] },
@@ -66,6 +70,16 @@ export function archiveRoutes(archives: VersionCopies): readonly Route[] {
       async (request) => {
         const change = changeContext(request, request.body, 'required')
         return startedJob(await archives.deleteWithArchive(versionOf(request), change), change.isDryRun)
+      },
+    ),
+    routeWithBody(
+      'DELETE',
+      '/v1/datasets/:name/archives',
+      { query: CHANGE_QUERY, body: changeBody, about: PURGE_DATASET },
+      async (request) => {
+        const change = changeContext(request, request.body, 'required')
+        const job = await archives.deleteDatasetWithArchives(param(request, 'name'), change)
+        return startedJob(job, change.isDryRun)
       },
     ),
     routeWithBody('POST', '/v1/datasets/:name/diffs', { body: diffBody, about: DIFF }, (request) => {

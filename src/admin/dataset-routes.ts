@@ -1,7 +1,7 @@
 /** Datasets: what is listed, made, changed and removed. */
 import { z } from 'zod'
 import { KVError } from '../base/errors.js'
-import type { DatasetRecord } from '../model/dataset.js'
+import { copiesOf, type DatasetRecord } from '../model/dataset.js'
 import type { Metastore } from '../model/metastore.js'
 import { CHANGE_QUERY, changeBody, changeContext, changeFields } from './change-context.js'
 import { param, route, routeWithBody, type HttpAnswer, type Route, type RouteAbout } from './http.js'
@@ -75,8 +75,12 @@ const UPDATE: RouteAbout = {
 }
 const DELETE: RouteAbout = {
   ...{ id: 'deleteDataset', tag: 'datasets', change: 'revision' },
-  summary: 'Removes a dataset with all its data.',
-  answer: z.strictObject({ dryRun: z.boolean(), removed: z.string() }),
+  summary: 'Removes a dataset with all its data; copies of its versions stay, and the answer names them.',
+  answer: z.strictObject({
+    dryRun: z.boolean(),
+    removed: z.string(),
+    archives: z.array(z.string()).describe('URLs of copies that stay, of which nothing is known any more.'),
+  }),
 }
 
 export function datasetRoutes(metastore: Metastore): readonly Route[] {
@@ -113,8 +117,9 @@ export function datasetRoutes(metastore: Metastore): readonly Route[] {
     routeWithBody('DELETE', PATH, { ...CHANGE, about: DELETE }, async (request) => {
       const change = changeContext(request, request.body, 'required')
       const name = param(request, 'name')
+      const archives = metastore.get(name)?.versions.flatMap(copiesOf) ?? []
       await metastore.removeDataset(name, change)
-      return { status: 200, body: { dryRun: change.isDryRun, removed: name } }
+      return { status: 200, body: { dryRun: change.isDryRun, removed: name, archives } }
     }),
   ]
 }

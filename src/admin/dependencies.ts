@@ -7,7 +7,10 @@ import type { MutateResult } from '../model/request.js'
 import type { ByteRange, Cell, Row } from '../model/row.js'
 import type { RowPosition } from '../model/row-order.js'
 import type { ScanResult } from '../model/scan.js'
+import type { DifferenceAccess } from './difference-access.js'
 import type { JobAccess } from './job-access.js'
+import type { MigrationAccess } from './migration-access.js'
+import type { UsageAccess } from './usage-access.js'
 
 /** What one page of a scan asks for. */
 export interface ScanPage {
@@ -39,6 +42,9 @@ export interface AdminDependencies {
   readonly rows: RowAccess
   readonly loads: Loads
   readonly jobs: JobAccess
+  readonly migrations: MigrationAccess
+  readonly usage: UsageAccess
+  readonly differences: DifferenceAccess
   status(): GatewayStatus
   readiness(): Readiness
   /** All threads' metrics in Prometheus' text format. */

@@ -49,8 +49,10 @@ export const ROUTE_TAGS = [
   'gateway',
   'datasets',
   'versions',
+  'migrations',
   'clusters',
   'loads',
+  'jobs',
   'snapshots',
   'rows',
 ] as const

@@ -1,5 +1,5 @@
 /** What the admin API needs of jobs: archives of versions, comparisons, snapshots. */
-import type { JobBoard, JobStatus } from '../base/jobs.js'
+import type { JobBoard, JobStatus } from '../base/job.js'
 import type { ChangeContext, Owner } from '../model/dataset.js'
 
 export interface VersionName {
@@ -16,6 +16,7 @@ export interface VersionCopies {
   ): Promise<JobStatus>
   restore(version: VersionName, change: ChangeContext): Promise<JobStatus>
   deleteWithArchive(version: VersionName, change: ChangeContext): Promise<JobStatus>
+  deleteDatasetWithArchives(dataset: string, change: ChangeContext): Promise<JobStatus>
   diff(
     dataset: string,
     versions: { readonly before: number; readonly after: number },

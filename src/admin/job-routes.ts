@@ -1,9 +1,10 @@
 /** Jobs: see how far they are, end one. */
 import { z } from 'zod'
 import { KVError } from '../base/errors.js'
-import type { JobBoard, JobStatus } from '../base/jobs.js'
+import { JOB_KINDS, JOB_STATES, type JobBoard, type JobStatus } from '../base/job.js'
+import { CHANGE_QUERY, changeBody, changeContext } from './change-context.js'
 import { errorAnswer } from './http-errors.js'
-import { type HttpAnswer, param, route, type Route, type RouteAbout } from './http.js'
+import { type HttpAnswer, param, route, type Route, type RouteAbout, routeWithBody } from './http.js'
 import { errorCodeSchema } from './schemas.js'
 
 const whole = z.int().min(0)
@@ -11,10 +12,10 @@ const whole = z.int().min(0)
 export const jobSchema: z.ZodType<JobStatus> = z
   .strictObject({
     id: z.string(),
-    kind: z.enum(['ARCHIVE', 'RESTORE', 'PURGE', 'DIFF', 'SNAPSHOT', 'IMPORT']),
+    kind: z.enum(JOB_KINDS),
     dataset: z.string(),
     subject: z.string().describe('What it is about: a version, a URL.'),
-    state: z.enum(['PLANNED', 'QUEUED', 'RUNNING', 'DONE', 'FAILED']),
+    state: z.enum(JOB_STATES),
     progress: z.strictObject({
       step: z.string(),
       done: whole,
@@ -33,23 +34,23 @@ export const startedJobSchema = z.strictObject({ dryRun: z.boolean(), job: jobSc
 
 const LIST: RouteAbout = {
   id: 'listJobs',
-  tag: 'snapshots',
-  summary: 'Archives, restores, comparisons and snapshots, newest first.',
+  tag: 'jobs',
+  summary: 'Loads, archives, restores, comparisons and snapshots, newest first.',
   answer: z.strictObject({ jobs: z.array(jobSchema) }),
 }
 const GET: RouteAbout = {
   id: 'getJob',
-  tag: 'snapshots',
-  summary: 'How far one job is.',
+  tag: 'jobs',
+  summary: 'How far one job is, or how it ended; of a load, GET /v1/loads/:id says more.',
   answer: z.strictObject({ job: jobSchema }),
 }
 const CANCEL: RouteAbout = {
   id: 'cancelJob',
   role: 'operator',
-  tag: 'snapshots',
-  summary: 'Ends a job; what it was about stays as it was.',
-  answer: z.strictObject({ job: jobSchema }),
-  statuses: [202],
+  tag: 'jobs',
+  summary: 'Ends a job, and answers when it has ended; what it was about stays as it was.',
+  answer: startedJobSchema,
+  change: 'new',
 }
 
 export function jobRoutes(jobs: JobBoard): readonly Route[] {
@@ -60,10 +61,18 @@ export function jobRoutes(jobs: JobBoard): readonly Route[] {
       const job = jobs.get(id)
       return job === null ? unknownJob(id) : { status: 200, body: { job } }
     }),
-    route('DELETE', '/v1/jobs/:id', { about: CANCEL }, (request) => {
-      const id = param(request, 'id')
-      return jobs.get(id) === null ? unknownJob(id) : { status: 202, body: { job: jobs.cancel(id) } }
-    }),
+    routeWithBody(
+      'POST',
+      '/v1/jobs/:id/cancel',
+      { query: CHANGE_QUERY, body: changeBody, about: CANCEL },
+      async (request) => {
+        const { isDryRun: dryRun } = changeContext(request, request.body, 'optional')
+        const id = param(request, 'id')
+        const known = jobs.get(id)
+        if (known === null) return unknownJob(id)
+        return { status: 200, body: { dryRun, job: dryRun ? known : await jobs.cancel(id) } }
+      },
+    ),
   ]
 }
 

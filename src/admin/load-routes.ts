@@ -3,12 +3,18 @@ import { z } from 'zod'
 import { KVError } from '../base/errors.js'
 import type { Loads } from '../model/load.js'
 import { CHANGE_QUERY, changeBody, changeContext, changeFields } from './change-context.js'
+import { explodeBody, toExplode } from './explode-body.js'
 import { errorAnswer } from './http-errors.js'
 import { type HttpAnswer, param, route, type RouteAbout, routeWithBody, type Route } from './http.js'
 import { fromField, inputFields, loadSchema } from './load-schemas.js'
 import { uploadRoute } from './upload-routes.js'
 
-const startBody = z.strictObject({ ...changeFields, from: fromField, ...inputFields })
+const startBody = z.strictObject({
+  ...changeFields,
+  from: fromField,
+  ...inputFields,
+  explode: explodeBody.optional(),
+})
 
 const START: RouteAbout = {
   id: 'startLoad',
@@ -36,7 +42,8 @@ const CANCEL: RouteAbout = {
   id: 'cancelLoad',
   role: 'operator',
   tag: 'loads',
-  summary: 'Ends a load that waits or builds, and removes what it wrote; answers when it has ended.',
+  summary:
+    'Ends a load that is uploaded, waits or builds, and removes what it wrote; answers when it has ended.',
   answer: z.strictObject({ dryRun: z.boolean(), load: loadSchema }),
   change: 'new',
 }
@@ -48,9 +55,10 @@ export function loadRoutes(loads: Loads): readonly Route[] {
       '/v1/datasets/:name/loads',
       { query: CHANGE_QUERY, body: startBody, about: START },
       async (request) => {
-        const { actor, reason, ...input } = request.body
+        const { actor, reason, explode, ...input } = request.body
         const change = changeContext(request, { actor, reason }, 'optional')
-        const load = await loads.start({ dataset: param(request, 'name'), ...input }, change)
+        const wish = explode === undefined ? {} : { explode: toExplode(explode) }
+        const load = await loads.start({ dataset: param(request, 'name'), ...input, ...wish }, change)
         return { status: change.isDryRun ? 200 : 202, body: { dryRun: change.isDryRun, load } }
       },
     ),

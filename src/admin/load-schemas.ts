@@ -3,6 +3,7 @@ import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { ERROR_CODES, type ErrorCode } from '../base/errors.js'
 import { limits } from '../base/limits.js'
+import { explodeSchema } from './explode-body.js'
 import {
   DEFAULT_MIN_RATIO,
   DUPLICATE_RULES,
@@ -47,8 +48,8 @@ export const inputFields = {
 export const fromField = z
   .string()
   .max(MAX_FROM_LENGTH)
-  .refine((from) => (isAbsolute(from) || /^(file|s3):\/\//.test(from)) && !from.includes('\0'), {
-    error: "expected an absolute path on the gateway's machine, or a file: or s3: URL",
+  .refine((from) => (isAbsolute(from) || /^(file|s3|hdfs):\/\//.test(from)) && !from.includes('\0'), {
+    error: "expected an absolute path on the gateway's machine, or a file:, s3: or hdfs: URL",
   })
   .describe('An object, a directory, or a prefix that ends in a slash.')
 
@@ -64,6 +65,11 @@ const requestSchema: z.ZodType<LoadRequest> = z.strictObject({
   onDuplicate: z.enum(DUPLICATE_RULES),
   minRatio: z.number(),
   force: z.boolean(),
+  explode: explodeSchema.exactOptional(),
+  fileSet: z
+    .strictObject({ versionId: whole.nullable(), partCount: whole, retainedVersions: whole })
+    .exactOptional()
+    .describe("Of a load that Terrapin's loadFileSet began."),
 })
 
 // The table's keys are the codes.
@@ -74,7 +80,17 @@ export const loadSchema: z.ZodType<LoadStatus> = z
     id: z.string(),
     request: requestSchema,
     version: whole,
-    state: z.enum(['PLANNED', 'QUEUED', 'BUILDING', 'ADOPTING', 'PUBLISHING', 'DONE', 'FAILED', 'CANCELLED']),
+    state: z.enum([
+      'PLANNED',
+      'UPLOADING',
+      'QUEUED',
+      'BUILDING',
+      'ADOPTING',
+      'PUBLISHING',
+      'DONE',
+      'FAILED',
+      'CANCELLED',
+    ]),
     phase: z.enum(['READING', 'WRITING']).nullable().describe('Null unless BUILDING.'),
     rows: whole.describe('Rows read.'),
     readBytes: whole,
@@ -87,6 +103,7 @@ export const loadSchema: z.ZodType<LoadStatus> = z
     badLines: z
       .array(z.strictObject({ file: z.string(), line: whole, reason: z.string() }))
       .describe('The first of them.'),
+    foreignCellCount: whole.describe('HFile: cells that Terrapin does not show, which are left out.'),
     resumeCount: whole.describe('Times that it went on from what was on disk.'),
     figures: z.strictObject({ rows: whole, bytes: whole, checksum: z.string() }).nullable(),
     error: z.strictObject({ code: z.enum(CODES), message: z.string() }).nullable(),

@@ -40,6 +40,9 @@ export const QUERY_PARAMETERS: Readonly<Record<string, ParameterFacts>> = {
     description: 'Lines that may be wrong, and are left out, before the load fails.',
     schema: { type: 'integer', minimum: 0, default: 0 },
   },
+  caller: { description: 'Who would read, as callers name themselves.', schema: text },
+  dataset: { description: 'Only what concerns this one.', schema: text },
+  lastMs: { description: 'Milliseconds to look back.', schema: { type: 'integer', minimum: 1 } },
   onDuplicate: {
     description: 'What two rows of one key are.',
     schema: { type: 'string', enum: [...DUPLICATE_RULES], default: 'fail' },

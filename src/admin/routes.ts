@@ -4,15 +4,18 @@ import { archiveRoutes } from './archive-routes.js'
 import type { AdminDependencies } from './dependencies.js'
 import { clusterRoutes } from './cluster-routes.js'
 import { datasetRoutes } from './dataset-routes.js'
+import { differenceRoutes } from './difference-routes.js'
 import { livenessAnswer, readinessAnswer } from './health.js'
 import { route, wholeNumber, type Route, type RouteAbout } from './http.js'
 import { jobRoutes } from './job-routes.js'
 import { loadRoutes } from './load-routes.js'
+import { migrationRoutes } from './migration-routes.js'
 import { openApiDocument } from './openapi.js'
 import { rowRoutes } from './row-routes.js'
 import { versionRoutes } from './version-routes.js'
 import { auditLineSchema, statusSchema } from './schemas.js'
 import { snapshotRoutes } from './snapshot-routes.js'
+import { usageRoutes } from './usage-routes.js'
 
 const DEFAULT_AUDIT_LINES = '100'
 const MAX_AUDIT_LINES = 1_000
@@ -69,12 +72,15 @@ export function adminRoutes(dependencies: AdminDependencies): readonly Route[] {
     }),
     ...datasetRoutes(metastore),
     ...versionRoutes(metastore),
+    ...migrationRoutes(dependencies.migrations),
     ...clusterRoutes(metastore),
     ...rowRoutes(dependencies.rows),
     ...loadRoutes(dependencies.loads),
     ...archiveRoutes(dependencies.jobs.archives),
     ...snapshotRoutes(dependencies.jobs.snapshots),
     ...jobRoutes(dependencies.jobs.jobs),
+    ...usageRoutes(dependencies.usage),
+    ...differenceRoutes(dependencies.differences, metastore),
   ]
   return [...routes, descriptionRoute(routes, dependencies)]
 }

@@ -14,9 +14,10 @@ import type {
   Owner,
   VersionRecord,
 } from '../model/dataset.js'
-import type { GatewayStatus, LeafStatus, ListenerStatus } from '../model/operations.js'
+import type { BackendStatus, GatewayStatus, LeafStatus, ListenerStatus } from '../model/operations.js'
 import type { PlacementStatus, Readiness } from '../model/operations.js'
 import type { BytesJson } from './bytes-json.js'
+import { migrationSchema, stateSchema } from './migration-schemas.js'
 
 const whole = z.int().min(0)
 const timeMs = whole.describe('Milliseconds since 1970.')
@@ -34,6 +35,10 @@ export const versionSchema: z.ZodType<VersionRecord> = z
     loadedBy: z.string(),
     createdAtMs: timeMs,
     archive: z.string().nullable().describe('URL of its copy in object storage; null: it has none.'),
+    formerArchives: z
+      .array(z.string())
+      .exactOptional()
+      .describe('URLs of earlier copies that are still there.'),
     cluster: z.string().exactOptional().describe("Serves it; absent: the gateway's own process."),
   })
   .meta({ id: 'Version' })
@@ -63,8 +68,9 @@ export const datasetSchema: z.ZodType<DatasetRecord> = z
     maxCellVersions: whole,
     graceSeconds: whole,
     defaultDurability: z.enum(['LOG', 'LOG_SYNCED']),
-    migrationState: z.enum(['ORIGIN_ONLY', 'TARGET_ONLY']),
+    migrationState: stateSchema,
     origin: z.string().nullable(),
+    migration: migrationSchema.exactOptional().describe('Absent: nothing was dialled.'),
     generation: whole,
     versions: z.array(versionSchema).describe('Newest first.'),
     createdAtMs: timeMs,
@@ -134,7 +140,14 @@ const placementSchema: z.ZodType<PlacementStatus> = z.strictObject({
   cluster: z.string(),
   wanted: whole.describe('Copies of its shards that there should be.'),
   confirmed: whole.describe('Of these, on leaves that answer.'),
+  replicas: whole.describe('Copies of each shard that the dataset asks for.'),
+  shards: whole,
+  wholeShards: whole.describe('Shards that have that many on leaves that answer.'),
   isReadFromLeaves: z.boolean().describe("False: from the gateway's own copy, until the leaves have it."),
+  leavesFailedForMs: z
+    .number()
+    .nullable()
+    .describe('Its leaves failed reads: they are asked again in so long.'),
 })
 
 const leafStatusSchema: z.ZodType<LeafStatus> = z.strictObject({
@@ -143,6 +156,18 @@ const leafStatusSchema: z.ZodType<LeafStatus> = z.strictObject({
   url: z.string(),
   problem: z.string().nullable().describe('Why it is not read from; null: it is.'),
   copies: whole,
+  wanted: whole.describe('Copies that it should have for this cluster.'),
+  held: whole.describe('Of these, those that it has and that are read.'),
+  copying: whole.describe('Copies that it gets just now.'),
+  openBreakers: whole.describe('Data threads that do not ask it for a moment, because it failed too often.'),
+})
+
+const backendStatusSchema: z.ZodType<BackendStatus> = z.strictObject({
+  name: z.string(),
+  role: z.enum(['primary', 'shadow']).describe("For callers' requests, or for reads that are only compared."),
+  isOpen: z.boolean().describe('It failed too often and is not asked for a moment.'),
+  openings: whole,
+  sinceMs: timeMs.nullable().describe('When it last changed; null: never.'),
 })
 
 export const statusSchema: z.ZodType<GatewayStatus> = z
@@ -166,6 +191,7 @@ export const statusSchema: z.ZodType<GatewayStatus> = z
       }),
     ),
     leaves: z.array(leafStatusSchema),
+    backends: z.array(backendStatusSchema).describe('Each origin of the configuration in each role.'),
   })
   .meta({ id: 'Status' })
 

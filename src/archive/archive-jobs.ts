@@ -5,13 +5,21 @@
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { RunningTask, StartTask } from '../base/child-task.js'
+import type { StartTask } from '../base/child-task.js'
 import type { Clock } from '../base/clock.js'
 import { isInDoubt, KVError } from '../base/errors.js'
-import type { JobContext, Jobs, JobSpec, JobStatus } from '../base/jobs.js'
+import type { JobContext, JobSpec, JobStatus } from '../base/job.js'
+import { runJobTask } from '../base/job-task.js'
+import type { Jobs } from '../base/jobs.js'
 import { limits } from '../base/limits.js'
 import { runOnLinks } from '../base/linked-task.js'
-import type { ChangeContext, DatasetRecord, VersionRecord } from '../model/dataset.js'
+import {
+  type ChangeContext,
+  copiesOf,
+  type DatasetRecord,
+  ownChange,
+  type VersionRecord,
+} from '../model/dataset.js'
 import type { Metastore } from '../model/metastore.js'
 import { toPlaceUrl } from '../objects/object-url.js'
 import type { ArchiveTask } from './tasks.js'
@@ -33,6 +41,8 @@ export interface ArchiveJobsOptions {
   readonly clock: Clock
   /** Where copies go that name no place of their own; null: they must. */
   readonly defaultUrl: string | null
+  /** Whether the files of a version that was released have not gone yet, and stay until it is READY. */
+  readonly keepFiles: (dataset: string, versionId: number) => Promise<boolean>
   /** Links a sealed shard to a directory that does not exist. @throws {KVError} UNAVAILABLE: try again */
   readonly linkShard: (source: string, target: string) => void
 }
@@ -47,13 +57,6 @@ export interface ArchiveRequest {
   readonly to: string | null
   /** Whether the local files go. */
   readonly release: boolean
-}
-
-/** What the task process reports on the way; `unit` stays bytes but for comparisons. */
-interface TaskReport {
-  readonly step: string
-  readonly done: number
-  readonly total: number | null
 }
 
 interface Target {
@@ -91,6 +94,7 @@ export class ArchiveJobs {
         const directories = await this.#link(target, join(staging, 'version'))
         return copyOutTask(target, { url, directories, archivedAtMs: this.#options.clock.nowMs() })
       })
+      context.commit()
       await metastore.archiveVersion(name, id, archive, ownChange(change))
       return result
     })
@@ -121,15 +125,36 @@ export class ArchiveJobs {
     const { metastore, jobs } = this.#options
     const target = this.#target(name, id)
     await metastore.deleteVersion(name, id, { ...change, isDryRun: true })
-    const url = target.version.archive
-    if (url === null) {
+    const urls = copiesOf(target.version)
+    if (urls.length === 0) {
       throw new KVError('FAILED_PRECONDITION', `version ${id} of ${name} has no archive: delete it without`)
     }
-    const spec = specOf(target, { kind: 'PURGE', subject: `version ${id} and ${url}` }, change)
+    const spec = specOf(target, { kind: 'PURGE', subject: `version ${id} and ${urls.join(', ')}` }, change)
     if (change.isDryRun) return jobs.plan(spec)
     return jobs.start(spec, async (context) => {
       await metastore.deleteVersion(name, id, ownChange(change))
-      return await this.#run({ kind: 'PURGE', url }, context)
+      return await this.#run({ kind: 'PURGE', urls }, context)
+    })
+  }
+
+  /**
+   * Removes a dataset and then the copies of its versions, in this order for the same reason.
+   * @throws {KVError} DATASET_NOT_FOUND, CONFLICT, FAILED_PRECONDITION (a load or job of it goes on; it has no copies)
+   */
+  async deleteDatasetWithArchives(name: string, change: ChangeContext): Promise<JobStatus> {
+    const { metastore, jobs } = this.#options
+    const record = metastore.get(name)
+    await metastore.removeDataset(name, { ...change, isDryRun: true })
+    const urls = record?.versions.flatMap(copiesOf) ?? []
+    if (urls.length === 0)
+      throw new KVError('FAILED_PRECONDITION', `dataset ${name} has no archives: delete it without`)
+    // The key of its loads: none of them may go on.
+    const about = { subject: `all data and ${urls.length} copies`, key: `dataset ${name}` }
+    const spec: JobSpec = { kind: 'PURGE', dataset: name, ...about, actor: change.actor }
+    if (change.isDryRun) return jobs.plan(spec)
+    return jobs.start(spec, async (context) => {
+      await metastore.removeDataset(name, ownChange(change))
+      return await this.#run({ kind: 'PURGE', urls }, context)
     })
   }
 
@@ -202,7 +227,12 @@ export class ArchiveJobs {
     url: string,
     { context, change }: { readonly context: JobContext; readonly change: ChangeContext },
   ): Promise<unknown> {
-    const { files, metastore } = this.#options
+    const { files, metastore, keepFiles } = this.#options
+    if (await keepFiles(record.name, version.id)) {
+      context.commit()
+      await metastore.restoreVersion(record.name, version.id, change)
+      return { url, files: 0, bytes: 0, rows: version.rows }
+    }
     const staging = await files.newStaging()
     try {
       const directories = shardDirectories(staging, record.shardCount)
@@ -214,6 +244,7 @@ export class ArchiveJobs {
         },
         context,
       )
+      context.commit()
       await this.#adopt(record, version, staging)
       try {
         await metastore.restoreVersion(record.name, version.id, change)
@@ -242,12 +273,12 @@ export class ArchiveJobs {
   }
 
   #onLinks(context: JobContext, link: (staging: string) => Promise<ArchiveTask>): Promise<unknown> {
-    const { files, startTask } = this.#options
+    const { files } = this.#options
     return runOnLinks({
       newStaging: () => files.newStaging(),
       trashStaging: (path) => files.trashStaging(path),
       link,
-      start: (task) => followed(startTask, task, context),
+      run: (task) => this.#run(task, context),
     })
   }
 
@@ -264,20 +295,10 @@ export class ArchiveJobs {
     return targets
   }
 
-  #run(task: ArchiveTask, context: JobContext): Promise<unknown> {
-    return followed(this.#options.startTask, task, context).ended
+  #run(task: object, context: JobContext): Promise<unknown> {
+    const unit = 'kind' in task && task.kind === 'DIFF' ? 'rows' : 'bytes'
+    return runJobTask(this.#options.startTask, task, { context, unit })
   }
-}
-
-function followed(startTask: StartTask, task: object, context: JobContext): RunningTask {
-  const unit = 'kind' in task && task.kind === 'DIFF' ? 'rows' : 'bytes'
-  const running = startTask(task, (report) => {
-    // The task process is this same program (task-main.ts).
-    const { step, done, total } = report as TaskReport
-    context.report({ step, done, total, unit })
-  })
-  context.onCancel(() => running.kill())
-  return running
 }
 
 function copyOutTask(
@@ -300,9 +321,4 @@ function specOf(
   { actor }: ChangeContext,
 ): JobSpec {
   return { ...what, dataset: record.name, key: `version ${version.id} of ${record.name}`, actor }
-}
-
-/** The last step of a job concerns what it has just done; nobody else's change can conflict with it. */
-function ownChange({ actor, reason }: ChangeContext): ChangeContext {
-  return { actor, reason, ifRevision: null, isDryRun: false }
 }

@@ -23,5 +23,5 @@ export interface DiffTask {
 export type ArchiveTask =
   | (CopyOut & { readonly kind: 'ARCHIVE' })
   | (CopyIn & { readonly kind: 'RESTORE' })
-  | { readonly kind: 'PURGE'; readonly url: string }
+  | { readonly kind: 'PURGE'; readonly urls: readonly string[] }
   | DiffTask

@@ -6,8 +6,11 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { constants, setPriority } from 'node:os'
 import { type ErrorCode, KVError, toKVError } from './errors.js'
 
+/** The process of a task died before it had an answer; another one may do better. */
+export class TaskDiedError extends KVError {}
+
 export interface RunningTask {
-  /** What the task answered, when its process is gone. @throws {KVError} what it failed with, or how it died */
+  /** What the task answered, when its process is gone. @throws {KVError} what it failed with; {TaskDiedError} */
   readonly ended: Promise<unknown>
   /** At once; `ended` then says so. */
   kill(): void
@@ -21,6 +24,8 @@ export interface TaskProcessOptions {
   readonly entry: string
   /** Its JavaScript heap. */
   readonly heapMb: number
+  /** For messages: `jobs.heapMb`. */
+  readonly heapSetting: string
 }
 
 type ChildMessage =
@@ -60,7 +65,9 @@ function follow(
     else last = message
   })
   return new Promise<unknown>((resolve, reject) => {
-    child.once('error', (error) => reject(death(`it could not run: ${error.message}`)))
+    child.once('error', (error) => {
+      reject(new KVError('INTERNAL', `the task's process could not run: ${error.message}`))
+    })
     child.once('close', (code, signal) => {
       if (last?.kind === 'result') resolve(last.result)
       else if (last?.kind === 'failure') reject(new KVError(last.code, last.message))
@@ -71,17 +78,14 @@ function follow(
 
 function howItDied(
   { code, signal, stderr }: { code: number | null; signal: string | null; stderr: string },
-  { heapMb }: TaskProcessOptions,
+  { heapMb, heapSetting }: TaskProcessOptions,
 ): KVError {
   if (stderr.includes('heap out of memory') || stderr.includes('heap limit'))
-    return new KVError('TOO_LARGE', `the task used up its heap of ${heapMb} MB; raise jobs.heapMb`)
+    return new KVError('TOO_LARGE', `the task used up its heap of ${heapMb} MB; raise ${heapSetting}`)
   const how = signal === null ? `it exited with ${String(code)}` : `it died of ${signal}`
   const lastLine = stderr.trim().split('\n').at(-1) ?? ''
-  return death(lastLine === '' ? how : `${how}: ${lastLine}`)
-}
-
-function death(how: string): KVError {
-  return new KVError('INTERNAL', `the task's process ended before its work was done: ${how}`)
+  const said = lastLine === '' ? how : `${how}: ${lastLine}`
+  return new TaskDiedError('INTERNAL', `the task's process ended before its work was done: ${said}`)
 }
 
 /**
@@ -106,12 +110,17 @@ export function serveTask(
   })
 }
 
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full, make room',
+  EDQUOT: 'the quota is used up, make room',
+  ENOENT: 'it is not there, or was removed meanwhile',
+}
+
 /** What a task failed with; what the system refused (a full disk, too many files) is no fault of the program. */
 export function toTaskError(thrown: unknown): KVError {
   const error = toKVError(thrown, 'the task failed')
   const { cause } = error
   if (error.code !== 'INTERNAL' || !(cause instanceof Error) || !('syscall' in cause)) return error
-  const isFull = 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT')
-  const advice = isFull ? 'the disk is full, make room' : 'check the disk'
+  const advice = ADVICE['code' in cause ? String(cause.code) : ''] ?? 'check the disk'
   return new KVError('UNAVAILABLE', `${cause.message}: ${advice}`, { cause })
 }

@@ -18,3 +18,11 @@ export function isWildcardHost(host: string): boolean {
   const name = withoutBrackets(host)
   return name === '0.0.0.0' || name === '::' || name === '0:0:0:0:0:0:0:0'
 }
+
+/** Takes `host:port` apart, an IPv6 address in brackets; null: it is none. */
+export function parseAddress(text: string): { readonly host: string; readonly port: number } | null {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9][A-Za-z0-9.-]{0,252})):([1-9]\d{0,4})$/.exec(text)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  return host === undefined || port > 65_535 ? null : { host, port }
+}

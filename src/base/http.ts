@@ -3,7 +3,7 @@
  * `request`), promises where they are few. undici's failures end here, as KVErrors.
  */
 import { type Readable } from 'node:stream'
-import { Pool } from 'undici'
+import { Agent, Pool } from 'undici'
 import { KVError } from './errors.js'
 
 /** What becomes of a POST: data as it comes, then one of the other two. Answers other than 200 are failures. */
@@ -23,6 +23,83 @@ export interface HttpPoolOptions {
 export interface HttpAnswer {
   readonly status: number
   readonly text: string
+}
+
+export interface HttpReaderOptions {
+  /** To each origin. */
+  readonly connections: number
+  readonly connectTimeoutMs: number
+  /** Something comes within so long, while it is waited for, or the request has failed. */
+  readonly stallTimeoutMs: number
+}
+
+/** An answer whose body was not read yet: one of the three functions must be called. */
+export interface HttpReading {
+  readonly status: number
+  /** Where it was sent on to; null: nowhere. */
+  readonly location: string | null
+  /** As it comes. @throws {KVError} UNAVAILABLE while it is iterated */
+  bytes(): AsyncGenerator<Buffer>
+  /** @throws {KVError} UNAVAILABLE, TOO_LARGE */
+  text(maxBytes: number): Promise<string>
+  discard(): void
+}
+
+/** GETs from foreign servers, to any origin that the caller thinks fit. Redirects are answers like others. */
+export class HttpReader {
+  readonly #agent: Agent
+
+  constructor({ connections, connectTimeoutMs, stallTimeoutMs }: HttpReaderOptions) {
+    this.#agent = new Agent({
+      connections,
+      pipelining: 1,
+      headersTimeout: stallTimeoutMs,
+      bodyTimeout: stallTimeoutMs,
+      connect: { timeout: connectTimeoutMs },
+    })
+  }
+
+  /** @throws {KVError} UNAVAILABLE */
+  async get(url: URL): Promise<HttpReading> {
+    const { origin } = url
+    const path = `${url.pathname}${url.search}`
+    const { statusCode, headers, body } = await this.#agent
+      .request({ origin, path, method: 'GET' })
+      .catch((error: unknown) => {
+        throw unanswered(origin, error)
+      })
+    // One that nobody reads on fails when it is cut.
+    body.on('error', () => undefined)
+    const { location } = headers
+    return {
+      status: statusCode,
+      location: typeof location === 'string' ? location : null,
+      bytes: () => bytesOf(origin, body),
+      text: (maxBytes) => textOf(origin, body, maxBytes),
+      discard: () => body.destroy(),
+    }
+  }
+}
+
+async function* bytesOf(origin: string, body: Readable): AsyncGenerator<Buffer> {
+  try {
+    yield* body as AsyncIterable<Buffer>
+  } catch (error) {
+    throw unanswered(origin, error)
+  } finally {
+    body.destroy()
+  }
+}
+
+async function textOf(origin: string, body: Readable, maxBytes: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of bytesOf(origin, body)) {
+    size += chunk.length
+    if (size > maxBytes) throw new KVError('TOO_LARGE', `${origin} answered more than ${maxBytes} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString()
 }
 
 /** Connections to one origin. */
@@ -147,10 +224,14 @@ export class HttpPool {
   }
 
   #failure(error: unknown): KVError {
-    if (error instanceof KVError) return error
-    const reason = error instanceof Error ? reasonOf(error) : String(error)
-    return new KVError('UNAVAILABLE', `${this.#origin} does not answer: ${reason}`, { cause: error })
+    return unanswered(this.#origin, error)
   }
+}
+
+function unanswered(origin: string, error: unknown): KVError {
+  if (error instanceof KVError) return error
+  const reason = error instanceof Error ? reasonOf(error) : String(error)
+  return new KVError('UNAVAILABLE', `${origin} does not answer: ${reason}`, { cause: error })
 }
 
 /** A connection that all addresses refused has no message of its own. */

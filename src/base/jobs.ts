@@ -1,92 +1,64 @@
 /**
- * Long work that an operator starts and asks about later: archives, snapshots, comparisons. A job answers at once; what it
- * does goes on behind it, a bounded number at a time, the others wait in the order in which they came.
+ * Long work that an operator starts and asks about later: loads, archives, snapshots, comparisons. A job answers at once;
+ * what it does goes on behind it. Loads and other jobs each have so many places; who finds none waits, in the order in
+ * which they came. There is one table of all jobs, and one way to end one.
+ *
+ *     UPLOADING -> QUEUED -> RUNNING -> DONE
+ *         |          |          |
+ *         v          v          v
+ *       FAILED, CANCELLED by an operator; a job that has committed itself can only be DONE or FAILED
  */
 import type { Clock } from './clock.js'
-import { type ErrorCode, KVError, toKVError } from './errors.js'
+import { KVError, toKVError } from './errors.js'
+import type {
+  JobBoard,
+  JobClaim,
+  JobContext,
+  JobEnding,
+  JobSpec,
+  JobState,
+  JobStatus,
+  JobWork,
+  OpenJob,
+} from './job.js'
 import { limits } from './limits.js'
 import type { Logger } from './logger.js'
 
-export type JobKind = 'ARCHIVE' | 'RESTORE' | 'PURGE' | 'DIFF' | 'SNAPSHOT' | 'IMPORT'
-
-/** PLANNED answers a dry run; the others follow each other, FAILED from any but DONE. */
-export type JobState = 'PLANNED' | 'QUEUED' | 'RUNNING' | 'DONE' | 'FAILED'
-
-export interface JobProgress {
-  /** What it is doing now, in a word or two. */
-  readonly step: string
-  readonly done: number
-  /** Null: not known. */
-  readonly total: number | null
-  readonly unit: 'bytes' | 'rows'
-}
-
-export interface JobStatus {
-  readonly id: string
-  readonly kind: JobKind
-  readonly dataset: string
-  /** What it is about: a version, a URL. */
-  readonly subject: string
-  readonly state: JobState
-  readonly progress: JobProgress
-  /** What the kind of job answers when it is DONE; null before. */
-  readonly result: unknown
-  /** Null unless FAILED. */
-  readonly error: { readonly code: ErrorCode; readonly message: string } | null
-  readonly startedAtMs: number
-  /** Null while it waits or runs. */
-  readonly endedAtMs: number | null
-}
-
-export interface JobSpec {
-  readonly kind: JobKind
-  readonly dataset: string
-  readonly subject: string
-  /** No two jobs with the same key wait or run at the same time. */
-  readonly key: string
-  readonly actor: string
-}
-
-/** What a running job is given. */
-export interface JobContext {
-  report(progress: JobProgress): void
-  /** Called when the gateway stops or an operator cancels; at once if that has happened already. */
-  onCancel(cancel: () => void): void
-}
-
-export type JobWork = (context: JobContext) => Promise<unknown>
-
-/** What the admin API shows of jobs. */
-export interface JobBoard {
-  /** Newest first; finished ones are forgotten after a while and at a restart. */
-  list(): readonly JobStatus[]
-  get(id: string): JobStatus | null
-  /** Ends it as soon as it can be ended. @throws {KVError} FAILED_PRECONDITION when it has ended, INVALID_ARGUMENT */
-  cancel(id: string): JobStatus
-}
+/** Jobs of one lane share places. */
+export type JobLane = 'loads' | 'others'
 
 export interface JobsOptions {
   readonly clock: Clock
   readonly logger: Logger
-  /** Jobs at the same time, at least 1. */
-  readonly concurrent: number
+  /** Jobs of a lane at the same time, at least 1. */
+  readonly concurrent: Readonly<Record<JobLane, number>>
+}
+
+interface Queued {
+  readonly work: JobWork
+  readonly abandon: () => Promise<void>
 }
 
 interface Job {
   status: JobStatus
   readonly spec: JobSpec
-  readonly work: JobWork
-  isCancelled: boolean
-  cancel: (() => void) | null
+  ending: JobEnding | null
+  isCommitted: boolean
+  end: () => void
+  /** Null before it is enqueued. */
+  queued: Queued | null
+  readonly ended: Promise<void>
+  readonly setEnded: () => void
 }
 
 export class Jobs implements JobBoard {
   readonly #options: JobsOptions
   /** By id, oldest first. */
   readonly #jobs = new Map<string, Job>()
-  readonly #busy = new Set<string>()
-  readonly #waiting: Job[] = []
-  readonly #running = new Set<Promise<void>>()
+  /** Who has each key: the id of a job, or null before it has one. */
+  readonly #holders = new Map<string, string | null>()
+  readonly #waiting: Readonly<Record<JobLane, Job[]>> = { loads: [], others: [] }
+  readonly #running: Readonly<Record<JobLane, Set<Job>>> = { loads: new Set(), others: new Set() }
   #nextNumber = 1
   #isClosed = false
 
@@ -97,23 +69,55 @@ export class Jobs implements JobBoard {
   /** What `start` would answer, for a dry run. @throws {KVError} as `start` does */
   plan(spec: JobSpec): JobStatus {
     this.#check(spec)
-    return { ...this.#newStatus(spec), id: 'planned', state: 'PLANNED' }
+    return this.planned(spec)
+  }
+
+  /** The same for who has a claim, and was checked. */
+  planned(spec: JobSpec): JobStatus {
+    return this.#newStatus(spec, { id: spec.id ?? 'planned', state: 'PLANNED', step: 'planned' })
   }
 
   /** @throws {KVError} FAILED_PRECONDITION while another job has the key, OVERLOADED, UNAVAILABLE when closing */
   start(spec: JobSpec, work: JobWork): JobStatus {
     this.#check(spec)
-    const job: Job = { status: this.#newStatus(spec), spec, work, isCancelled: false, cancel: null }
-    this.#nextNumber++
-    this.#busy.add(spec.key)
-    this.#jobs.set(job.status.id, job)
-    for (const [id, { status }] of this.#jobs) {
-      if (this.#jobs.size <= limits.maxRememberedLoads) break
-      if (status.endedAtMs !== null) this.#jobs.delete(id)
-    }
-    this.#waiting.push(job)
-    this.#startWaiting()
+    const job = this.open(spec, this.#claim(spec.key))
+    job.enqueue(work)
     return job.status
+  }
+
+  /** To be given to `open` or to `release`. @throws {KVError} as `start` does */
+  claim(spec: Pick<JobSpec, 'kind' | 'key' | 'dataset'>): JobClaim {
+    this.#check(spec)
+    return this.#claim(spec.key)
+  }
+
+  /** A claim that some earlier gateway's job had: nothing is checked. */
+  reclaim(key: string): JobClaim {
+    return this.#claim(key)
+  }
+
+  /** For a claim that was given to `open` it does nothing. */
+  release({ key }: JobClaim): void {
+    if (this.#holders.get(key) === null) this.#holders.delete(key)
+  }
+
+  /** Lists a job as UPLOADING until it is enqueued. */
+  open(spec: JobSpec, { key }: JobClaim): OpenJob {
+    const id = spec.id ?? `${spec.kind.toLowerCase()}-${this.#options.clock.nowMs()}-${this.#nextNumber++}`
+    const status = this.#newStatus(spec, { id, state: 'UPLOADING', step: 'uploading' })
+    const unstarted = { ending: null, isCommitted: false, end: noEnd, queued: null }
+    const job: Job = { status, spec, ...unstarted, ...settling() }
+    this.#holders.set(key, id)
+    this.#jobs.set(id, job)
+    this.#forgetOldest()
+    return {
+      get status() {
+        return job.status
+      },
+      context: contextOf(job),
+      enqueue: (work, abandon = nothing) => this.#enqueue(job, { work, abandon }),
+      fail: (error) => this.#settleFailure(job, error),
+    }
   }
 
   list(): readonly JobStatus[] {
@@ -124,106 +128,190 @@ export class Jobs implements JobBoard {
     return this.#jobs.get(id)?.status ?? null
   }
 
-  cancel(id: string): JobStatus {
+  async cancel(id: string): Promise<JobStatus> {
     const job = this.#jobs.get(id)
     if (job === undefined) throw new KVError('INVALID_ARGUMENT', `no job "${id}" is known; list the jobs`)
-    if (job.status.endedAtMs !== null) throw new KVError('FAILED_PRECONDITION', `job "${id}" has ended`)
-    cancelJob(job)
-    const place = this.#waiting.indexOf(job)
-    if (place >= 0) {
-      // One that waits has nothing to end first.
-      this.#waiting.splice(place, 1)
-      this.#busy.delete(job.spec.key)
-      const { code, message } = cancelled()
-      update(job, { state: 'FAILED', error: { code, message }, endedAtMs: this.#options.clock.nowMs() })
+    if (job.status.endedAtMs !== null)
+      throw new KVError('FAILED_PRECONDITION', `job "${id}" is ${job.status.state}: it has ended`)
+    if (job.isCommitted) {
+      throw new KVError(
+        'FAILED_PRECONDITION',
+        `job "${id}" is at its last step and cannot be cancelled any more: wait for its end`,
+      )
     }
+    endJob(job, 'CANCEL')
+    const waiting = this.#waiting[laneOf(job.spec)]
+    const place = waiting.indexOf(job)
+    if (place >= 0) {
+      waiting.splice(place, 1)
+      await job.queued?.abandon()
+      this.#settleFailure(job, cancelled())
+    }
+    await job.ended
     return job.status
   }
 
-  /** Cancels everything and waits until it has ended. Nothing starts afterwards. */
+  /** Ends everything and waits until it has ended. Nothing starts afterwards; what waits is not touched. */
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const job of this.#jobs.values()) if (job.status.endedAtMs === null) cancelJob(job)
-    while (this.#running.size > 0) await Promise.all(this.#running)
+    for (const lane of Object.values(this.#waiting)) lane.length = 0
+    const open = [...this.#jobs.values()].filter(({ status }) => status.endedAtMs === null)
+    for (const job of open) endJob(job, 'STOP')
+    await Promise.all(open.filter(({ status }) => status.state !== 'QUEUED').map(({ ended }) => ended))
   }
 
-  #check({ key, dataset }: JobSpec): void {
+  #check({ kind, key, dataset }: Pick<JobSpec, 'kind' | 'key' | 'dataset'>): void {
     if (this.#isClosed)
       throw new KVError('UNAVAILABLE', 'the gateway is shutting down; start the job after its restart')
-    if (this.#busy.has(key)) {
+    const holder = this.#holders.get(key)
+    if (holder !== undefined) {
+      const which = holder === null ? '' : `, ${holder}`
       throw new KVError(
         'FAILED_PRECONDITION',
-        `${key} has a job that waits or runs: see "godwit jobs list", and wait for its end`,
+        `${key} has a job that waits or runs${which}: see "godwit jobs list", and wait for its end or cancel it`,
         { dataset },
       )
     }
-    if (this.#waiting.length >= limits.maxQueuedLoads)
-      throw new KVError('OVERLOADED', `${limits.maxQueuedLoads} jobs are waiting; start this one later`)
+    if (this.#waiting[laneOf({ kind })].length >= limits.maxQueuedJobs)
+      throw new KVError('OVERLOADED', `${limits.maxQueuedJobs} jobs are waiting; start this one later`)
   }
 
-  #newStatus({ kind, dataset, subject }: JobSpec): JobStatus {
+  #claim(key: string): JobClaim {
+    this.#holders.set(key, null)
+    return { key }
+  }
+
+  #newStatus(
+    { kind, dataset, subject }: JobSpec,
+    { id, state, step }: { readonly id: string; readonly state: JobState; readonly step: string },
+  ): JobStatus {
     const startedAtMs = this.#options.clock.nowMs()
-    return {
-      id: `${kind.toLowerCase()}-${startedAtMs}-${this.#nextNumber}`,
-      kind,
-      dataset,
-      subject,
-      state: 'QUEUED',
-      progress: { step: 'waiting', done: 0, total: null, unit: 'bytes' },
-      result: null,
-      error: null,
-      startedAtMs,
-      endedAtMs: null,
+    const progress = { step, done: 0, total: null, unit: 'bytes' } as const
+    const unfinished = { result: null, error: null, startedAtMs, endedAtMs: null }
+    return { id, kind, dataset, subject, state, progress, ...unfinished }
+  }
+
+  #forgetOldest(): void {
+    for (const [id, { status }] of this.#jobs) {
+      if (this.#jobs.size <= limits.maxRememberedJobs) return
+      if (status.endedAtMs !== null) this.#jobs.delete(id)
     }
   }
 
-  #startWaiting(): void {
-    while (this.#running.size < this.#options.concurrent) {
-      const job = this.#waiting.shift()
-      if (job === undefined) return
-      const run = this.#run(job).finally(() => {
-        this.#running.delete(run)
-        this.#busy.delete(job.spec.key)
-        this.#startWaiting()
+  #enqueue(job: Job, queued: Queued): void {
+    if (job.ending !== null || this.#isClosed) throw cancelled()
+    job.queued = queued
+    update(job, { state: 'QUEUED', progress: { ...job.status.progress, step: 'waiting' } })
+    const lane = laneOf(job.spec)
+    this.#waiting[lane].push(job)
+    this.#startWaiting(lane)
+  }
+
+  #startWaiting(lane: JobLane): void {
+    const running = this.#running[lane]
+    while (running.size < this.#options.concurrent[lane]) {
+      const job = this.#waiting[lane].shift()
+      if (job?.queued == null) return
+      running.add(job)
+      void this.#run(job, job.queued.work).finally(() => {
+        running.delete(job)
+        this.#startWaiting(lane)
       })
-      this.#running.add(run)
     }
   }
 
   /** Never rejects. */
-  async #run(job: Job): Promise<void> {
-    const { logger, clock } = this.#options
-    const { kind, dataset, subject, actor } = job.spec
-    const fields = { job: job.status.id, kind, dataset, subject, actor }
-    logger.info(fields, 'job started')
+  async #run(job: Job, work: JobWork): Promise<void> {
+    const { logger } = this.#options
+    const fields = fieldsOf(job)
+    logger.info({ ...fields, actor: job.spec.actor }, 'job started')
+    update(job, { state: 'RUNNING' })
     try {
-      if (job.isCancelled) throw cancelled()
-      update(job, { state: 'RUNNING' })
-      const result = await job.work({
-        report: (progress) => update(job, { progress }),
-        onCancel: (cancel) => {
-          job.cancel = cancel
-          if (job.isCancelled) cancel()
-        },
-      })
-      update(job, { state: 'DONE', result, endedAtMs: clock.nowMs() })
-      logger.info({ ...fields, durationMs: clock.nowMs() - job.status.startedAtMs }, 'job done')
-    } catch (thrown) {
-      const error = job.isCancelled ? cancelled() : toKVError(thrown, `${kind.toLowerCase()} of ${dataset}`)
-      const { code, message } = error
-      update(job, { state: 'FAILED', error: { code, message }, endedAtMs: clock.nowMs() })
-      logger.error({ ...fields, code, reason: message, err: thrown }, 'job failed')
+      const result = await work(contextOf(job))
+      this.#settle(job, { state: 'DONE', result })
+      logger.info({ ...fields, durationMs: this.#options.clock.nowMs() - job.status.startedAtMs }, 'job done')
+    } catch (error) {
+      this.#settleFailure(job, error)
     }
+  }
+
+  #settleFailure(job: Job, thrown: unknown): void {
+    const { logger } = this.#options
+    const { kind, dataset } = job.spec
+    const { code, message } = toKVError(thrown, `${kind.toLowerCase()} of ${dataset}`)
+    const fields = { ...fieldsOf(job), code, reason: message }
+    if (job.ending === 'CANCEL') {
+      logger.info(fields, 'job cancelled')
+      const error = { code: 'CANCELLED', message: cancelled().message } as const
+      this.#settle(job, { state: 'CANCELLED', error })
+      return
+    }
+    if (job.ending === 'STOP') {
+      // Whoever follows it is not told that it failed: a load goes on after the next start.
+      logger.info(fields, 'job interrupted by the end of the gateway')
+      job.setEnded()
+      return
+    }
+    logger.error({ ...fields, err: thrown }, 'job failed')
+    this.#settle(job, { state: 'FAILED', error: { code, message } })
+  }
+
+  #settle(job: Job, how: Partial<JobStatus>): void {
+    update(job, { ...how, endedAtMs: this.#options.clock.nowMs() })
+    this.#holders.delete(job.spec.key)
+    job.setEnded()
   }
 }
 
-function cancelJob(job: Job): void {
-  job.isCancelled = true
-  job.cancel?.()
+function laneOf({ kind }: Pick<JobSpec, 'kind'>): JobLane {
+  return kind === 'LOAD' ? 'loads' : 'others'
+}
+
+function contextOf(job: Job): JobContext {
+  return {
+    get ending() {
+      return job.ending
+    },
+    report: (progress) => update(job, { progress }),
+    onEnding(end) {
+      job.end = end
+      if (job.ending !== null) end()
+    },
+    commit() {
+      if (job.ending !== null) throw cancelled()
+      job.isCommitted = true
+    },
+  }
+}
+
+function endJob(job: Job, ending: JobEnding): void {
+  job.ending ??= ending
+  job.end()
 }
 
 function update(job: Job, changes: Partial<JobStatus>): void {
   job.status = { ...job.status, ...changes }
+}
+
+function fieldsOf({ status }: Job): object {
+  const { id, kind, dataset, subject } = status
+  return { job: id, kind, dataset, subject }
+}
+
+function settling(): { readonly ended: Promise<void>; readonly setEnded: () => void } {
+  let setEnded = noEnd
+  const ended = new Promise<void>((resolve) => {
+    setEnded = resolve
+  })
+  return { ended, setEnded }
+}
+
+function noEnd(): void {
+  // Nothing is under way that could be ended.
+}
+
+function nothing(): Promise<void> {
+  return Promise.resolve()
 }
 
 function cancelled(): KVError {

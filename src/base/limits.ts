@@ -70,6 +70,8 @@ export const limits = {
   leaseTimeoutMs: 30_000,
   /** Open DBs of kept versions: about 200 KB of memory and six file descriptors each, more where data is large. */
   openDbs: 2_000,
+  /** Milliseconds that a sequence of pages may go on with a version that is kept no longer. */
+  leavingVersionMs: 300_000,
   /** Reads of one thread that wait for versions to be opened before more are refused as OVERLOADED. */
   maxReadsWaitingForVersions: 10_000,
   /** SIGTERM: in-flight requests get so long before connections are cut. */
@@ -117,14 +119,14 @@ export const limits = {
   adminStallTimeoutMs: 30_000,
   /** A refused upload may go on so long, unread, so that its sender sees the refusal. */
   adminLingerMs: 2_000,
-  /** Loads that wait for their turn before more are refused as OVERLOADED. */
-  maxQueuedLoads: 64,
+  /** Loads, and other jobs, that wait for their turn before more are refused as OVERLOADED. */
+  maxQueuedJobs: 64,
   /** Keys of each kind that a comparison of versions names. */
   maxDiffSamples: 1_000,
   /** Files of one archive or restore that are copied at the same time; each holds some megabytes on its way. */
   parallelTransfers: 4,
-  /** Finished loads whose outcome can still be asked for. */
-  maxRememberedLoads: 100,
+  /** Loads and other jobs whose outcome can still be asked for; the oldest that have ended are forgotten. */
+  maxRememberedJobs: 100,
   /** One line of a load's input; the load process holds one in memory several times. */
   maxLoadLineBytes: 32 * 1024 * 1024,
   /** Body of a batch that a leaf process takes: the keys of a largest frame, with what goes with each. */
@@ -137,14 +139,44 @@ export const limits = {
   maxFilesPerShard: 16_384,
   /** Free space that an upload leaves on the disk: for what is made of it, and for what else is written meanwhile. */
   minFreeBytesForUploads: 256 * 1024 * 1024,
+  /** In so long an upload sends at least `uploadPaceBytes`, or it ends: while it goes on nothing else loads its dataset. */
+  uploadPaceMs: 300_000,
+  /** 3.4 KB a second: less than any link that rows are sent over. */
+  uploadPaceBytes: 1024 * 1024,
   /** Bad lines of a load's input that are reported with line and reason. */
   maxReportedBadLines: 20,
   /** Objects below one directory or prefix: a list of them is held in memory. */
   maxListedObjects: 100_000,
   /** Bytes that one compressed object may unpack to. */
   maxUnpackedBytes: 1024 * 1024 * 1024 * 1024,
+  /** Bytes of keys of one thread's calls to one origin in one role, those in flight and those that wait. */
+  maxGuardedBytes: 64 * 1024 * 1024,
+  /** Longest pause before a thread connects to an origin again: the breaker keeps requests away, for all threads at once. */
+  maxOriginBackoffMs: 100,
   /** A call of Terrapin's, whose requests carry no deadline: its own clients wait for two passes of 500 ms. */
   terrapinTimeoutMs: 1_000,
+  /** loadFileSet answers SHARD_LOAD_TIMEOUT after so long, and the load goes on: its clients give a call up after 120 s. */
+  terrapinLoadAnswerMs: 110_000,
+  /** Calls of loadFileSet that wait, and loads that they began: Terrapin's own bound (thrift_max_concurrent_requests). */
+  maxFileSetLoads: 100,
+  /** What WebHDFS answers about a directory, as JSON, in memory: some 300 bytes a file. */
+  maxWebHdfsAnswerBytes: 32 * 1024 * 1024,
+  /** Second reads of Terrapin's calls that one thread has under way: each holds a request's memory. */
+  maxTerrapinSecondReads: 1_000,
+  /** One message of a ZooKeeper server; its own limit is 1 MiB a node, lists of children may be longer. */
+  maxZooKeeperFrameBytes: 16 * 1024 * 1024,
+  /** Longest time between two attempts to reach ZooKeeper. */
+  maxZooKeeperRetryMs: 10_000,
+  /** What the end of a ZooKeeper session is waited for when a gateway stops. */
+  zooKeeperCloseMs: 1_000,
+  /** File sets that are compared with ZooKeeper at the same time. */
+  zooKeeperLanes: 16,
+  /** After a failure to publish, all file sets are compared with ZooKeeper again so long afterwards. */
+  zooKeeperRepublishMs: 5_000,
+  /** All file sets are compared with ZooKeeper so often, whatever happens. */
+  zooKeeperSweepMs: 600_000,
+  /** The view of a version that is gone stays so long: clients hear of a publish and of views one after the other. */
+  zooKeeperViewLingerMs: 15_000,
   /** A block of an HFile, packed or not: its writers close one at 16 KB, but never inside a value. */
   maxHFileBlockBytes: 64 * 1024 * 1024,
   /** What gzip and zstd may grow data by: rows with keys of their own pack to a fiftieth at best, a bomb to far less. */
@@ -159,6 +191,71 @@ export const limits = {
   maxParquetPageBytes: 256 * 1024 * 1024,
   /** Values of one page of a Parquet column. */
   maxParquetPageValues: 16 * 1024 * 1024,
+  /** Callers that a split may name: each request's caller is looked up among them. */
+  maxSplitCallers: 64,
+  /** Loads of one dataset that a side may owe; the next one is refused until something was done about them. */
+  maxOwedLoads: 32,
+  /** Time between two steps of a ramp: evidence is looked at every second, and nobody waits for a week. */
+  minRampStepMs: 1_000,
+  maxRampStepMs: 604_800_000,
+  /** All threads route by a change of a migration after so long, or its answer says that some do not yet. */
+  migrationAdoptionMs: 1_000,
+  /** A load of a Terrapin origin is given up after so long: its controller answers within 120 s. */
+  originLoadTimeoutMs: 150_000,
+  /** Loads of one origin at the same time. */
+  originLoadConnections: 8,
+  /** An origin is there if it takes a connection within so long. */
+  originProbeMs: 1_000,
+  /** An owed load is tried again at least so often. */
+  maxOwedRetryMs: 300_000,
+  /** Looks back over the figures of one migrating dataset, one a second. */
+  maxFigureSamples: 120,
   /** What is read ahead of a Parquet file's columns, all together. */
   maxParquetReadAheadBytes: 64 * 1024 * 1024,
+  /** Thrift IDL of one load, all files together; it is parsed by the thread that serves the admin API. */
+  maxIdlBytes: 256 * 1024,
+  /** Fields of a struct that becomes columns, nested ones counted: their layout is part of the load's record. */
+  maxExplodedFields: 1_000,
+  /** Kinds of calls that one thread counts between two collections, some seconds; callers beyond are counted together. */
+  maxUsageRowsPerThread: 5_000,
+  /** Kinds of calls that the gateway remembers, about 200 bytes each; the one that was seen longest ago goes first. */
+  maxUsageRows: 20_000,
+  /** A caller that was not seen for so long is forgotten. */
+  usageDays: 90,
+  /** Reads of one thread that are looked at for the columns that they ask for. */
+  maxSampledRequestsPerSecond: 50,
+  /** Keys of one looked-at request whose selections of their own are. */
+  maxSampledSelectors: 100,
+  /** Datasets whose requested columns are remembered, callers of each, and columns of each caller. */
+  maxAdvisedDatasets: 1_000,
+  maxAdvisedReaders: 50,
+  maxAdvisedColumns: 256,
+  /** Stored rows that advice on a dataset looks at for the sizes of its columns. */
+  maxAdvisedRows: 1_000,
+  /** Shadow reads of one dataset on one thread, waiting or being looked at again; further ones are dropped and counted. */
+  maxShadowReads: 1_024,
+  /** Bytes of answers that wait to be compared, of one dataset on one thread. */
+  maxShadowBytes: 8 * 1024 * 1024,
+  /** The same of all datasets. */
+  maxShadowBytesPerThread: 64 * 1024 * 1024,
+  /** A shadow read waits so long for the other side; callers of the origin wait no longer by themselves. */
+  shadowTimeoutMs: 1_000,
+  /** A difference is looked at again after so long: what was on its way has arrived. */
+  shadowConfirmMs: 250,
+  /** An origin that took a load swaps it in within so long: its own clients wait two minutes for that. */
+  originSwapMs: 180_000,
+  /** Differences of one read that are recorded; the read counts as mismatched however many there are. */
+  maxDifferencesPerRead: 100,
+  /** Differences of one thread that wait to be handed to the main thread, and of all that wait for the disk. */
+  maxQueuedDifferences: 1_000,
+  /** Records of differences of one dataset on disk; the older half goes when they are more. */
+  maxDifferenceBytes: 8 * 1024 * 1024,
+  /** Row keys that a group of differences names. */
+  maxDifferenceSamples: 10,
+  /** Decisions that one thread remembers; 100 bytes each. */
+  maxFlights: 20_000,
+  /** Files of dumped decisions that are kept; the oldest goes. */
+  maxFlightDumps: 10,
+  /** Decisions of all threads that one dump holds: the newest ones. */
+  maxDumpedFlights: 100_000,
 } as const

@@ -2,7 +2,6 @@
  * Tasks that work on links to files of open DBs. Links are made while the DB goes on working, so now and then they are
  * not whole; the task says so before it does anything else, and they are made again.
  */
-import type { RunningTask } from './child-task.js'
 import { type ErrorCode, KVError } from './errors.js'
 
 /** What a task answers whose links were not whole. */
@@ -18,7 +17,7 @@ export interface LinkedWork {
   trashStaging(directory: string): Promise<void>
   /** Makes the links and answers the task that works on them. @throws {KVError} UNAVAILABLE: to be tried again */
   link(directory: string): Promise<object>
-  start(task: object): RunningTask
+  run(task: object): Promise<unknown>
 }
 
 /** A compaction that is in the way the first time is done by the third. */
@@ -46,7 +45,7 @@ async function attemptOn(work: LinkedWork): Promise<unknown> {
         return { isStale: true, code: error.code, message: error.message }
       throw error
     }
-    return await work.start(task).ended
+    return await work.run(task)
   } finally {
     await work.trashStaging(staging)
   }

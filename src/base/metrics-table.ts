@@ -89,6 +89,42 @@ export const METRICS = {
     labels: ['code'],
   },
   godwit_shard_failures_total: { kind: 'counter', help: 'Shards reopened after an I/O error', labels: [] },
+  godwit_backend_breaker_open: {
+    kind: 'gauge',
+    help: '1 while an origin failed too often and is not asked for a moment; role: primary for callers, shadow for what is compared',
+    labels: ['backend', 'role'],
+  },
+  godwit_backend_requests_total: {
+    kind: 'counter',
+    help: 'Requests that an origin was asked; code is empty for success',
+    labels: ['backend', 'role', 'code'],
+  },
+  godwit_backend_request_duration_seconds: {
+    kind: 'histogram',
+    help: 'From handing a request to an origin to its answer, the wait for its turn included',
+    labels: ['backend', 'role'],
+    buckets: DURATION_BUCKETS,
+  },
+  godwit_backend_requests_in_flight: {
+    kind: 'gauge',
+    help: 'Requests that an origin was sent and has not answered',
+    labels: ['backend', 'role'],
+  },
+  godwit_backend_requests_queued: {
+    kind: 'gauge',
+    help: 'Requests that wait for those in flight at an origin',
+    labels: ['backend', 'role'],
+  },
+  godwit_backend_attempts_total: {
+    kind: 'counter',
+    help: 'Reads of an origin beside the first: retry after a failed connection, hedge after a delay, probe of one that is left alone',
+    labels: ['backend', 'role', 'kind'],
+  },
+  godwit_backend_refused_total: {
+    kind: 'counter',
+    help: 'Requests refused without asking the origin: by its breaker, or because too many wait (bulkhead)',
+    labels: ['backend', 'role', 'reason'],
+  },
   godwit_group_commit_operations: {
     kind: 'histogram',
     help: 'Writes that the writer thread committed together; greater groups mean that it is busier',
@@ -122,10 +158,15 @@ export const METRICS = {
     help: 'When the served version of a BATCH dataset was uploaded, in Unix time',
     labels: ['dataset'],
   },
+  godwit_callers: {
+    kind: 'gauge',
+    help: 'Callers (name and address) that were seen in the last 24 hours; godwit usage says which',
+    labels: ['api'],
+  },
   godwit_loads: { kind: 'gauge', help: 'Loads that the gateway remembers, by state', labels: ['state'] },
   godwit_jobs: {
     kind: 'gauge',
-    help: 'Archives, restores, snapshots and other long work that the gateway remembers, by state',
+    help: 'Loads, archives, restores, snapshots and other long work that the gateway remembers, by state',
     labels: ['kind', 'state'],
   },
   godwit_load_rows: { kind: 'gauge', help: 'Rows that a running load has packed', labels: ['dataset'] },
@@ -240,6 +281,11 @@ export const METRICS = {
     help: 'Reads given to another leaf process because one failed, was late, or had the row damaged',
     labels: [],
   },
+  godwit_leaf_own_reads_total: {
+    kind: 'counter',
+    help: "Reads that no leaf process answered, given to the gateway's own copy",
+    labels: [],
+  },
   godwit_leaf_wrong_answers_total: {
     kind: 'counter',
     help: 'Answers of a leaf process that were for another version than asked for, or no answers at all',
@@ -264,6 +310,81 @@ export const METRICS = {
   godwit_leaf_refused_reads_total: {
     kind: 'counter',
     help: 'In a leaf process: reads of a version or shard that it has no copy of',
+    labels: [],
+  },
+  godwit_terrapin_second_reads_total: {
+    kind: 'counter',
+    help: 'Second reads of Terrapin calls that name two clusters: fired; of these won by the first read, lost to the second; withheld for the load',
+    labels: ['outcome'],
+  },
+  godwit_zookeeper_connected: {
+    kind: 'gauge',
+    help: '1 while there is a session with ZooKeeper; only where a quorum is configured',
+    labels: [],
+  },
+  godwit_zookeeper_file_sets: {
+    kind: 'gauge',
+    help: 'File sets of all clusters in ZooKeeper: published, or foreign: another program has a node in their place',
+    labels: ['state'],
+  },
+  godwit_zookeeper_failures_total: {
+    kind: 'counter',
+    help: 'Attempts to publish to ZooKeeper that failed and are repeated',
+    labels: [],
+  },
+  godwit_migration_reads_total: {
+    kind: 'counter',
+    help: 'Reads of a dataset with two sides that a side was asked for, shadow reads included',
+    labels: ['dataset', 'side'],
+  },
+  godwit_migration_read_errors_total: {
+    kind: 'counter',
+    help: 'Those of them that the side could not answer, wholly or in part',
+    labels: ['dataset', 'side'],
+  },
+  godwit_migration_read_p50_seconds: {
+    kind: 'gauge',
+    help: 'Median time of a side over the last minute; left out while there are too few reads',
+    labels: ['dataset', 'side'],
+  },
+  godwit_migration_read_p99_seconds: {
+    kind: 'gauge',
+    help: 'The time that one read of a hundred exceeds, of a side, over the last minute; left out as above',
+    labels: ['dataset', 'side'],
+  },
+  godwit_migration_shadow_reads_total: {
+    kind: 'counter',
+    help: 'Reads that were to be compared with the other side',
+    labels: ['dataset'],
+  },
+  godwit_migration_shadow_results_total: {
+    kind: 'counter',
+    help: 'What became of them: matched, mismatched, tied (of different versions, or of an origin that does not repeat itself), dropped (no room), expired, failed',
+    labels: ['dataset', 'result'],
+  },
+  godwit_migration_shadow_waiting: {
+    kind: 'gauge',
+    help: 'Shadow reads that are under way or looked at again',
+    labels: ['dataset'],
+  },
+  godwit_migration_shadow_unaccounted: {
+    kind: 'gauge',
+    help: 'Shadow reads that became nothing of the above; anything but 0 is a bug',
+    labels: ['dataset'],
+  },
+  godwit_migration_baseline_reads_total: {
+    kind: 'counter',
+    help: 'Shadow reads for which the origin was read twice',
+    labels: ['dataset'],
+  },
+  godwit_migration_baseline_unstable_total: {
+    kind: 'counter',
+    help: 'Those of them whose two answers differed: the origin does not repeat itself',
+    labels: ['dataset'],
+  },
+  godwit_migration_differences_lost_total: {
+    kind: 'counter',
+    help: 'Differences that were found and not recorded, because there were too many or the disk failed',
     labels: [],
   },
   godwit_ready: { kind: 'gauge', help: '1 when the gateway should be sent requests', labels: [] },

@@ -36,6 +36,35 @@ export interface RequestSnapshot {
   readonly figures: Float64Array
 }
 
+/** One series of a snapshot, for whoever prints it in another form. */
+export interface RequestSeries {
+  readonly api: string
+  readonly operation: string
+  readonly dataset: string
+  /** A count a bucket, the last one beyond all bounds. */
+  readonly counts: readonly number[]
+  /** Upper bounds of all buckets but the last. */
+  readonly boundsSeconds: readonly number[]
+  readonly sumSeconds: number
+  readonly failures: number
+}
+
+export function* seriesOf(snapshot: RequestSnapshot): Generator<RequestSeries> {
+  const { apis, operations, datasets, figures } = snapshot
+  for (const [index, dataset] of datasets.entries()) {
+    const own = figures.subarray(index * STRIDE, (index + 1) * STRIDE)
+    yield {
+      api: apis[index] ?? '',
+      operation: operations[index] ?? '',
+      dataset,
+      counts: [...own.subarray(0, SUM)],
+      boundsSeconds: DURATION_BUCKETS,
+      sumSeconds: own[SUM] ?? 0,
+      failures: own.subarray(FIRST_CODE).reduce((sum, count) => sum + count, 0),
+    }
+  }
+}
+
 export interface SeriesBounds {
   readonly maxDatasets: number
   readonly maxSeries: number

@@ -2,10 +2,12 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Command } from 'commander'
+import type { JobStatus } from '../base/job.js'
 import { type CommandHost, type CommandRun, withChangeOptions, wholeNumberOption } from './context.js'
 import { formatBytes, formatCount } from './format.js'
 import { CliError, EXIT, type CliIo, type ExitCode } from './io.js'
 import { followJob } from './job-commands.js'
+import { versionId } from './version-id.js'
 
 interface RevisionOptions {
   readonly ifRevision?: number
@@ -28,7 +30,8 @@ export function addArchiveCommands(program: Command, host: CommandHost): void {
   ).addHelpText(
     'after',
     `
-The copy goes on in the gateway when this command is interrupted.
+The copy goes on in the gateway when this command is interrupted. A copy in another place does not replace the earlier ones:
+"versions delete --purge-archive" removes all of them.
 
 Examples:
   godwit versions archive cities 1714550000000 --to s3://backups/godwit --reason 'end of May'
@@ -62,17 +65,27 @@ export function placeUrl(place: string, { workingDirectory }: Pick<CliIo, 'worki
 /** The copy, then the version; what `versions delete --purge-archive` does. */
 export async function deleteWithArchive(
   run: CommandRun,
-  [name = '', version = '']: readonly string[],
+  [name = '', given = '']: readonly string[],
   { ifRevision }: RevisionOptions,
 ): Promise<ExitCode> {
+  const version = String(versionId(given))
   const change = run.change(null)
   await run.confirm(`delete version ${version} of ${name} and its copy`)
   const client = run.client()
   const at = { ifRevision: ifRevision ?? (await client.dataset(name)).revision, change }
   const started = await client.deleteVersionWithArchive(name, version, at)
-  if (change.isDryRun) return run.result(started, () => run.line(`would delete ${started.subject}`))
+  return followDeletion(run, started, change.isDryRun)
+}
+
+/** What a deletion with copies shows, of a version or of a dataset. */
+export async function followDeletion(
+  run: CommandRun,
+  started: JobStatus,
+  isDryRun: boolean,
+): Promise<ExitCode> {
+  if (isDryRun) return run.result(started, () => run.line(`would delete ${started.subject}`))
   const job = await followJob(run, started)
-  return run.result(job, () => run.line(`deleted ${job.subject} of dataset ${name}`))
+  return run.result(job, () => run.line(`deleted ${job.subject} of dataset ${job.dataset}`))
 }
 
 function changing(command: Command): Command {
@@ -92,9 +105,10 @@ interface CopyResult {
 
 async function archiveVersion(
   run: CommandRun,
-  [name = '', version = '']: readonly string[],
+  [name = '', given = '']: readonly string[],
   { to, release = false, ifRevision }: ArchiveOptions,
 ): Promise<ExitCode> {
+  const version = String(versionId(given))
   const change = run.change(null)
   const client = run.client()
   const at = { ifRevision: ifRevision ?? (await client.dataset(name)).revision, change }
@@ -113,9 +127,10 @@ async function archiveVersion(
 
 async function restoreVersion(
   run: CommandRun,
-  [name = '', version = '']: readonly string[],
+  [name = '', given = '']: readonly string[],
   { ifRevision }: RevisionOptions,
 ): Promise<ExitCode> {
+  const version = String(versionId(given))
   const change = run.change(null)
   const client = run.client()
   const at = { ifRevision: ifRevision ?? (await client.dataset(name)).revision, change }

@@ -1,12 +1,17 @@
 /** The admin HTTP API as functions. Failures are CliErrors that say what to do next. */
-import type { JobStatus } from '../base/jobs.js'
+import type { JobStatus } from '../base/job.js'
 import type { BytesJson } from './bytes.js'
 import type { AuditLine, ClusterRecord, DatasetRecord } from '../model/dataset.js'
 import type { ClusterDraft, DatasetDraft } from '../model/metastore.js'
 import type { LoadRequest, LoadStatus } from '../model/load.js'
+import type { ExplodeWish } from './explode-options.js'
+import type { Explanation, MigrationOutcome, MigrationReport } from '../model/migration-plan.js'
 import type { GatewayStatus } from '../model/operations.js'
+import type { DifferenceReport, FlightRecord } from '../model/difference.js'
+import type { AdviceReport, UsageReport } from '../base/usage.js'
 import { CliError, EXIT } from './io.js'
 import { notAGateway, refusal } from './refusal.js'
+import { unreachable } from './unreachable.js'
 
 export const DEFAULT_ADMIN_URL = 'http://127.0.0.1:7380'
 
@@ -29,6 +34,9 @@ export interface ScanJson {
   /** Null behind the last page. */
   readonly next: string | null
 }
+
+/** A load as it is asked for: with the IDL, where answers have what was read from it. */
+export type StartLoad = Omit<LoadRequest, 'explode'> & { readonly explode?: ExplodeWish }
 
 /** Who changes something and why, and whether only to plan it. */
 export interface Change {
@@ -99,8 +107,16 @@ export class AdminClient {
     return (await this.#ask<{ dataset: DatasetRecord }>('POST', '/v1/datasets', options)).dataset
   }
 
-  async deleteDataset(name: string, ifRevision: number, change: Change): Promise<void> {
-    await this.#change('DELETE', datasetPath(name), ifRevision, change)
+  /** Answers the copies that stay. */
+  async deleteDataset(name: string, ifRevision: number, change: Change): Promise<readonly string[]> {
+    const path = datasetPath(name)
+    return (await this.#change<{ archives: readonly string[] }>('DELETE', path, ifRevision, change)).archives
+  }
+
+  /** The dataset, then the copies of its versions. */
+  async deleteDatasetWithArchives(name: string, ifRevision: number, change: Change): Promise<JobStatus> {
+    const path = `${datasetPath(name)}/archives`
+    return (await this.#change<{ job: JobStatus }>('DELETE', path, ifRevision, change)).job
   }
 
   /** A change of one dataset, at its own path or below it; `body` is what it takes beside who and why. */
@@ -175,10 +191,33 @@ export class AdminClient {
     return this.#ask('DELETE', rowPath(address), { query: rowQuery(address) })
   }
 
-  async startLoad({ dataset, ...request }: LoadRequest, change: Change): Promise<LoadStatus> {
+  async startLoad({ dataset, ...request }: StartLoad, change: Change): Promise<LoadStatus> {
     const { actor, reason } = change
     const options = { query: dryRun(change), body: { ...request, actor, reason } }
     return (await this.#ask<{ load: LoadStatus }>('POST', `${datasetPath(dataset)}/loads`, options)).load
+  }
+
+  /** @param lastMs null: all that are kept */
+  async differences(dataset: string, lastMs: number | null): Promise<DifferenceReport> {
+    const query: [string, string][] = lastMs === null ? [] : [['lastMs', String(lastMs)]]
+    return await this.#ask<DifferenceReport>('GET', `${datasetPath(dataset)}/differences`, { query })
+  }
+
+  /** @param dataset null: all */
+  async flights(dataset: string | null, lastMs: number): Promise<readonly FlightRecord[]> {
+    const query: [string, string][] = [['lastMs', String(lastMs)]]
+    if (dataset !== null) query.push(['dataset', dataset])
+    return (await this.#ask<{ flights: readonly FlightRecord[] }>('GET', '/v1/flights', { query })).flights
+  }
+
+  /** @param dataset null: all */
+  async usage(dataset: string | null): Promise<UsageReport> {
+    const query: [string, string][] = dataset === null ? [] : [['dataset', dataset]]
+    return await this.#ask<UsageReport>('GET', '/v1/usage', { query })
+  }
+
+  async advice(dataset: string): Promise<AdviceReport> {
+    return await this.#ask<AdviceReport>('GET', `${datasetPath(dataset)}/advice`)
   }
 
   async loads(): Promise<readonly LoadStatus[]> {
@@ -249,6 +288,34 @@ export class AdminClient {
     return this.#job('POST', '/v1/imports', { query: dryRun(change), body: { ...what, actor, reason } })
   }
 
+  async migration(name: string): Promise<MigrationReport> {
+    const path = `${datasetPath(name)}/migration`
+    return (await this.#ask<{ migration: MigrationReport }>('GET', path)).migration
+  }
+
+  async changeMigration(
+    name: string,
+    how: {
+      readonly method: 'POST' | 'PUT' | 'DELETE'
+      readonly path: string
+      readonly body: object
+      readonly ifRevision: number
+      readonly change: Change
+    },
+  ): Promise<MigrationOutcome> {
+    const { method, path, body, ifRevision, change } = how
+    const { actor, reason } = change
+    const options = { query: dryRun(change), body: { ...body, actor, reason }, ifRevision }
+    return this.#ask(method, `${datasetPath(name)}/migration${path}`, options)
+  }
+
+  async explain(name: string, key: Buffer, caller: string | null): Promise<Explanation> {
+    const path = `${datasetPath(name)}/explain/${key.toString('base64url')}`
+    const query: [string, string][] = [['keyEncoding', 'base64url']]
+    if (caller !== null) query.push(['caller', caller])
+    return (await this.#ask<{ explanation: Explanation }>('GET', path, { query })).explanation
+  }
+
   async jobs(): Promise<readonly JobStatus[]> {
     return (await this.#ask<{ jobs: readonly JobStatus[] }>('GET', '/v1/jobs')).jobs
   }
@@ -257,8 +324,10 @@ export class AdminClient {
     return this.#job('GET', `/v1/jobs/${encodeURIComponent(id)}`, {})
   }
 
-  async cancelJob(id: string): Promise<JobStatus> {
-    return this.#job('DELETE', `/v1/jobs/${encodeURIComponent(id)}`, {})
+  async cancelJob(id: string, change: Change): Promise<JobStatus> {
+    const { actor, reason } = change
+    const options = { query: dryRun(change), body: { actor, reason } }
+    return this.#job('POST', `/v1/jobs/${encodeURIComponent(id)}/cancel`, options)
   }
 
   async #job(method: string, path: string, options: RequestOptions): Promise<JobStatus> {
@@ -293,7 +362,7 @@ export class AdminClient {
       })
       text = await answer.text()
     } catch (error) {
-      throw this.#unreachable(error)
+      throw unreachable(this.#base, error)
     }
     const parsed = parseOrNull(text)
     if (!answer.ok) {
@@ -303,16 +372,6 @@ export class AdminClient {
     if (parsed === null) throw notAGateway(this.#base)
     // See above.
     return parsed as T
-  }
-
-  #unreachable(error: unknown): CliError {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    const reason = cause instanceof Error ? cause.message || cause.name : String(cause)
-    return new CliError(
-      EXIT.UNREACHABLE,
-      `no answer from the gateway at ${this.#base}: ${reason}`,
-      'start one with "npm start" or "godwit serve", or say where it is with --server URL or GODWIT_SERVER',
-    )
   }
 }
 

@@ -19,7 +19,12 @@ interface ChangeOptions {
 
 /** The gateway that is meant: by option, by environment, or the one of this machine. */
 export function serverUrl(options: SharedOptions, { environment }: CliIo): string {
-  return options.server ?? environment['GODWIT_SERVER'] ?? DEFAULT_ADMIN_URL
+  return options.server ?? given(environment['GODWIT_SERVER']) ?? DEFAULT_ADMIN_URL
+}
+
+/** An environment variable that is set to nothing is as good as none. */
+function given(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
 }
 
 /** One invocation of one command. */
@@ -37,7 +42,7 @@ export class CommandRun {
   }
 
   client(): AdminClient {
-    const token = this.io.environment['GODWIT_TOKEN']
+    const token = given(this.io.environment['GODWIT_TOKEN'])
     return new AdminClient(serverUrl(this.#options, this.io), token === undefined ? {} : { token })
   }
 
@@ -52,7 +57,7 @@ export class CommandRun {
       )
     }
     return {
-      actor: actor ?? this.io.environment['GODWIT_ACTOR'] ?? this.io.userName,
+      actor: actor ?? given(this.io.environment['GODWIT_ACTOR']) ?? this.io.userName,
       reason,
       isDryRun: dryRun,
     }

@@ -2,6 +2,7 @@
 import { Option, type Command } from 'commander'
 import type { DatasetMode, DatasetRecord, Durability, KeyOrder, TimestampUnit } from '../model/dataset.js'
 import type { DatasetDraft, DatasetPatch } from '../model/metastore.js'
+import { followDeletion } from './archive-commands.js'
 import { withChangeOptions, withYesOption, wholeNumberOption } from './context.js'
 import { withRevisionOption, type RevisionOptions } from './revision.js'
 import type { CommandHost, CommandRun } from './context.js'
@@ -20,6 +21,7 @@ interface CreateOptions {
   readonly timestampUnit?: TimestampUnit
   readonly shards?: number
   readonly cluster?: string
+  readonly origin?: string
   readonly replicas?: number
   readonly maxVersionBytes?: number
   readonly retain?: number
@@ -28,6 +30,10 @@ interface CreateOptions {
   readonly cellVersions?: number
   readonly graceSeconds?: number
   readonly durability?: Durability
+}
+
+interface DeleteOptions extends RevisionOptions {
+  readonly withArchives?: boolean
 }
 
 interface UpdateOptions extends RevisionOptions {
@@ -58,13 +64,16 @@ export function addDatasetCommands(program: Command, host: CommandHost): void {
   host.action(update, (run, args) => updateDataset(run, args, update.opts<UpdateOptions>()))
   addMoveCommand(dataset, host)
   const remove = withRevisionOption(
-    dataset.command('delete <dataset>').description('delete a dataset and all its data'),
+    dataset
+      .command('delete <dataset>')
+      .description('delete a dataset and all its data')
+      .option('--with-archives', 'the copies of its versions in object storage, too'),
   )
   withYesOption(remove).addHelpText(
     'after',
     "\nExample:\n  godwit dataset delete scratch --reason 'test is over' --yes",
   )
-  host.action(remove, (run, args) => deleteDataset(run, args, remove.opts<RevisionOptions>()))
+  host.action(remove, (run, args) => deleteDataset(run, args, remove.opts<DeleteOptions>()))
 }
 
 function createCommand(dataset: Command): Command {
@@ -89,6 +98,10 @@ function createCommand(dataset: Command): Command {
     )
     .addOption(wholeNumberOption('--shards <count>', 'shards of the key space, fixed from now on'))
     .option('--cluster <name>', "cluster that serves it (default: local, the gateway's own process)")
+    .option(
+      '--origin <name>',
+      'configured old store that answers for it, until "godwit migrate" says otherwise',
+    )
     .addOption(wholeNumberOption('--replicas <count>', 'BATCH: leaves that hold each shard'))
     .addOption(wholeNumberOption('--retain <count>', 'BATCH: versions kept'))
     .addOption(wholeNumberOption('--max-version-bytes <bytes>', 'BATCH: largest version'))
@@ -249,6 +262,7 @@ async function createDataset(
     ...(timestampUnit !== undefined && { timestampUnit }),
     ...(shards !== undefined && { shardCount: shards }),
     ...(cluster !== undefined && { cluster }),
+    ...(options.origin !== undefined && { migrationState: 'ORIGIN_ONLY', origin: options.origin }),
     ...(replicas !== undefined && { replicas }),
     ...(retain !== undefined && { retainedVersions: retain }),
     ...(maxVersionBytes !== undefined && { maxVersionBytes }),
@@ -314,14 +328,25 @@ function patchOf(options: UpdateOptions, record: DatasetRecord): DatasetPatch {
 async function deleteDataset(
   run: CommandRun,
   [name = '']: readonly string[],
-  options: RevisionOptions,
+  { ifRevision, withArchives = false }: DeleteOptions,
 ): Promise<ExitCode> {
   const change = run.change(null)
-  await run.confirm(`delete dataset ${name} and all its data`)
+  await run.confirm(`delete dataset ${name} and all its data${withArchives ? ' and copies' : ''}`)
   const client = run.client()
-  const revision = options.ifRevision ?? (await client.dataset(name)).revision
-  await client.deleteDataset(name, revision, change)
-  return run.result({ removed: name, dryRun: change.isDryRun }, () =>
-    run.line(`${change.isDryRun ? 'would delete' : 'deleted'} dataset ${name}`),
-  )
+  const revision = ifRevision ?? (await client.dataset(name)).revision
+  if (withArchives) {
+    return followDeletion(
+      run,
+      await client.deleteDatasetWithArchives(name, revision, change),
+      change.isDryRun,
+    )
+  }
+  const archives = await client.deleteDataset(name, revision, change)
+  return run.result({ removed: name, dryRun: change.isDryRun, archives }, () => {
+    run.line(`${change.isDryRun ? 'would delete' : 'deleted'} dataset ${name}`)
+    for (const url of archives)
+      run.line(
+        `the copy ${url} ${change.isDryRun ? 'would stay' : 'stays'}: remove it by hand if it is not needed`,
+      )
+  })
 }

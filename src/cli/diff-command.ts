@@ -4,8 +4,9 @@ import type { Command } from 'commander'
 import { versionsCommand } from './archive-commands.js'
 import { type CommandHost, type CommandRun, wholeNumberOption } from './context.js'
 import { formatCount, right } from './format.js'
-import { CliError, EXIT, type ExitCode } from './io.js'
+import type { ExitCode } from './io.js'
 import { followJob } from './job-commands.js'
+import { versionId } from './version-id.js'
 
 interface DiffOptions {
   readonly limit?: number
@@ -77,7 +78,7 @@ function print(run: CommandRun, diff: VersionDiff): void {
     run.line('')
     run.line(`${kind}:`)
     for (const { key, columns: names } of samples[kind]) {
-      run.line(`  ${shown(key)}${names.length === 0 ? '' : `  (${names.map(shown).join(', ')})`}`)
+      run.line(`  ${bytesShown(key)}${names.length === 0 ? '' : `  (${names.map(bytesShown).join(', ')})`}`)
     }
   }
   if (columns.length === 0) return
@@ -86,19 +87,15 @@ function print(run: CommandRun, diff: VersionDiff): void {
     ['COLUMN', right('ADDED'), right('REMOVED'), right('CHANGED')],
     columns
       .slice(0, MAX_SHOWN_COLUMNS)
-      .map((one) => [shown(one.column), ...[one.added, one.removed, one.changed].map(formatCount)]),
+      .map((one) => [bytesShown(one.column), ...[one.added, one.removed, one.changed].map(formatCount)]),
   )
   if (hasMoreColumns || columns.length > MAX_SHOWN_COLUMNS) run.line('and more columns, see --json')
 }
 
-function shown(base64: string): string {
+/** Bytes in base64 as text where they are text, as 0x... otherwise. */
+export function bytesShown(base64: string): string {
   const bytes = Buffer.from(base64, 'base64')
   if (bytes.length === 0) return '(no name)'
   const isText = isUtf8(bytes) && !/\p{Cc}/u.test(bytes.toString('utf8'))
   return isText ? bytes.toString('utf8') : `0x${bytes.toString('hex')}`
-}
-
-function versionId(text: string): number {
-  if (/^[1-9]\d{0,15}$/.test(text)) return Number(text)
-  throw new CliError(EXIT.USAGE, `"${text}" is no version`, 'list them with "godwit versions list DATASET"')
 }

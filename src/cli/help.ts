@@ -30,9 +30,10 @@ would do. "godwit help exit-codes" lists what a command's end says to scripts, "
 /** What people come to do -> commands, by their first word. */
 const TASKS: readonly (readonly [string, readonly string[]])[] = [
   ['Run a gateway', ['serve', 'check-config', 'token']],
-  ['See how it is', ['status', 'audit']],
+  ['See how it is', ['status', 'audit', 'usage', 'advise']],
   ['Read and write rows', ['get', 'scan', 'put', 'delete']],
   ['Keep datasets', ['dataset', 'cluster']],
+  ['Move a dataset from an old store', ['migrate', 'explain', 'diff', 'dump']],
   ['Bring in data, serve it, keep it', ['load', 'versions', 'snapshot', 'jobs']],
   ['This command', ['help', 'completion']],
 ]

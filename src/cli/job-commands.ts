@@ -1,22 +1,27 @@
-/** `godwit jobs`, and how every command follows the job that it started. */
+/** `godwit jobs`: loads, copies, snapshots and comparisons in one table; and how commands follow the job they started. */
 import type { Command } from 'commander'
-import type { JobProgress, JobStatus } from '../base/jobs.js'
-import type { CommandHost, CommandRun } from './context.js'
+import type { JobProgress, JobStatus } from '../base/job.js'
+import { type CommandHost, type CommandRun, withChangeOptions } from './context.js'
+import { follow, overwrittenLine } from './follow.js'
 import { formatBytes, formatCount, formatDuration, formatTime, right } from './format.js'
 import { CliError, EXIT, type ExitCode } from './io.js'
 
-const POLL_INTERVAL_MS = 250
-
 export function addJobCommands(program: Command, host: CommandHost): void {
-  const jobs = program.command('jobs').description('list, show and end archives, comparisons and snapshots')
+  const jobs = program
+    .command('jobs')
+    .description('list, show and end loads, archives, comparisons and snapshots')
   const list = jobs.command('list').description('list the jobs that wait, run, or ran a while ago')
   list.addHelpText('after', '\nExample:\n  godwit jobs list')
   host.action(list, listJobs)
-  const show = jobs.command('show <job>').description('print all about one job')
-  show.addHelpText('after', '\nExample:\n  godwit jobs show snapshot-1714550000000-1 --json')
-  host.action(show, showJob)
-  const cancel = jobs.command('cancel <job>').description('end a job; what it was about stays as it was')
-  cancel.addHelpText('after', '\nExample:\n  godwit jobs cancel archive-1714550000000-2')
+  const show = jobs
+    .command('show <job>')
+    .description('print all about one job')
+    .option('--follow', 'until it has ended')
+    .addHelpText('after', '\nExample:\n  godwit jobs show snapshot-1714550000000-1 --follow')
+  host.action(show, (run, [id = '']) => showJob(run, id, show.opts<{ follow?: boolean }>().follow ?? false))
+  const cancel = withChangeOptions(
+    jobs.command('cancel <job>').description('end a job; what it was about stays as it was'),
+  ).addHelpText('after', '\nExample:\n  godwit jobs cancel archive-1714550000000-2')
   host.action(cancel, cancelJob)
 }
 
@@ -25,19 +30,15 @@ export function addJobCommands(program: Command, host: CommandHost): void {
  * @throws {CliError} when it failed
  */
 export async function followJob(run: CommandRun, started: JobStatus): Promise<JobStatus> {
-  const { stdout } = run.io
-  const show = (text: string) => {
-    if (stdout.isTerminal && !run.isJson) stdout.write(`\r\x1b[2K${text}`)
-  }
   const client = run.client()
-  let job = started
-  while (job.endedAtMs === null) {
-    show(`${job.kind.toLowerCase()} of ${job.dataset}: ${progressText(job.progress)}`)
-    await run.io.sleep(POLL_INTERVAL_MS)
-    job = await client.job(job.id)
-  }
-  show('')
+  const isShown = run.io.stdout.isTerminal && !run.isJson
+  const line = ({ kind, dataset, progress }: JobStatus) =>
+    `${kind.toLowerCase()} of ${dataset}: ${progressText(progress)}`
+  const show = isShown ? overwrittenLine(run.io, line) : () => undefined
+  const job = await follow(started, () => client.job(started.id), { io: run.io, show })
   if (job.state === 'DONE') return job
+  if (job.state === 'CANCELLED')
+    throw new CliError(EXIT.FAILED, `job ${job.id} was cancelled`, 'nothing has changed')
   const reason = job.error === null ? 'for an unknown reason' : `${job.error.message} (${job.error.code})`
   throw new CliError(EXIT.FAILED, `job ${job.id} failed: ${reason}`, 'nothing has changed; start it again')
 }
@@ -55,9 +56,10 @@ async function listJobs(run: CommandRun): Promise<ExitCode> {
     if (jobs.length === 0) run.line('there are no jobs')
     else {
       run.table(
-        ['JOB', 'DATASET', 'STATE', 'ABOUT', 'STARTED', right('TOOK')],
-        jobs.map(({ id, dataset, state, subject, startedAtMs, endedAtMs }) => [
-          ...[id, dataset, state, subject, formatTime(startedAtMs)],
+        ['JOB', 'KIND', 'STATE', 'PROGRESS', 'ABOUT', 'STARTED', right('TOOK')],
+        jobs.map(({ id, kind, state, progress, subject, startedAtMs, endedAtMs }) => [
+          ...[id, kind, state, endedAtMs === null ? progressText(progress) : '-', subject],
+          formatTime(startedAtMs),
           endedAtMs === null ? '-' : formatDuration(endedAtMs - startedAtMs),
         ]),
       )
@@ -65,8 +67,9 @@ async function listJobs(run: CommandRun): Promise<ExitCode> {
   })
 }
 
-async function showJob(run: CommandRun, [id = '']: readonly string[]): Promise<ExitCode> {
-  const job = await run.client().job(id)
+async function showJob(run: CommandRun, id: string, isFollowed: boolean): Promise<ExitCode> {
+  const found = await run.client().job(id)
+  const job = isFollowed ? await followJob(run, found) : found
   return run.result(job, () => {
     run.pairs([
       ['job', job.id],
@@ -83,6 +86,9 @@ async function showJob(run: CommandRun, [id = '']: readonly string[]): Promise<E
 }
 
 async function cancelJob(run: CommandRun, [id = '']: readonly string[]): Promise<ExitCode> {
-  const job = await run.client().cancelJob(id)
-  return run.result(job, () => run.line(`job ${job.id} is being ended`))
+  const change = run.change(`cancel of job ${id}`)
+  const job = await run.client().cancelJob(id, change)
+  return run.result(job, () =>
+    run.line(change.isDryRun ? `would cancel job ${id}` : `job ${job.id} is ${job.state}`),
+  )
 }

@@ -4,11 +4,13 @@ import { Option, type Command } from 'commander'
 import type { DuplicateRule, LoadFormat, LoadRequest, LoadStatus } from '../model/load.js'
 import type { AdminClient } from './client.js'
 import { wholeNumberOption, withChangeOptions, type CommandHost, type CommandRun } from './context.js'
+import { explodeWish, withExplodeOptions, type ExplodeOptions } from './explode-options.js'
 import { formatBytes, formatCount, formatDuration, formatTime, right } from './format.js'
+import { follow, overwrittenLine } from './follow.js'
 import { CliError, EXIT, type CliIo, type ExitCode } from './io.js'
 import { progressLine } from './load-progress.js'
 
-interface LoadOptions {
+interface LoadOptions extends ExplodeOptions {
   readonly from?: string
   readonly format: LoadFormat
   readonly key?: string
@@ -21,7 +23,6 @@ interface LoadOptions {
   readonly force?: boolean
 }
 
-const POLL_INTERVAL_MS = 250
 const FORMATS: readonly LoadFormat[] = ['ndjson', 'csv', 'tsv', 'parquet', 'hfile']
 const DUPLICATE_RULES: readonly DuplicateRule[] = ['fail', 'first', 'last']
 
@@ -34,6 +35,8 @@ Examples:
   godwit load cities --from cities.ndjson --key cityId --publish
   godwit load cities --from cities.csv.gz --format csv --key cityId --columns name,country
   godwit load pins --from /import/1448390400000 --format hfile --publish
+  godwit load pins --from /import/1448390400000 --format hfile --explode thrift --idl pin.thrift --struct Pin
+  godwit load pins --from hdfs://namenode:8020/terrapin/data/pins/1448390400000/ --format hfile --publish
   godwit load cities --from s3://uploads/cities/2026-11-23/ --format parquet --key cityId --on-duplicate last
   godwit load list`
 
@@ -42,7 +45,10 @@ export function addLoadCommand(program: Command, host: CommandHost): void {
     .command('load')
     .argument('[dataset]', 'BATCH dataset that gets a new version')
     .description('load files as a new version of a BATCH dataset')
-    .option('--from <place>', "file or directory of the gateway's machine, or s3://bucket/prefix/")
+    .option(
+      '--from <place>',
+      "file or directory of the gateway's machine, or s3://bucket/prefix/, hdfs://host:port/path/",
+    )
     .addOption(new Option('--format <format>', 'what the files hold').choices(FORMATS).default('ndjson'))
     .option('--key <field>', 'field that becomes the row key (not of hfile, which has none)')
     .option('--columns <names>', 'fields that become columns, with commas between (default: all but the key)')
@@ -65,7 +71,7 @@ export function addLoadCommand(program: Command, host: CommandHost): void {
         .default(0.5),
     )
     .option('--force', 'take the version however small it is')
-  withChangeOptions(load).addHelpText('after', LOAD_HELP)
+  withChangeOptions(withExplodeOptions(load)).addHelpText('after', LOAD_HELP)
   host.action(load, (run, args) => runLoad(run, args, load.opts<LoadOptions>()))
   addSubcommands(load, host)
 }
@@ -100,18 +106,23 @@ async function runLoad(
   options: LoadOptions,
 ): Promise<ExitCode> {
   const request = requestOf(run.io, dataset, options)
+  const explode = explodeWish(run.io, options)
   const change = run.change(`load of ${options.from ?? ''}`)
   const client = run.client()
-  const started = await client.startLoad(request, change)
+  const started = await client.startLoad(explode === null ? request : { ...request, explode }, change)
   if (change.isDryRun) {
     return run.result(started, () =>
       run.line(`would load ${formatBytes(started.totalBytes)} as version ${started.version}`),
     )
   }
-  return follow(run, client, started)
+  return showUntilEnded(run, client, started)
 }
 
-function requestOf(io: CliIo, dataset: string | undefined, options: LoadOptions): LoadRequest {
+function requestOf(
+  io: CliIo,
+  dataset: string | undefined,
+  options: LoadOptions,
+): Omit<LoadRequest, 'explode'> {
   const { from, format, columns, header, publish = false, maxBadLines = 0 } = options
   const { onDuplicate, minRatio, force = false } = options
   const key = options.key ?? (format === 'hfile' ? '' : undefined)
@@ -136,10 +147,10 @@ function requestOf(io: CliIo, dataset: string | undefined, options: LoadOptions)
 }
 
 /** Shows the load until it has ended. */
-async function follow(run: CommandRun, client: AdminClient, started: LoadStatus): Promise<ExitCode> {
+async function showUntilEnded(run: CommandRun, client: AdminClient, started: LoadStatus): Promise<ExitCode> {
   const isForPeople = run.io.stdout.isTerminal && !run.isJson
-  const progress = isForPeople ? terminalProgress(run.io) : jsonProgress(run)
-  const ended = await followLoad(client, started, { io: run.io, progress })
+  const show = isForPeople ? overwrittenLine(run.io, progressLine) : jsonProgress(run)
+  const ended = await followLoad(client, started, { io: run.io, show })
   for (const { file, line, reason } of ended.badLines) run.io.stderr.write(`${file}:${line}: ${reason}\n`)
   if (ended.state !== 'DONE') throw loadFailure(ended)
   if (isForPeople) run.line(summaryOf(ended))
@@ -147,19 +158,12 @@ async function follow(run: CommandRun, client: AdminClient, started: LoadStatus)
 }
 
 /** Asks until the load has ended; answers how. */
-export async function followLoad(
+export function followLoad(
   client: AdminClient,
   started: LoadStatus,
-  { io, progress }: { readonly io: Pick<CliIo, 'sleep'>; readonly progress: (status: LoadStatus) => void },
+  how: { readonly io: Pick<CliIo, 'sleep'>; readonly show: (status: LoadStatus) => void },
 ): Promise<LoadStatus> {
-  let status = started
-  progress(status)
-  while (status.endedAtMs === null) {
-    await io.sleep(POLL_INTERVAL_MS)
-    status = await client.load(status.id)
-    progress(status)
-  }
-  return status
+  return follow(started, () => client.load(started.id), how)
 }
 
 export function loadFailure({ id, state, error }: LoadStatus): CliError {
@@ -179,17 +183,9 @@ function jsonProgress(run: CommandRun): (status: LoadStatus) => void {
   }
 }
 
-/** One line that is written over. */
-function terminalProgress({ stdout }: CliIo): (status: LoadStatus) => void {
-  return (status) => {
-    const text = status.endedAtMs === null ? progressLine(status).slice(0, stdout.width - 1) : ''
-    // Back to the line's start, and clear it.
-    stdout.write(`\r\x1b[2K${text}`)
-  }
-}
-
 function summaryOf(load: LoadStatus): string {
-  const { request, version, figures, rows, startedAtMs, endedAtMs, badLineCount, duplicateCount } = load
+  const { request, version, figures, rows, startedAtMs, endedAtMs } = load
+  const { badLineCount, duplicateCount, foreignCellCount } = load
   const served = request.publish
     ? 'loaded and published'
     : 'loaded, to be published with "godwit versions publish"'
@@ -198,6 +194,9 @@ function summaryOf(load: LoadStatus): string {
     ...(duplicateCount === 0
       ? []
       : [`, ${formatCount(duplicateCount)} rows of a key that was there left out`]),
+    ...(foreignCellCount === 0
+      ? []
+      : [`, ${formatCount(foreignCellCount)} cells that Terrapin does not show left out`]),
   ]
   const time = formatDuration((endedAtMs ?? startedAtMs) - startedAtMs)
   const count = formatCount(figures?.rows ?? rows)
@@ -224,7 +223,7 @@ async function listLoads(run: CommandRun): Promise<ExitCode> {
 async function showLoad(run: CommandRun, id: string, isFollowed: boolean): Promise<ExitCode> {
   const client = run.client()
   const load = await client.load(id)
-  if (isFollowed) return follow(run, client, load)
+  if (isFollowed) return showUntilEnded(run, client, load)
   return run.result(load, () => run.pairs(pairsOf(load)))
 }
 
@@ -240,6 +239,7 @@ function pairsOf(load: LoadStatus): (readonly [string, string])[] {
     ['started', formatTime(startedAtMs)],
     ['ended', endedAtMs === null ? '-' : formatTime(endedAtMs)],
   ]
+  if (load.foreignCellCount > 0) pairs.push(['foreign cells', formatCount(load.foreignCellCount)])
   if (resumeCount > 0) pairs.push(['resumed', `${resumeCount} times`])
   for (const { file, line, reason } of load.badLines) pairs.push(['bad line', `${file}:${line}: ${reason}`])
   return pairs

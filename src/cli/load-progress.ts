@@ -4,6 +4,10 @@ import { formatBytes, formatCount, formatDuration } from './format.js'
 
 export function progressLine(load: LoadStatus): string {
   const { state, phase, rows, readBytes, totalBytes, rowsPerSecond, bytesPerSecond, leftMs } = load
+  if (state === 'UPLOADING') {
+    const of = totalBytes > 0 ? ` of ${formatBytes(totalBytes)}` : ''
+    return `uploading, ${formatBytes(readBytes)}${of}`
+  }
   const parts = [phase === null ? state.toLowerCase() : phase.toLowerCase()]
   if (phase !== 'WRITING' && totalBytes > 0) {
     parts.push(`${Math.floor((readBytes / totalBytes) * 100)} % of ${formatBytes(totalBytes)}`)

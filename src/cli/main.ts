@@ -1,22 +1,28 @@
 /** The `godwit` command: parses arguments, runs one command, answers its exit code. */
 import { Command, CommanderError } from 'commander'
 import { KVError } from '../base/errors.js'
+import { addAdviseCommand } from './advise-command.js'
 import { addArchiveCommands } from './archive-commands.js'
 import { addCompletionCommand } from './completion-command.js'
 import { CommandHost } from './context.js'
 import { addClusterCommands } from './cluster-commands.js'
 import { addDatasetCommands } from './dataset-commands.js'
 import { addDiffCommand } from './diff-command.js'
+import { addDifferencesCommand } from './differences-command.js'
+import { addDumpCommand } from './dump-command.js'
 import { CliError, EXIT, type CliIo, type ExitCode } from './io.js'
+import { addExplainCommand } from './explain-command.js'
 import { addHelpCommand } from './help.js'
 import { addJobCommands } from './job-commands.js'
 import { addLoadCommand } from './load-commands.js'
 import { addLocalCommands, type LocalCommands } from './local-commands.js'
+import { addMigrateCommand } from './migrate-commands.js'
 import { addRowCommands } from './row-commands.js'
 import { addScanCommand } from './scan-command.js'
 import { addSnapshotCommands } from './snapshot-commands.js'
 import { addAuditCommand, addStatusCommand } from './status-command.js'
 import { addTokenCommand } from './token-command.js'
+import { addUsageCommand } from './usage-command.js'
 import { addVersionCommands } from './version-commands.js'
 
 export interface CliOptions {
@@ -47,6 +53,8 @@ export async function runCli(args: readonly string[], { io, local, version }: Cl
   addRowCommands(program, host)
   addDatasetCommands(program, host)
   addVersionCommands(program, host)
+  addMigrateCommand(program, host)
+  addExplainCommand(program, host)
   addClusterCommands(program, host)
   addArchiveCommands(program, host)
   addDiffCommand(program, host)
@@ -56,6 +64,10 @@ export async function runCli(args: readonly string[], { io, local, version }: Cl
   addScanCommand(program, host)
   addStatusCommand(program, host)
   addAuditCommand(program, host)
+  addUsageCommand(program, host)
+  addDifferencesCommand(program, host)
+  addDumpCommand(program, host)
+  addAdviseCommand(program, host)
   addTokenCommand(program, host)
   addCompletionCommand(program, host)
   addHelpCommand(program, host)

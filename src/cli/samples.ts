@@ -84,6 +84,6 @@ async function loadCities(client: AdminClient, path: string, options: SampleOpti
     force: false,
   } as const
   const started = await client.startLoad(request, CHANGE)
-  const ended = await followLoad(client, started, { io: options, progress: () => undefined })
+  const ended = await followLoad(client, started, { io: options, show: () => undefined })
   if (ended.state === 'FAILED') throw loadFailure(ended)
 }

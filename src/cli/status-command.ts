@@ -3,8 +3,9 @@ import { Option, type Command } from 'commander'
 import type { GatewayStatus } from '../model/operations.js'
 import type { AuditLine } from '../model/dataset.js'
 import { wholeNumberOption, type CommandHost, type CommandRun } from './context.js'
-import { formatDuration, formatTime } from './format.js'
+import { formatDuration, formatTime, right } from './format.js'
 import { CliError, EXIT, type ExitCode } from './io.js'
+import { showLeaves } from './leaf-tables.js'
 
 interface StatusOptions {
   /** Seconds between two looks; true: the default. */
@@ -69,6 +70,12 @@ async function printStatus(run: CommandRun): Promise<ExitCode> {
 
 function showStatus(run: CommandRun, status: GatewayStatus): void {
   run.pairs(pairsOf(status))
+  showDatasets(run, status)
+  showLeaves(run, status)
+  showBackends(run, status)
+}
+
+function showDatasets(run: CommandRun, status: GatewayStatus): void {
   if (status.datasets.length === 0) return
   run.line('')
   run.table(
@@ -78,6 +85,22 @@ function showStatus(run: CommandRun, status: GatewayStatus): void {
       mode,
       mode === 'BATCH' ? String(currentVersion ?? 'none') : '-',
       problems.length === 0 ? { text: 'ok', tone: 'good' } : { text: problems.join('; '), tone: 'bad' },
+    ]),
+  )
+}
+
+/** Old stores of the configuration: for callers, and for what is only compared. */
+function showBackends(run: CommandRun, { backends }: GatewayStatus): void {
+  if (backends.length === 0) return
+  run.line('')
+  run.table(
+    ['ORIGIN', 'FOR', 'STATE', 'SINCE', right('OPENED')],
+    backends.map(({ name, role, isOpen, openings, sinceMs }) => [
+      name,
+      role === 'primary' ? 'callers' : 'shadow reads',
+      isOpen ? { text: 'not asked', tone: 'bad' } : { text: 'ok', tone: 'good' },
+      sinceMs === null ? '-' : formatTime(sinceMs),
+      String(openings),
     ]),
   )
 }

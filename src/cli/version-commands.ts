@@ -7,6 +7,7 @@ import { withYesOption, type CommandHost, type CommandRun } from './context.js'
 import { formatBytes, formatCount, formatTime, right } from './format.js'
 import { CliError, EXIT, type ExitCode } from './io.js'
 import { withRevisionOption, type RevisionOptions } from './revision.js'
+import { versionId } from './version-id.js'
 
 interface CanaryOptions extends RevisionOptions {
   readonly share?: string
@@ -51,7 +52,7 @@ function addServingCommands(versions: Command, host: CommandHost): void {
     versions.command('publish <dataset> <version>').description('serve this version'),
   ).addHelpText('after', "\nExample:\n  godwit versions publish cities 1714550000000 --reason 'May data'")
   host.action(publish, (run, [name = '', version = '']) => {
-    const path = `/versions/${encodeURIComponent(version)}/publish`
+    const path = `/versions/${versionId(version)}/publish`
     return serve(run, name, { path, ...publish.opts<RevisionOptions>() })
   })
 
@@ -146,7 +147,7 @@ async function changeCanary(
     ? ({ method: 'DELETE', path: '/canary', ifRevision } as const)
     : ({
         ...({ method: 'PUT', path: '/canary', ifRevision } as const),
-        body: { versionId: Number(version), share: hundredths(share ?? '') },
+        body: { versionId: versionId(version ?? ''), share: hundredths(share ?? '') },
       } as const)
   const { record, change } = await changed(run, name, how)
   const verb = change.isDryRun ? 'would serve' : 'serves'
@@ -192,7 +193,8 @@ async function deleteVersion(
   args: readonly string[],
   options: RevisionOptions,
 ): Promise<ExitCode> {
-  const [name = '', version = ''] = args
+  const [name = '', given = ''] = args
+  const version = String(versionId(given))
   const change = run.change(null)
   await run.confirm(`delete version ${version} of dataset ${name}`)
   const client = run.client()

@@ -1,7 +1,7 @@
 /** What no single setting shows: ports that collide, listeners open to the network, an origin that is this gateway. */
-import { isLoopbackHost, isWildcardHost } from '../base/hosts.js'
+import { isLoopbackHost, isWildcardHost, parseAddress } from '../base/hosts.js'
 import type { ConfigFault, SourceOf } from './faults.js'
-import type { Config, ListenerName } from './schema.js'
+import type { Config, ListenerName, OriginConfig } from './schema.js'
 
 export interface ListenAddress {
   readonly host: string
@@ -18,7 +18,15 @@ export function listenAddress(config: Config, name: ListenerName): ListenAddress
 
 /** Those that a process of each role binds. */
 const LISTENERS: Readonly<Record<Config['role'], readonly ListenerName[]>> = {
-  gateway: ['kvstore', 'terrapin', 'terrapinInternal', 'admin'],
+  gateway: [
+    'kvstore',
+    'terrapin',
+    'terrapinInternal',
+    'terrapinController',
+    'terrapinStatus',
+    'terrapinStats',
+    'admin',
+  ],
   leaf: ['leaf'],
 }
 
@@ -57,16 +65,62 @@ export function checkTogether(config: Config, sourceOf: SourceOf): ConfigFault[]
       accessKeyId === '' ? ['accessKeyId', 'secretAccessKey'] : ['secretAccessKey', 'accessKeyId']
     fault(`objects.s3.${missing}`, `is missing, but objects.s3.${given} is set; set both or neither`)
   }
+  const { name: owner, contact } = config.terrapin.owner
+  if ((owner === '') !== (contact === '')) {
+    const [missing, given] = owner === '' ? ['name', 'contact'] : ['contact', 'name']
+    fault(`terrapin.owner.${missing}`, `is missing, but terrapin.owner.${given} is set; set both or neither`)
+  }
+  checkZooKeeper(config, fault)
   for (const [name, origin] of Object.entries(config.origins)) {
-    const self = bound.find(({ at }) => at.port !== 0 && collide(at, origin))
+    const addresses = [origin, ...origin.otherAddresses.map(parseAddress)]
+    const self = bound.find(({ at }) =>
+      addresses.some((address) => address !== null && at.port !== 0 && collide(at, address)),
+    )
     if (self !== undefined) {
       fault(
         `origins.${name}`,
         `is listeners.${self.name} of this gateway, so that requests would go in circles`,
       )
     }
+    checkClusters(name, origin, fault)
   }
   return faults
+}
+
+function checkClusters(
+  name: string,
+  { api, clusters }: OriginConfig,
+  fault: (key: string, message: string) => void,
+): void {
+  if (api === 'terrapin' && clusters.length === 0) {
+    fault(`origins.${name}.clusters`, 'is missing: a terrapin answers only who names a cluster of its')
+  }
+  if (api !== 'terrapin' && clusters.length > 0) {
+    fault(`origins.${name}.clusters`, `is for origins with api terrapin, this one has ${api}; leave it out`)
+  }
+}
+
+/** Clients that are led to a gateway must find something there. */
+function checkZooKeeper(
+  { terrapin, listeners }: Config,
+  fault: (key: string, message: string) => void,
+): void {
+  const { quorum, clusters, advertisedHost } = terrapin.zookeeper
+  if (quorum.length === 0) return
+  const missing = (key: string, what: string): void => {
+    fault(`terrapin.zookeeper.${key}`, `is missing, but terrapin.zookeeper.quorum is set; name ${what}`)
+  }
+  if (clusters.length === 0) missing('clusters', 'at least one cluster that clients look for')
+  if (advertisedHost === '') missing('advertisedHost', 'the host by which clients reach this gateway')
+  else if (isWildcardHost(advertisedHost) || /[/\s:]/.test(advertisedHost)) {
+    fault('terrapin.zookeeper.advertisedHost', `${advertisedHost} is no host that clients can connect to`)
+  }
+  if (!listeners.terrapinInternal.enabled) {
+    fault(
+      'listeners.terrapinInternal.enabled',
+      'is false, but terrapin.zookeeper.quorum leads fat clients there; enable it or remove the quorum',
+    )
+  }
 }
 
 function checkOne(

@@ -2,22 +2,10 @@
 import { isIPv6 } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
+import { parseAddress } from '../base/hosts.js'
 import { limits } from '../base/limits.js'
-
-/** What a setting's type does not say. */
-interface SettingFacts {
-  /** One sentence, for the table and for whoever reads the schema. */
-  readonly description: string
-  readonly unit?: string
-  /** Printed in place of a default that depends on the machine. */
-  readonly defaultText?: string
-  /** In words, where the type alone does not say what is allowed. */
-  readonly allowed?: string
-  /** Printed as ***. */
-  readonly secret?: boolean
-}
-
-const facts = z.registry<SettingFacts>()
+import { migrationSchema } from './migration-schema.js'
+import { facts } from './setting-facts.js'
 
 const MAX_DATA_THREADS = 64
 const NAME_PATTERN = /^[a-z][a-z0-9-]{0,62}$/
@@ -51,9 +39,58 @@ function isCollectorUrl(text: string): boolean {
   return (protocol === 'http:' || protocol === 'https:') && username === '' && password === ''
 }
 
+/** `http://host:port`, of which a request's path may be put behind. */
+function isServerUrl(text: string): boolean {
+  if (!isCollectorUrl(text) || text === '') return false
+  const { pathname, search, hash } = new URL(text)
+  return pathname === '/' && search === '' && hash === ''
+}
+
+function isHostAndPort(text: string): boolean {
+  const [, name = '', number = ''] = /^(.+):(\d{1,5})$/.exec(text) ?? []
+  return host.safeParse(name).success && port.min(1).safeParse(Number(number)).success
+}
+
 function isPlaceUrl(text: string): boolean {
   return text === '' || /^(file|s3):\/\/\S+$/.test(text)
 }
+
+const webHdfsSchema = z.strictObject({
+  urls: z.array(z.string().refine(isServerUrl)).max(8).default([]).register(facts, {
+    description: 'HTTP addresses of the NameNodes of one HDFS, or of HttpFS; empty: hdfs: URLs are not read.',
+    allowed: 'a list of http or https URLs without a path',
+  }),
+  names: z.array(z.string().min(1).max(300)).max(64).default([]).register(facts, {
+    description: 'What hdfs: URLs may name it (host:port, or a nameservice), beside the hosts of urls.',
+    allowed: 'a list of names',
+  }),
+  user: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9._-]{0,63}$/)
+    .default('godwit')
+    .register(facts, { description: 'User that HDFS checks permissions for.', allowed: 'a user name' }),
+  dataNodes: z
+    .array(z.string().regex(/^(\*\.)?[A-Za-z0-9:[\]][A-Za-z0-9.:[\]-]{0,252}$/))
+    .max(4_096)
+    .default([])
+    .register(facts, {
+      description:
+        'Hosts that bytes may be read from, beside the NameNode that was asked; *.example.org: all below it.',
+      allowed: 'a list of host names',
+    }),
+  connectTimeoutMs: z.int().min(100).max(60_000).default(5_000).register(facts, {
+    description: 'A connection to HDFS is there within so long, or the attempt has failed.',
+    unit: 'ms',
+  }),
+  stallTimeoutMs: z.int().min(100).max(600_000).default(30_000).register(facts, {
+    description: 'Something comes from HDFS within so long, or the attempt has failed.',
+    unit: 'ms',
+  }),
+  attempts: z.int().min(1).max(10).default(3).register(facts, {
+    description: 'Attempts of one request to HDFS, and of reading on from one place.',
+    unit: 'attempts',
+  }),
+})
 
 const objectsSchema = z.strictObject({
   roots: z.array(z.string().startsWith('/')).max(64).default([]).register(facts, {
@@ -97,22 +134,124 @@ const objectsSchema = z.strictObject({
       }),
     })
     .prefault({}),
+  webhdfs: webHdfsSchema.prefault({}),
+})
+
+const terrapinSchema = z.strictObject({
+  owner: z
+    .strictObject({
+      name: z.string().max(limits.maxNameLength).default('').register(facts, {
+        description: 'Owner of the datasets that loadFileSet makes; empty: it makes none.',
+        allowed: 'text',
+      }),
+      contact: z.string().max(256).default('').register(facts, {
+        description: 'How to reach that owner.',
+        allowed: 'text',
+      }),
+    })
+    .prefault({}),
+  cluster: z.string().min(1).max(limits.maxNameLength).default('local').register(facts, {
+    description: 'Cluster, by its name or an alias, that serves the datasets that loadFileSet makes.',
+    allowed: 'a name',
+  }),
+  root: z
+    .string()
+    .refine((text) => text === '' || /^(file|s3|hdfs):\/\/\S*$/.test(text))
+    .default('')
+    .register(facts, {
+      description: 'Where directories of loadFileSet lie that are given as bare paths; empty: in HDFS.',
+      allowed: 'a file://, s3:// or hdfs:// URL, or empty',
+    }),
+  zookeeper: z
+    .strictObject({
+      quorum: z.array(z.string().refine(isHostAndPort)).max(16).default([]).register(facts, {
+        description: 'ZooKeeper servers that fat clients find file sets through; empty: none is told.',
+        allowed: 'a list of host:port',
+      }),
+      clusters: z
+        .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/))
+        .max(16)
+        .default([])
+        .register(facts, {
+          description: 'Terrapin clusters, top nodes of the tree, under which every file set is published.',
+          allowed: 'a list of names',
+        }),
+      advertisedHost: z.string().max(253).default('').register(facts, {
+        description:
+          'Host by which fat clients reach this gateway, each gateway its own; the port is the clients’ own setting.',
+        allowed: HOST_IN_WORDS,
+      }),
+      sessionTimeoutMs: z.int().min(1_000).max(120_000).default(30_000).register(facts, {
+        description: 'A gateway that ZooKeeper does not hear of for so long counts as gone.',
+        unit: 'ms',
+      }),
+    })
+    .prefault({}),
 })
 
 const originSchema = z.strictObject({
-  api: z.enum(['kvstore']).register(facts, { description: 'Wire API that the origin speaks.' }),
+  api: z.enum(['kvstore', 'terrapin']).register(facts, { description: 'Wire API that the origin speaks.' }),
   host: host.register(facts, { description: 'Where the origin listens.', allowed: HOST_IN_WORDS }),
   port: port.min(1).register(facts, { description: 'TCP port of the origin.', unit: 'port' }),
-  connections: z
-    .int()
-    .min(1)
-    .max(64)
-    .default(2)
-    .register(facts, { description: 'Connections that each data thread keeps to the origin.' }),
+  otherAddresses: z
+    .array(z.string().refine((text) => parseAddress(text) !== null))
+    .max(63)
+    .default([])
+    .register(facts, {
+      description: 'Where else it listens; connections are spread, and go where one can be had.',
+      allowed: 'a list of host:port',
+    }),
+  clusters: z.array(z.string().min(1).max(limits.maxNameLength)).max(2).default([]).register(facts, {
+    description:
+      "Clusters of an origin with api terrapin, as that one's own clients name them; others have none.",
+    allowed: 'a list of one or two names',
+  }),
+  connections: z.int().min(0).max(256).default(0).register(facts, {
+    description:
+      'Connections that each data thread keeps to it, and half as many for shadow reads; 0: 2 if pipelined, else 16.',
+  }),
+  pipelining: z.enum(['auto', 'on', 'off']).default('auto').register(facts, {
+    description:
+      'Whether several calls may wait on one connection; auto: not with terrapin, whose servers take one at a time.',
+  }),
   deadlineMs: z.int().min(1).max(limits.maxDeadlineMs).default(limits.defaultDeadlineMs).register(facts, {
     description: 'How long a request waits for the origin, if its caller does not wait shorter.',
     unit: 'ms',
   }),
+  maxInFlight: z.int().min(1).max(10_000).default(256).register(facts, {
+    description:
+      'Requests in flight there from each data thread, a quarter for shadow reads; four times as many may wait.',
+    unit: 'requests',
+  }),
+  hedgeAfterMs: z.int().min(0).max(60_000).default(0).register(facts, {
+    description: 'A read without an answer is sent a second time after so long; 0: never.',
+    unit: 'ms',
+  }),
+  retryPercent: z.int().min(0).max(100).default(10).register(facts, {
+    description:
+      'Reads that may be sent a second time, of all: because a connection failed, or by hedgeAfterMs.',
+    unit: '%',
+  }),
+  breakerResetMs: z.int().min(100).max(600_000).default(2_000).register(facts, {
+    description: 'An origin that failed too often is tried again after so long.',
+    unit: 'ms',
+  }),
+  controller: z
+    .strictObject({
+      host: z
+        .string()
+        .refine((text) => text === '' || host.safeParse(text).success)
+        .default('')
+        .register(facts, {
+          description: 'Where the controller of a Terrapin listens, for forwarded loads; empty: none are.',
+          allowed: `${HOST_IN_WORDS}, or empty`,
+        }),
+      port: port.min(1).default(9090).register(facts, {
+        description: "TCP port of the origin's controller.",
+        unit: 'port',
+      }),
+    })
+    .prefault({}),
 })
 
 const tlsFields = {
@@ -175,6 +314,15 @@ export const configSchema = z.strictObject({
       terrapin: z.strictObject(listenerFields(9010, 'TerrapinService', false)).prefault({}),
       terrapinInternal: z
         .strictObject(listenerFields(9011, 'TerrapinServerInternal, for fat clients', false))
+        .prefault({}),
+      terrapinController: z
+        .strictObject(listenerFields(9012, 'TerrapinController, for uploaders', false))
+        .prefault({}),
+      terrapinStatus: z
+        .strictObject(listenerFields(50030, 'the key look-up of Terrapin’s status pages', false))
+        .prefault({}),
+      terrapinStats: z
+        .strictObject(listenerFields(9999, 'statistics for Terrapin’s dashboards, in Ostrich’s form,', false))
         .prefault({}),
       admin: z
         .strictObject({
@@ -260,6 +408,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   objects: objectsSchema.prefault({}),
+  terrapin: terrapinSchema.prefault({}),
   jobs: z
     .strictObject({
       concurrent: z.int().min(1).max(16).default(1).register(facts, {
@@ -301,12 +450,18 @@ export const configSchema = z.strictObject({
         description: 'DBs of kept versions that stay open; others are opened when they are asked for.',
         unit: 'DBs',
       }),
+      leavingVersionMs: z.int().min(0).max(86_400_000).default(limits.leavingVersionMs).register(facts, {
+        description:
+          'A version that is dropped while it is read stays open so long for those who read it page by page.',
+        unit: 'ms',
+      }),
       drainTimeoutMs: z.int().min(0).max(600_000).default(limits.drainTimeoutMs).register(facts, {
         description: 'After SIGTERM, requests in flight get so long before their connections are cut.',
         unit: 'ms',
       }),
     })
     .prefault({}),
+  migration: migrationSchema.prefault({}),
   origins: z.record(z.string().regex(NAME_PATTERN), originSchema).default({}).register(facts, {
     description: 'Old stores by name.',
     allowed: 'names of 1 to 63 lowercase letters, digits and dashes, starting with a letter',

@@ -9,6 +9,8 @@ const MAX_TEXT_LENGTH = 1024
 /** The IDL carries TTLs as i32. */
 const MAX_TTL_SECONDS = 2 ** 31 - 1
 const MAX_CELL_VERSIONS = 1_000
+/** Thirteen digits, until 2286: later ids, one past it each, stay exact. */
+const MAX_GIVEN_VERSION_ID = 9_999_999_999_999
 /** Ten days, as Cassandra has it: long enough for a writer that was away to come back. */
 export const DEFAULT_GRACE_SECONDS = 864_000
 
@@ -160,6 +162,13 @@ export function checkChange(change: ChangeContext, subject: string): void {
 export function checkSource(source: string, subject: string): void {
   const faults: string[] = []
   readLine({ source }, 'source', { faults })
+  refuse(`${subject} is refused`, faults)
+}
+
+/** @throws {KVError} INVALID_ARGUMENT */
+export function checkVersionId(versionId: number, subject: string): void {
+  const faults: string[] = []
+  readInteger({ versionId }, 'versionId', { faults, min: 1, max: MAX_GIVEN_VERSION_ID })
   refuse(`${subject} is refused`, faults)
 }
 

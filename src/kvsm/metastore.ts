@@ -10,6 +10,7 @@ import { KVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { AuditLine, Canary, ChangeContext, ClusterRecord } from '../model/dataset.js'
 import type { DatasetRecord, VersionRecord } from '../model/dataset.js'
+import type { MigrationDecision } from '../model/migration-plan.js'
 import type {
   ClusterDraft,
   DatasetDraft,
@@ -23,11 +24,12 @@ import type {
 import { allClusters, checkPlacement, describeCluster, draftToCluster, findCluster } from './clusters.js'
 import { requireCluster } from './clusters.js'
 import { LOCAL_CLUSTER, checkArchiveUrl, checkCanary, checkChange, checkFigures } from './drafts.js'
-import { checkSource, draftToRecord } from './drafts.js'
+import { checkSource, checkVersionId, draftToRecord } from './drafts.js'
 import { Ledger } from './ledger.js'
 import type { ChangeRequest, Decision } from './ledger.js'
 import type { StoredDataset } from './records.js'
 import type { MetaStoreBackend } from './store.js'
+import { migratedDataset } from './migrations.js'
 import { clusterField, movedDataset } from './moves.js'
 import { checkVersionSize, describeUpdate, patchRecord } from './updates.js'
 import {
@@ -202,19 +204,33 @@ class Kvsm implements Metastore {
     })
   }
 
-  async beginVersion(name: string, source: string, change: ChangeContext): Promise<VersionRecord> {
+  /**
+   * A given id may be lower than others.
+   * @throws {KVError} ALREADY_EXISTS (a version has it), FAILED_PRECONDITION (one that had it is being removed)
+   */
+  async beginVersion(
+    name: string,
+    source: string,
+    change: ChangeContext,
+    givenId?: number,
+  ): Promise<VersionRecord> {
     checkSource(source, `beginVersion of ${name}`)
+    if (givenId !== undefined) checkVersionId(givenId, `beginVersion of ${name}`)
+    let begunId = 0
     const record = await this.#change('beginVersion', name, change, (now) => {
       const stored = requireBatch(existing(name, now))
       const createdAtMs = this.#clock.nowMs()
-      const id = Math.max(createdAtMs, stored.lastVersionId + 1)
+      const id = givenId ?? Math.max(createdAtMs, stored.lastVersionId + 1)
+      if (givenId !== undefined) this.#refuseFormerId(stored, givenId)
+      begunId = id
       const loadedBy = change.actor
       const empty = { rows: 0, bytes: 0, checksum: '', archive: null }
       const where = clusterField(stored.record.cluster)
       const added: VersionRecord = { id, state: 'LOADING', ...empty, source, loadedBy, createdAtMs, ...where }
-      return withVersions({ ...stored, lastVersionId: id }, addVersion(stored.record, added))
+      const lastVersionId = Math.max(stored.lastVersionId, id)
+      return withVersions({ ...stored, lastVersionId }, addVersion(stored.record, added))
     })
-    const [begun] = record.versions
+    const begun = record.versions.find((version) => version.id === begunId)
     assert(begun !== undefined, `dataset ${name} lists no version after one began`)
     return begun
   }
@@ -253,6 +269,17 @@ class Kvsm implements Metastore {
   async setCanary(name: string, canary: Canary | null, change: ChangeContext): Promise<DatasetRecord> {
     const checked = canary === null ? null : checkCanary(canary, `setCanary of ${name}`)
     return this.#serve('setCanary', name, change, (record) => changeCanary(record, checked))
+  }
+
+  async migrate(name: string, patch: MigrationDecision, change: ChangeContext): Promise<DatasetRecord> {
+    return this.#change('migrate', name, change, (now) => {
+      const stored = existing(name, now)
+      const wished = typeof patch === 'function' ? patch(stored.record) : patch
+      const migrated = wished === null ? null : migratedDataset(stored.record, wished, this.#clock.nowMs())
+      return migrated === null
+        ? null
+        : { next: { ...stored, record: migrated.record }, detail: migrated.detail }
+    })
   }
 
   async archiveVersion(
@@ -405,6 +432,23 @@ class Kvsm implements Metastore {
       if (served !== null) this.#checkPublish(name, served)
       return withVersions(stored, moved)
     })
+  }
+
+  /**
+   * A leaf that was away may still hold copies of a version that nobody remembers, and they are known by its id: so on
+   * leaves no id is given twice. The gateway's own files are gone before their version is forgotten.
+   * @throws {KVError} INVALID_ARGUMENT
+   */
+  #refuseFormerId({ record, lastVersionId }: StoredDataset, id: number): void {
+    if (id > lastVersionId || record.versions.some((version) => version.id === id)) return
+    const { name, leaves } = requireCluster(this.clusters(), record.cluster)
+    if (leaves.length === 0) return
+    throw new KVError(
+      'INVALID_ARGUMENT',
+      `version ${id} of dataset ${record.name} is not above ${lastVersionId}: leaves of cluster ${name} may hold copies ` +
+        'of a former version of that id; load it under a higher one',
+      { dataset: record.name },
+    )
   }
 
   /** On a cluster that is there and fits, named by its name. @throws {KVError} FAILED_PRECONDITION, UNSUPPORTED */

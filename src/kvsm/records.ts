@@ -7,15 +7,18 @@
  */
 import { KVError } from '../base/errors.js'
 import type { AuditLine, DatasetRecord, VersionRecord } from '../model/dataset.js'
+import { MIGRATION_STATES } from '../model/migration.js'
 import { DEFAULT_GRACE_SECONDS, LOCAL_CLUSTER } from './drafts.js'
+import { freezeMigration, isMigrationOrAbsent } from './migration-records.js'
 import type { ShelfRules } from './shelf.js'
 import type { StoredRecord } from './store.js'
 
 /**
  * Rises when older programs would misread a record. Never reuse a number. 1: without clusters, canaries and archives;
- * 2: with them.
+ * 2: with them; 3: with a migration, and only written of datasets that have one.
  */
-export const DATASET_FORMAT = 2
+export const DATASET_FORMAT = 3
+const FORMAT_WITHOUT_MIGRATION = 2
 export const AUDIT_FORMAT = 1
 
 /** What is stored of a dataset: its record and what only KVSM needs to know. */
@@ -46,6 +49,7 @@ const versionChecks: Checks<VersionRecord> = {
   loadedBy: isText,
   createdAtMs: isCount,
   archive: isTextOrNull,
+  formerArchives: (value) => value === undefined || (Array.isArray(value) && value.every(isText)),
   cluster: (value) => value === undefined || isText(value),
 }
 
@@ -68,8 +72,9 @@ const datasetChecks: Checks<Omit<DatasetRecord, 'revision'>> = {
   graceSeconds: isCount,
   defaultTtlSeconds: (value) => value === null || isCount(value),
   defaultDurability: isOneOf('LOG', 'LOG_SYNCED'),
-  migrationState: isOneOf('ORIGIN_ONLY', 'TARGET_ONLY'),
+  migrationState: isOneOf(...MIGRATION_STATES),
   origin: isTextOrNull,
+  migration: isMigrationOrAbsent,
   generation: isCount,
   versions: (value) => Array.isArray(value) && value.every((one) => wrongField(versionChecks, one) === null),
   createdAtMs: isCount,
@@ -99,7 +104,13 @@ const auditChecks: Checks<AuditLine> = {
 export function encodeDataset(stored: StoredDataset): string {
   // An undefined field is not written.
   const record = { ...stored.record, revision: undefined }
-  return JSON.stringify({ format: DATASET_FORMAT, lastVersionId: stored.lastVersionId, record })
+  return JSON.stringify({ format: formatOf(stored.record), lastVersionId: stored.lastVersionId, record })
+}
+
+/** Programs that know no migrations go on reading what has none. */
+function formatOf({ migrationState, migration }: DatasetRecord): number {
+  const isPlain = migrationState === 'ORIGIN_ONLY' || migrationState === 'TARGET_ONLY'
+  return isPlain && migration === undefined ? FORMAT_WITHOUT_MIGRATION : DATASET_FORMAT
 }
 
 /**
@@ -164,10 +175,14 @@ export function auditKey(sequence: number): string {
 
 /** Records are handed out by reference to every reader; nobody may change one. */
 export function freezeRecord(record: DatasetRecord): DatasetRecord {
-  for (const version of record.versions) Object.freeze(version)
+  for (const version of record.versions) {
+    Object.freeze(version.formerArchives)
+    Object.freeze(version)
+  }
   Object.freeze(record.versions)
   Object.freeze(record.owner)
   Object.freeze(record.canary)
+  if (record.migration !== undefined) freezeMigration(record.migration)
   return Object.freeze(record)
 }
 

@@ -41,8 +41,10 @@ export function patchRecord(record: DatasetRecord, patch: DatasetPatch): Dataset
   if (Object.keys(given).length === 0) faults.push(`it changes nothing: give any of ${fields.join(', ')}`)
   refuse(`the change of dataset ${record.name} is refused`, faults)
   const kept = Object.fromEntries(FIXED_FIELDS.map((field) => [field, record[field]]))
+  // A dataset that migrates is none that could be made so: its migration is changed by moves, not by patches.
+  const migrationState = record.origin === null ? 'TARGET_ONLY' : 'ORIGIN_ONLY'
   // The rules that new datasets pass check every field of it.
-  const draft = { ...kept, owner: record.owner, ...given } as unknown as DatasetDraft
+  const draft = { ...kept, migrationState, owner: record.owner, ...given } as unknown as DatasetDraft
   const checked = draftToRecord(draft, { id: record.id, createdAtMs: record.createdAtMs })
   const changed = Object.keys(given).map((field) => [field, checked[field as keyof DatasetPatch]])
   return { ...record, ...(Object.fromEntries(changed) as Partial<DatasetRecord>) }

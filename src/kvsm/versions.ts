@@ -10,7 +10,7 @@
  *      FAILED -> DELETED                  the files and then the record of a DELETED version go away
  *
  * Ids rise within a dataset for ever: not when the clock goes back, and not when the newest version was
- * deleted.
+ * deleted. Only an id that is given (Terrapin's directories are named by theirs) may be lower than others.
  *
  * Retention. The versions that count are READY and CURRENT, those that have files here. After each publish the
  * oldest READY ones go until `retainedVersions` are left; the CURRENT one is never among them. One that has a
@@ -24,7 +24,13 @@
  * it, and a version that is one cannot go away.
  */
 import { KVError } from '../base/errors.js'
-import type { Canary, DatasetRecord, VersionRecord, VersionState } from '../model/dataset.js'
+import {
+  type Canary,
+  copiesOf,
+  type DatasetRecord,
+  type VersionRecord,
+  type VersionState,
+} from '../model/dataset.js'
 
 /**
  * Failed loads that stay listed; the older ones are deleted when a load begins, so that the record stays
@@ -34,6 +40,9 @@ const FAILED_VERSIONS_KEPT = 10
 
 /** Versions of one dataset in all states. Beyond it something is not collected or not published. */
 const MAX_VERSIONS_LISTED = 100
+
+/** Copies of one version in different places. */
+const MAX_COPIES = 8
 
 /** What a change of versions leads to. */
 export interface VersionChange {
@@ -62,13 +71,16 @@ export function findVersion(dataset: DatasetRecord, id: number): VersionRecord {
 }
 
 /**
- * Adds a LOADING version in front.
- * @throws {KVError} QUOTA_EXCEEDED when the dataset lists as many versions as it may
+ * Adds a LOADING version at its place. A FAILED one with its id, which was never served, makes room.
+ * @throws {KVError} QUOTA_EXCEEDED when the dataset lists as many versions as it may; ALREADY_EXISTS,
+ * FAILED_PRECONDITION as `checkGivenId` does
  */
 export function addVersion(dataset: DatasetRecord, added: VersionRecord): VersionChange {
-  const failed = dataset.versions.filter((version) => version.state === 'FAILED')
+  const others = dataset.versions.filter((version) => version.id !== added.id)
+  if (others.length < dataset.versions.length) checkGivenId(dataset, added.id)
+  const failed = others.filter((version) => version.state === 'FAILED')
   const forgotten = new Set(failed.slice(FAILED_VERSIONS_KEPT - 1).map((version) => version.id))
-  if (dataset.versions.length >= MAX_VERSIONS_LISTED) {
+  if (others.length >= MAX_VERSIONS_LISTED) {
     throw new KVError(
       'QUOTA_EXCEEDED',
       `dataset ${dataset.name} already lists ${dataset.versions.length} versions, the most it may have: ` +
@@ -76,8 +88,30 @@ export function addVersion(dataset: DatasetRecord, added: VersionRecord): Versio
       { dataset: dataset.name },
     )
   }
-  const versions = markDeleted(dataset.versions, forgotten)
-  return { versions: [added, ...versions], detail: `version ${added.id} from ${added.source}` }
+  const kept = markDeleted(others, forgotten)
+  const newer = kept.filter((version) => version.id > added.id)
+  const versions = [...newer, added, ...kept.slice(newer.length)]
+  return { versions, detail: `version ${added.id} from ${added.source}` }
+}
+
+/**
+ * Whether a version that is listed leaves its id to another one.
+ * @throws {KVError} ALREADY_EXISTS, FAILED_PRECONDITION while the files of a DELETED one are being removed
+ */
+function checkGivenId(dataset: DatasetRecord, id: number): void {
+  const { state, source } = findVersion(dataset, id)
+  if (state === 'FAILED') return
+  const subject = `version ${id} of dataset ${dataset.name}`
+  if (state === 'DELETED') {
+    throw new KVError('FAILED_PRECONDITION', `${subject} is being removed: load it again in a moment`, {
+      dataset: dataset.name,
+    })
+  }
+  throw new KVError(
+    'ALREADY_EXISTS',
+    `${subject} exists already (${state}, from ${source}): publish or restore that, or delete it first`,
+    { dataset: dataset.name },
+  )
 }
 
 /**
@@ -181,27 +215,41 @@ export function archivedVersion(
   id: number,
   { url, release }: { readonly url: string; readonly release: boolean },
 ): VersionChange {
+  const version = findVersion(dataset, id)
+  const figures = { archive: url, ...otherCopies(dataset, version, url) }
   if (release) {
     requireNoCanary(dataset, id)
-    const { versions } = moveVersion(dataset, id, {
-      from: ['READY'],
-      to: 'ARCHIVED',
-      figures: { archive: url },
-    })
+    const { versions } = moveVersion(dataset, id, { from: ['READY'], to: 'ARCHIVED', figures })
     return { versions, detail: `version ${id} READY -> ARCHIVED, copied to ${url}` }
   }
-  const { state } = findVersion(dataset, id)
-  const move = { from: ['READY', 'CURRENT'], to: state, figures: { archive: url } } as const
+  const move = { from: ['READY', 'CURRENT'], to: version.state, figures } as const
   return { versions: moveVersion(dataset, id, move).versions, detail: `version ${id} copied to ${url}` }
 }
 
 /** @throws {KVError} VERSION_NOT_FOUND, FAILED_PRECONDITION for CURRENT, LOADING, DELETED and the canary */
 export function deletedVersion(dataset: DatasetRecord, id: number): VersionChange {
   requireNoCanary(dataset, id)
-  const { archive } = findVersion(dataset, id)
+  const copies = copiesOf(findVersion(dataset, id))
   const move = { from: ['READY', 'ARCHIVED', 'FAILED'], to: 'DELETED' } as const
   const { versions, detail } = moveVersion(dataset, id, move)
-  return { versions, detail: archive === null ? detail : `${detail}, its copy is ${archive}` }
+  return { versions, detail: copies.length === 0 ? detail : `${detail}, its copy is ${copies.join(' and ')}` }
+}
+
+/** What a copy to another place leaves behind stays known, so that it can be removed with the version. */
+function otherCopies(
+  { name }: DatasetRecord,
+  version: VersionRecord,
+  url: string,
+): Pick<VersionRecord, 'formerArchives'> {
+  const formerArchives = copiesOf(version).filter((copy) => copy !== url)
+  if (formerArchives.length === 0) return {}
+  if (formerArchives.length < MAX_COPIES) return { formerArchives }
+  throw new KVError(
+    'QUOTA_EXCEEDED',
+    `version ${version.id} of dataset ${name} has ${formerArchives.length} copies, the most it may have: ` +
+      'copy it to one of their places, or delete it with its copies',
+    { dataset: name },
+  )
 }
 
 /** Every LOADING version, or those of them that `isAbandoned` picks, becomes FAILED. */

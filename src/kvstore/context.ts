@@ -44,9 +44,16 @@ export function toContext(
   context: wire.RequestContext | null,
   receivedAtMs: number,
   method: string,
+  address = '',
 ): RequestContext {
   if (context === null) {
-    return { api: 'kvstore', method, caller: null, deadline: receivedAtMs + limits.defaultDeadlineMs }
+    return {
+      api: 'kvstore',
+      method,
+      caller: null,
+      address,
+      deadline: receivedAtMs + limits.defaultDeadlineMs,
+    }
   }
   const { deadlineMs, caller, traceId, credential } = context
   for (const feature of context.mustUnderstand ?? []) {
@@ -66,6 +73,7 @@ export function toContext(
     api: 'kvstore',
     method,
     caller: caller === null ? null : caller.slice(0, MAX_SHOWN_LENGTH),
+    address,
     deadline: receivedAtMs + timeoutMs,
     traceId: traceId === null ? null : traceId.slice(0, MAX_SHOWN_LENGTH),
     isBatch: context.priority === wire.Priority.BATCH,

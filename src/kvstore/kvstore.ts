@@ -40,10 +40,23 @@ export interface Planner {
   planMutate(admitted: AdmittedMutate): MutatePlan
 }
 
+/** Told of every request before it is looked at. */
+export interface RequestObserver {
+  /** `dataset`: that of the request if there is one of that name, else empty. `atMs`: monotonic. */
+  note(
+    request: ReadRequest | ScanRequest | MutateRequest,
+    method: string,
+    dataset: string,
+    atMs: number,
+  ): void
+}
+
 export interface KVStoreParts {
   readonly clock: Clock
   readonly metrics: RequestMetrics
   readonly waits: VersionWaits
+  /** Absent: nobody wants to know who asks for what. */
+  readonly observer?: RequestObserver
 }
 
 export class GatewayKVStore implements KVStore {
@@ -52,23 +65,27 @@ export class GatewayKVStore implements KVStore {
   readonly #clock: Clock
   readonly #metrics: RequestMetrics
   readonly #waits: VersionWaits
+  readonly #observer: RequestObserver | null
   /** Requests that were admitted and are not answered. */
   #waiting = 0
   /** The last one of priority BATCH that was not shed. */
   #admittedBatch: RequestContext | null = null
 
-  constructor(planner: Planner, currentMap: () => ClusterMap, { clock, metrics, waits }: KVStoreParts) {
+  constructor(planner: Planner, currentMap: () => ClusterMap, parts: KVStoreParts) {
+    const { clock, metrics, waits, observer = null } = parts
     this.#planner = planner
     this.#currentMap = currentMap
     this.#clock = clock
     this.#metrics = metrics
     this.#waits = waits
+    this.#observer = observer
   }
 
   read(request: ReadRequest, done: Done<ReadResult>): void {
     const startedAtMs = this.#clock.monotonicMs()
     const operation = request.context.method ?? 'read'
     traceBegin(request.context, operation, request.dataset)
+    this.#observe(request, operation, startedAtMs)
     const finish: Done<ReadResult> = (outcome) => {
       this.#waiting -= 1
       this.#record(request, operation, startedAtMs, outcome)
@@ -82,6 +99,7 @@ export class GatewayKVStore implements KVStore {
     const startedAtMs = this.#clock.monotonicMs()
     const operation = request.context.method ?? 'scan'
     traceBegin(request.context, operation, request.dataset)
+    this.#observe(request, operation, startedAtMs)
     const finish: Done<ScanResult> = (outcome) => {
       this.#waiting -= 1
       this.#record(request, operation, startedAtMs, outcome)
@@ -95,6 +113,7 @@ export class GatewayKVStore implements KVStore {
     const startedAtMs = this.#clock.monotonicMs()
     const operation = request.context.method ?? 'mutate'
     traceBegin(request.context, operation, request.dataset)
+    this.#observe(request, operation, startedAtMs)
     const finish: Done<MutateResult> = (outcome) => {
       this.#waiting -= 1
       this.#record(request, operation, startedAtMs, outcome)
@@ -180,6 +199,12 @@ export class GatewayKVStore implements KVStore {
       `${this.#waiting} requests wait for answers: priority BATCH is refused until they are fewer`,
       { outcome: 'NOT_APPLIED', retryAfterMs: SHED_RETRY_AFTER_MS },
     )
+  }
+
+  #observe(request: ReadRequest | ScanRequest | MutateRequest, operation: string, startedAtMs: number): void {
+    if (this.#observer === null) return
+    const dataset = this.#currentMap().datasets.has(request.dataset) ? request.dataset : ''
+    this.#observer.note(request, operation, dataset, startedAtMs)
   }
 
   #record(

@@ -122,7 +122,7 @@ class KVStoreListener implements wire.KVStoreHandler {
     let tokens: AnswerTokens | null
     try {
       if (request === null) throw noRequest()
-      read = getToRead(request, toContext(request.context, call.receivedAtMs, 'get'))
+      read = getToRead(request, contextOf(request, call, 'get'))
       tokens = this.#tokensOf(request, request.pageToken !== null)
       if (tokens !== null && request.pageToken !== null) read = tokens.continueRead(read, request.pageToken)
     } catch (error) {
@@ -147,7 +147,7 @@ class KVStoreListener implements wire.KVStoreHandler {
     let tokens: AnswerTokens | null
     try {
       if (request === null) throw noRequest()
-      read = multiGetToRead(request, toContext(request.context, call.receivedAtMs, 'multiGet'))
+      read = multiGetToRead(request, contextOf(request, call, 'multiGet'))
       tokens = this.#tokensOf(request, false)
     } catch (error) {
       this.#failRead(call, toKVError(error, 'multiGet'), request)
@@ -165,7 +165,7 @@ class KVStoreListener implements wire.KVStoreHandler {
     let read: ReadRequest
     try {
       if (request === null) throw noRequest()
-      read = getCountersToRead(request, toContext(request.context, call.receivedAtMs, 'getCounters'))
+      read = getCountersToRead(request, contextOf(request, call, 'getCounters'))
       this.#tokensOf(request, false)
     } catch (error) {
       this.#failRead(call, toKVError(error, 'getCounters'), request)
@@ -183,7 +183,7 @@ class KVStoreListener implements wire.KVStoreHandler {
     let tokens: AnswerTokens
     try {
       if (request === null) throw noRequest()
-      scan = scanToRequest(request, toContext(request.context, call.receivedAtMs, 'scan'))
+      scan = scanToRequest(request, contextOf(request, call, 'scan'))
       const entry = this.#kvstore.describeDataset(scan.dataset)
       checkOrder(request, entry.record.keyOrder === 'HASHED')
       tokens = new AnswerTokens(this.#tokens, entry)
@@ -293,9 +293,9 @@ class KVStoreListener implements wire.KVStoreHandler {
     })
   }
 
-  #writeContext({ context }: AnyRequest, { receivedAtMs }: Call<unknown>, method: string): RequestContext {
-    if (context !== null) checkPriority(context.priority)
-    return toContext(context, receivedAtMs, method)
+  #writeContext(request: AnyRequest, call: Call<unknown>, method: string): RequestContext {
+    if (request.context !== null) checkPriority(request.context.priority)
+    return contextOf(request, call, method)
   }
 
   /** Null where the answer of a read neither needs nor brings a token; checks the one of the session. */
@@ -361,16 +361,24 @@ function noRequest(): KVError {
   return invalid('a call without a request')
 }
 
+function contextOf(
+  { context }: AnyRequest,
+  { receivedAtMs, connection }: Pick<Call<unknown>, 'receivedAtMs' | 'connection'>,
+  method: string,
+): RequestContext {
+  return toContext(context, receivedAtMs, method, connection.remoteAddress)
+}
+
 function checkSession(options: wire.ReadOptions | null, tokens: AnswerTokens): void {
   if (options !== null && options.sessionToken !== null) tokens.checkSession(options.sessionToken)
 }
 
 function infoFor(
   options: wire.ReadOptions | null,
-  { datasetVersion }: ReadResult | ScanResult,
+  result: ReadResult | ScanResult,
   tokens: AnswerTokens,
 ): wire.ReadInfo | null {
-  return options !== null && options.withInfo === true ? tokens.info(datasetVersion) : null
+  return options !== null && options.withInfo === true ? tokens.info(result) : null
 }
 
 function pageToGetResponse(
@@ -383,7 +391,7 @@ function pageToGetResponse(
   const info = infoFor(options, result, tokens)
   if (row === null || row instanceof KVError) return rowToGetResponse(null, info)
   return rowToGetResponse(row, info, {
-    nextPageToken: row.next === null ? null : tokens.rowToken(read, 0, row.next, result.datasetVersion),
+    nextPageToken: row.next === null ? null : tokens.rowToken(read, 0, row.next, result),
     isUnnamedBegun: read.position?.localKey?.length === 0,
   })
 }
@@ -395,9 +403,7 @@ function pageToMultiGetResponse(
   tokens: AnswerTokens,
 ): wire.MultiGetResponse {
   const info = infoFor(options, result, tokens)
-  return resultToMultiGetResponse(result, info, (index, next) =>
-    tokens.rowToken(read, index, next, result.datasetVersion),
-  )
+  return resultToMultiGetResponse(result, info, (index, next) => tokens.rowToken(read, index, next, result))
 }
 
 function pageToScanResponse(

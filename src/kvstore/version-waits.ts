@@ -9,6 +9,7 @@ import type { Clock, StartTimer } from '../base/clock.js'
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { DatasetEntry } from '../model/cluster-map.js'
+import type { MigrationState } from '../model/migration.js'
 
 /** How often deadlines are looked at while anything waits. */
 const LOOK_MS = 20
@@ -21,6 +22,8 @@ export interface VersionWaitsOptions {
   readonly startTimer: StartTimer
   /** Asks the main thread to open it; answered by a map that names it, or by `refuse`. */
   readonly askToOpen: (dataset: string, versionId: number) => void
+  /** Whether a read of the version has to wait; absent: while it is kept and not open. */
+  readonly mustWait?: (entry: DatasetEntry, versionId: number) => boolean
 }
 
 /** A request that waits. */
@@ -76,9 +79,10 @@ export class VersionWaits {
 
   /** After a new map: plans again what waits for nothing any more. */
   mapChanged(entryOf: (dataset: string) => DatasetEntry | undefined): void {
+    const { mustWait = isKeptAndClosed } = this.#options
     for (const [key, wait] of this.#waits) {
       const entry = entryOf(wait.dataset)
-      if (entry !== undefined && isKeptAndClosed(entry, wait.versionId)) continue
+      if (entry !== undefined && mustWait(entry, wait.versionId)) continue
       for (const read of this.#take(key)) read.retry()
     }
   }
@@ -135,7 +139,7 @@ export function versionToWaitFor(
   { record, versions, current }: DatasetEntry,
   pinned: number | null,
 ): number | null {
-  if (record.mode !== 'BATCH' || record.migrationState !== 'TARGET_ONLY') return null
+  if (record.mode !== 'BATCH' || !TARGET_ANSWERS.has(record.migrationState)) return null
   if (pinned === null) {
     if (current !== null) return null
     return record.versions.find(({ state }) => state === 'CURRENT')?.id ?? null
@@ -144,6 +148,9 @@ export function versionToWaitFor(
   const kept = record.versions.find(({ id }) => id === pinned)
   return kept?.state === 'READY' || kept?.state === 'CURRENT' ? pinned : null
 }
+
+/** States in which the target answers what no page token says otherwise of. */
+const TARGET_ANSWERS: ReadonlySet<MigrationState> = new Set(['TARGET_PRIMARY', 'TARGET_ONLY', 'RETIRED'])
 
 function isKeptAndClosed(entry: DatasetEntry, versionId: number): boolean {
   return versionToWaitFor(entry, versionId) !== null

@@ -6,7 +6,9 @@
  *     lock/                                        held by the process that uses the directory
  *     kvsm/                                        the metastore
  *     created/<datasetId>-live-<generation>        empty file: that live data was made; missing data is a loss then
+ *     created/<datasetId>-import                   empty file: an import of that live data began; the dataset has data then
  *     created/kvsm                                 empty file: the metastore was made; an empty kvsm/ is a loss then
+ *     differences/, dumps/                         what was seen of datasets that move (routing/difference-log.ts)
  *     data/<datasetId>/<versionId>/<shard>/        one upload of a BATCH dataset
  *     data/<datasetId>/live-<generation>/<shard>/  READ_WRITE data
  *     data/.staging/<uuid>/, data/.trash/<uuid>/   built here and renamed in; renamed out and removed
@@ -207,7 +209,9 @@ export class DataDirectory {
   ): Promise<string> {
     const path = this.livePath(datasetId, generation)
     const marker = this.#markerPath(datasetId, generation)
+    const importMarker = this.#importMarkerPath(datasetId)
     const isMarked = await exists(marker)
+    const isImported = await exists(importMarker)
     if (!(await exists(path))) {
       if (isMarked) {
         throw new KVError(
@@ -215,20 +219,30 @@ export class DataDirectory {
           `${path} is missing, which held live data: mount its volume, or restore it from a backup`,
         )
       }
+      if (isImported) {
+        throw new KVError(
+          'CORRUPT',
+          `${path} is missing, which was imported from a snapshot: mount its volume, or delete the dataset and import it again`,
+        )
+      }
       const staging = await this.newStaging()
       await build(staging)
       await this.#adopt(staging, path)
     }
     if (!isMarked) await writeFileDurably(marker, '')
+    // Behind the marker that takes its place.
+    if (isImported) await onDisk('removing', importMarker, (path) => rm(path, { force: true }))
     return path
   }
 
   /**
    * Moves a staging directory, one finished subdirectory a shard, to where a dataset of this id, which is not there yet,
-   * will look for its live data.
+   * will look for its live data. From before the move until the dataset is served a marker says that it is not a new
+   * one: should its record survive what its data does not, it must not come back empty.
    * @throws {KVError} ALREADY_EXISTS, UNAVAILABLE
    */
   async adoptLive(datasetId: string, stagingDirectory: string): Promise<void> {
+    await writeFileDurably(this.#importMarkerPath(datasetId), '')
     await this.#adopt(stagingDirectory, this.livePath(datasetId, 0))
   }
 
@@ -274,6 +288,7 @@ export class DataDirectory {
         if (orphan !== null) orphans.push({ path: join(path, name), ...orphan })
       }
     }
+    await this.#removeStaleImports(recordById)
     return orphans
   }
 
@@ -308,6 +323,20 @@ export class DataDirectory {
 
   #markerPath(datasetId: string, generation: number): string {
     return join(this.#markersPath, `${datasetId}-${liveName(generation)}`)
+  }
+
+  #importMarkerPath(datasetId: string): string {
+    return join(this.#markersPath, `${datasetId}-import`)
+  }
+
+  /** Markers of imports that ended before they had data or a record. */
+  async #removeStaleImports(records: ReadonlyMap<string, DatasetRecord>): Promise<void> {
+    for (const marker of await list(this.#markersPath)) {
+      const datasetId = /^(.+)-import$/.exec(marker)?.[1]
+      if (datasetId === undefined || records.has(datasetId) || (await exists(this.#datasetPath(datasetId))))
+        continue
+      await onDisk('removing', join(this.#markersPath, marker), (path) => rm(path, { force: true }))
+    }
   }
 
   /** Live data that no dataset was ever made of: that of a dataset has a marker before anything is written to it. */
@@ -378,7 +407,7 @@ function liveName(generation: number): string {
 
 /** Undefined for the metastore's marker. */
 function markerDatasetId(marker: string): string | undefined {
-  return /^(.+)-live-\d+$/.exec(marker)?.[1]
+  return /^(.+)-(?:live-\d+|import)$/.exec(marker)?.[1]
 }
 
 /** Why no record asks for a directory of a dataset; null: one does. */

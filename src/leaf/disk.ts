@@ -120,4 +120,5 @@ const ADVICE: Readonly<Record<string, string>> = {
   EPERM: 'this user may not do that, check owner and mode',
   EMFILE: 'too many open files, raise the limit of descriptors',
   EXDEV: 'data/ must be one file system',
+  ENOENT: 'it is not there, or was removed meanwhile',
 }

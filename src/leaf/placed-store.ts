@@ -5,6 +5,8 @@
 import type { Incarnation, WritableFormat } from '../model/cluster-map.js'
 import type { LeafStore, ShardLocation } from '../model/leaf-engine.js'
 import { HTTP_ENGINE } from './http/engine.js'
+import { targetPath } from './http/leaf-directory.js'
+import type { ShardTarget } from './http/wire.js'
 
 export class PlacedStore implements LeafStore {
   readonly name = 'placed'
@@ -12,6 +14,8 @@ export class PlacedStore implements LeafStore {
   readonly #nextId: () => number
   /** By incarnation: those that a map may still name, or a thread use. */
   readonly #remote = new Map<number, Incarnation>()
+  /** The same, by what they are copies of: asked for each copy that is to be removed. */
+  readonly #byTarget = new Map<string, Set<Incarnation>>()
 
   /** @param nextId the one that `local` takes its ids from */
   constructor(local: LeafStore, nextId: () => number) {
@@ -40,27 +44,41 @@ export class PlacedStore implements LeafStore {
       remote,
     }
     this.#remote.set(id, incarnation)
+    const key = targetPath(targetOf(incarnation))
+    const same = this.#byTarget.get(key)
+    if (same === undefined) this.#byTarget.set(key, new Set([incarnation]))
+    else same.add(incarnation)
     return Promise.resolve(incarnation)
   }
 
   async close(incarnationId: number): Promise<void> {
-    if (!this.#remote.delete(incarnationId)) await this.#local.close(incarnationId)
+    const remote = this.#remote.get(incarnationId)
+    if (remote === undefined) {
+      await this.#local.close(incarnationId)
+      return
+    }
+    this.#remote.delete(incarnationId)
+    const key = targetPath(targetOf(remote))
+    const same = this.#byTarget.get(key)
+    same?.delete(remote)
+    if (same?.size === 0) this.#byTarget.delete(key)
   }
 
   async closeAll(): Promise<void> {
     this.#remote.clear()
+    this.#byTarget.clear()
     await this.#local.closeAll()
   }
 
   /** Whether a leaf may still be asked for a shard. */
-  isUsed(
-    leaf: string,
-    at: { readonly datasetId: string; readonly versionId: number; readonly shard: number },
-  ): boolean {
-    for (const { datasetId, shard, remote } of this.#remote.values()) {
-      if (datasetId !== at.datasetId || shard !== at.shard || remote?.versionId !== at.versionId) continue
-      if (remote.leaves.some(({ name }) => name === leaf)) return true
+  isUsed(leaf: string, target: ShardTarget): boolean {
+    for (const { remote } of this.#byTarget.get(targetPath(target)) ?? []) {
+      if (remote?.leaves.some(({ name }) => name === leaf) === true) return true
     }
     return false
   }
+}
+
+function targetOf({ datasetId, shard, remote }: Incarnation): ShardTarget {
+  return { datasetId, shard, versionId: remote?.versionId ?? 0 }
 }

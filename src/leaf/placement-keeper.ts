@@ -3,42 +3,37 @@
  * version set where versions are read from. Nothing is remembered: after a restart, a lost leaf or a lost disk the next
  * round finds what is left to do, so that a move that a crash cut short goes on by itself. Main thread.
  *
- *     every second, and after each change:  ask all leaves -> say where versions are read -> copy and remove
+ *     every second:                      ask all leaves -> datasets of which something changed
+ *     a record, a leaf, a step changed:  -> look at those datasets -> say where they are read -> copy and remove
  *
- * A leaf that does not answer for DOWN_AFTER rounds is not read from; one that answers again is, with what it has.
+ * What concerns one dataset costs what that one has, however many there are; where all are concerned, they are looked at
+ * in slices between which the main thread does its other work.
  */
 import type { Clock, StartTimer } from '../base/clock.js'
-import { KVError, toKVError } from '../base/errors.js'
+import { KVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { ClusterRecord, DatasetRecord, LeafRecord, VersionRecord } from '../model/dataset.js'
-import { type CopySource, type Inventory, localSource } from './http/leaf-agent.js'
-import { parseTarget, targetPath } from './http/leaf-directory.js'
-import type { ShardFiles } from './http/shard-copy.js'
+import type { LeafStatus } from '../model/operations.js'
+import { type CopySource, localSource } from './http/leaf-agent.js'
+import { targetPath } from './http/leaf-directory.js'
 import type { ShardTarget } from './http/wire.js'
-import { type Copies, type CopyStep, type LeafView, PlacementPlan, isKept } from './placement-plan.js'
+import { type Agent, PlacementLeaves } from './placement-leaves.js'
+import {
+  type Copies,
+  type CopyStep,
+  type LeafShare,
+  PlacementPlan,
+  type PlacementState,
+  type RemovalStep,
+  isKept,
+  shareKey,
+} from './placement-plan.js'
+import { PlacementSteps } from './placement-steps.js'
+import { PlacementTrust } from './placement-trust.js'
 
 const ROUND_MS = 1_000
-const ASK_TIMEOUT_MS = 2_000
-/** Rounds in a row that a leaf may miss. */
-const DOWN_AFTER = 3
-/** Copies at the same time: each takes a disk and a connection at both ends. */
-const PARALLEL_COPIES = 6
-const PARALLEL_COPIES_OF_LEAF = 2
-/** Of a copy that failed; twice as long after each further failure. */
-const FIRST_RETRY_MS = 1_000
-const LAST_RETRY_MS = 60_000
-/** Failed steps that are remembered. */
-const MAX_RETRIES = 10_000
-
-/** What the keeper needs of a leaf; http/leaf-agent.ts. */
-export interface Agent {
-  readonly leaf: LeafRecord
-  inventory(timeoutMs: number): Promise<Inventory>
-  copy(target: ShardTarget, source: CopySource, list: ShardFiles): Promise<void>
-  remove(target: ShardTarget): Promise<void>
-  source(target: ShardTarget): CopySource
-  close(): Promise<void>
-}
+/** So long datasets are looked at before the loop gets its turn. */
+const SLICE_MS = 10
 
 export interface PlacementKeeperOptions {
   readonly gatewayId: string
@@ -62,42 +57,29 @@ export interface PlacementReader {
   isUsed(leaf: string, target: ShardTarget): boolean
 }
 
-export interface LeafHealth {
-  readonly cluster: string
-  readonly name: string
-  readonly url: string
-  /** Null: it answers and is ours. */
-  readonly problem: string | null
-  readonly copies: number
+/** What the reader was told of a dataset, and what status says of it. */
+interface Known {
+  readonly told: string
+  readonly shares: ReadonlyMap<string, LeafShare>
 }
-
-interface KnownLeaf {
-  readonly agent: Agent
-  inventory: Inventory | null
-  /** Rounds in a row without an answer. */
-  missed: number
-  problem: string | null
-}
-
-interface Retry {
-  failures: number
-  notBeforeMs: number
-}
-
-const NOTHING: ReadonlySet<string> = new Set()
 
 export class PlacementKeeper {
   readonly #options: PlacementKeeperOptions
+  readonly #leaves: PlacementLeaves
+  readonly #steps: PlacementSteps
+  readonly #trust = new PlacementTrust()
+  #plan: PlacementPlan
   #reader: PlacementReader | null = null
-  readonly #leaves = new Map<string, KnownLeaf>()
-  #plan = new PlacementPlan({ datasets: [], clusters: [], leaves: new Map() })
-  /** `datasetId/versionId` of versions that are read from their cluster. */
-  readonly #placed = new Set<string>()
-  /** What the reader was told last, by version; absent: its own copy. */
-  readonly #told = new Map<string, string>()
-  /** By leaf and target. */
-  readonly #running = new Map<string, Promise<void>>()
-  readonly #retries = new Map<string, Retry>()
+  /** By id. */
+  readonly #records = new Map<string, DatasetRecord>()
+  readonly #idOf = new Map<string, string>()
+  /** By id; absent: nothing was told, it is read here. */
+  readonly #known = new Map<string, Known>()
+  /** Versions that are read from their cluster, by dataset. */
+  readonly #placed = new Map<string, Set<number>>()
+  /** Ids of datasets that are to be looked at. */
+  readonly #dirty = new Set<string>()
+  #settling: Promise<void> | null = null
   #round: Promise<void> | null = null
   #isRoundDue = false
   #cancelTimer: () => void = () => undefined
@@ -105,202 +87,314 @@ export class PlacementKeeper {
 
   constructor(options: PlacementKeeperOptions) {
     this.#options = options
+    this.#leaves = new PlacementLeaves(options)
+    this.#plan = this.#makePlan()
+    this.#steps = new PlacementSteps({
+      clock: options.clock,
+      logger: options.logger,
+      copy: (step) => this.#copy(step),
+      remove: (step) => this.#remove(step),
+      // What is still to be looked at may turn out to be needed.
+      mayRemove: ({ leaf, target }) =>
+        !this.#dirty.has(target.datasetId) && this.#reader?.isUsed(leaf.name, target) === false,
+      onEnd: (datasetId) => this.#look([datasetId]),
+    })
   }
 
   /** Asks every leaf once, so that the first map says where versions are read from. */
   async start(): Promise<void> {
-    await this.#askAll()
+    this.#leaves.connect(this.#options.records.clusters())
+    for (const record of this.#options.records.list()) this.#note(record.name, record)
+    await this.#leaves.ask()
   }
 
   /** From here on rounds follow each other. */
   serve(reader: PlacementReader): void {
     this.#reader = reader
-    this.kick()
+    this.#lookAtAll()
+    this.#startRound()
   }
 
-  /** A round soon: something has changed. */
-  kick(): void {
-    this.#isRoundDue = true
-    if (this.#round !== null || this.#isClosed || this.#reader === null) return
-    this.#cancelTimer()
-    this.#isRoundDue = false
-    this.#round = this.#runRound(this.#reader).finally(() => {
-      this.#round = null
-      if (this.#isRoundDue) this.kick()
-      else if (!this.#isClosed) this.#cancelTimer = this.#options.startTimer(ROUND_MS, () => this.kick())
-    })
+  /** After a change of a dataset; null: it is gone. */
+  recordChanged(name: string, record: DatasetRecord | null): void {
+    this.#look(this.#note(name, record))
+  }
+
+  /** After a change of the clusters: other leaves may be named. */
+  clustersChanged(): void {
+    this.#leaves.connect(this.#options.records.clusters())
+    this.#plan = this.#makePlan()
+    this.#lookAtAll()
+    this.#startRound()
   }
 
   /** Leaves that each shard of a version is read from; null: this process's own copy. */
   copiesOf(record: DatasetRecord, versionId: number): Copies | null {
     const version = record.versions.find(({ id }) => id === versionId)
-    if (version === undefined) return null
-    const key = `${record.id}/${versionId}`
-    const { copies, isPlaced } = this.#plan.copiesOf(record, version, this.#placed.has(key))
-    if (isPlaced) this.#placed.add(key)
-    else this.#placed.delete(key)
+    if (version === undefined || this.#trust.isDoubted(versionKey(record, versionId))) return null
+    const { copies, isPlaced } = this.#plan.copiesOf(record, version, this.#isPlaced(record.id, versionId))
+    this.#notePlaced(record.id, versionId, isPlaced)
     return copies
   }
 
+  /** Whether all files of the version are here, and can be opened as far as is known. */
+  hasOwnCopy(record: DatasetRecord, versionId: number): boolean {
+    if (this.#trust.isUnfit(versionKey(record, versionId), this.#options.clock.monotonicMs())) return false
+    const shards = Array.from({ length: record.shardCount }, (_, shard) => shard)
+    return shards.every(
+      (shard) => this.#options.localShard({ datasetId: record.id, versionId, shard }) !== null,
+    )
+  }
+
+  /**
+   * Its leaves fail reads although they say that they have it: for a while it is read here.
+   * @throws {KVError} UNAVAILABLE when there is nothing to read here
+   */
+  doubt(record: DatasetRecord, versionId: number): void {
+    const key = versionKey(record, versionId)
+    if (this.#trust.isDoubted(key)) return
+    if (!this.hasOwnCopy(record, versionId)) {
+      throw new KVError(
+        'UNAVAILABLE',
+        `the gateway has no copy of version ${versionId} of dataset ${record.name} that can be read`,
+        { dataset: record.name },
+      )
+    }
+    this.#trust.doubt(key, this.#options.clock.monotonicMs())
+    this.#options.logger.warn(
+      { dataset: record.name, version: versionId },
+      "leaves fail reads of a version, it is read from the gateway's own copy for a while",
+    )
+    this.#look([record.id])
+  }
+
+  /** The gateway's own copy cannot be opened: its leaves are all there is. */
+  refuseOwnCopy(record: DatasetRecord, versionId: number): void {
+    const key = versionKey(record, versionId)
+    this.#trust.noteUnfit(key, this.#options.clock.monotonicMs())
+    this.#trust.trust(key)
+    this.#look([record.id])
+  }
+
+  /** For how long its leaves are not asked; null: they are. */
+  doubtedForMs(record: DatasetRecord, versionId: number): number | null {
+    const key = versionKey(record, versionId)
+    if (!this.#trust.isDoubted(key)) return null
+    return Math.max(0, this.#trust.remainingMs(key, this.#options.clock.monotonicMs()))
+  }
+
   /** Copies of a version on its cluster; null: it belongs to the gateway itself. */
-  stateOf(record: DatasetRecord, version: VersionRecord) {
+  stateOf(record: DatasetRecord, version: VersionRecord): PlacementState | null {
     return this.#plan.stateOf(record, version)
   }
 
-  health(): LeafHealth[] {
-    return this.#options.records.clusters().flatMap((cluster) =>
-      cluster.leaves.map(({ name, url }) => {
-        const known = this.#leaves.get(name)
-        const copies = known?.inventory?.copies.size ?? 0
-        return {
-          cluster: cluster.name,
-          name,
-          url,
-          problem: known === undefined ? 'not asked yet' : known.problem,
-          copies,
+  health(): Omit<LeafStatus, 'openBreakers'>[] {
+    const shares = new Map<string, LeafShare>()
+    for (const known of this.#known.values()) {
+      for (const [key, { wanted, held }] of known.shares) {
+        const sum = shares.get(key)
+        if (sum === undefined) shares.set(key, { wanted, held })
+        else {
+          sum.wanted += wanted
+          sum.held += held
         }
-      }),
+      }
+    }
+    return this.#options.records.clusters().flatMap((cluster) =>
+      cluster.leaves.map(({ name, url }) => ({
+        cluster: cluster.name,
+        name,
+        url,
+        problem: this.#leaves.problemOf(name),
+        copies: this.#leaves.copyCountOf(name),
+        ...(shares.get(shareKey(cluster.name, name)) ?? { wanted: 0, held: 0 }),
+        copying: this.#steps.copyingTo(name),
+      })),
     )
   }
 
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancelTimer()
-    await Promise.all(Array.from(this.#leaves.values(), ({ agent }) => agent.close()))
+    await this.#leaves.close()
     await this.#round
-    await Promise.allSettled(this.#running.values())
+    await this.#settling
+    await this.#steps.close()
   }
 
-  async #runRound(reader: PlacementReader): Promise<void> {
+  #makePlan(): PlacementPlan {
+    return new PlacementPlan({
+      clusters: this.#options.records.clusters(),
+      leaves: this.#leaves.views,
+    })
+  }
+
+  #startRound(): void {
+    this.#isRoundDue = true
+    if (this.#round !== null || this.#isClosed || this.#reader === null) return
+    this.#cancelTimer()
+    this.#isRoundDue = false
+    this.#round = this.#runRound().finally(() => {
+      this.#round = null
+      if (this.#isRoundDue) this.#startRound()
+      else if (!this.#isClosed)
+        this.#cancelTimer = this.#options.startTimer(ROUND_MS, () => this.#startRound())
+    })
+  }
+
+  async #runRound(): Promise<void> {
     try {
-      await this.#askAll()
-      await this.#tell(reader)
-      if (this.#isClosed) return
-      this.#startCopies()
-      this.#startRemovals(reader)
+      const { isAnyTurned, datasets } = await this.#leaves.ask()
+      if (isAnyTurned) this.#lookAtAll()
+      this.#endDoubts()
+      // Without any, what failed or was still in use is tried again.
+      this.#look(datasets)
     } catch (error) {
       this.#options.logger.error({ err: error }, 'a round of placement failed; the next one goes on')
     }
   }
 
-  async #askAll(): Promise<void> {
-    const { records } = this.#options
-    this.#connect(records.clusters())
-    await Promise.all(Array.from(this.#leaves.values(), (known) => this.#ask(known)))
-    this.#renewPlan()
-  }
-
-  #renewPlan(): void {
-    const { records } = this.#options
-    const views = Array.from(this.#leaves.values(), (known): [string, LeafView] => [
-      known.agent.leaf.name,
-      {
-        leaf: known.agent.leaf,
-        isUsable: known.problem === null && known.inventory !== null,
-        copies: known.inventory?.copies ?? NOTHING,
-        arriving: known.inventory?.arriving ?? NOTHING,
-      },
-    ])
-    this.#plan = new PlacementPlan({
-      datasets: records.list(),
-      clusters: records.clusters(),
-      leaves: new Map(views),
-    })
-  }
-
-  /** Agents for the leaves that clusters name now. */
-  #connect(clusters: readonly ClusterRecord[]): void {
-    const named = new Map(clusters.flatMap(({ leaves }) => leaves.map((leaf) => [leaf.name, leaf])))
-    for (const [name, { agent }] of this.#leaves) {
-      if (named.get(name)?.url === agent.leaf.url) continue
-      this.#leaves.delete(name)
-      this.#inBackground(`closing ${name}`, agent.close())
-    }
-    for (const [name, leaf] of named) {
-      if (this.#leaves.has(name)) continue
-      this.#leaves.set(name, {
-        agent: this.#options.connect(leaf),
-        inventory: null,
-        missed: 0,
-        problem: 'not asked yet',
-      })
-    }
-  }
-
-  async #ask(known: KnownLeaf): Promise<void> {
-    const { gatewayId, logger } = this.#options
-    const { name } = known.agent.leaf
-    const before = known.problem
-    try {
-      const inventory = await known.agent.inventory(ASK_TIMEOUT_MS)
-      known.missed = 0
-      const isForeign = inventory.gateway !== null && inventory.gateway !== gatewayId
-      known.inventory = inventory
-      known.problem = isForeign ? `it holds copies of another gateway, ${inventory.gateway}` : null
-    } catch (error) {
-      known.missed += 1
-      const isNew = known.inventory === null
-      if (isNew || known.missed >= DOWN_AFTER) known.problem = toKVError(error, `asking leaf ${name}`).message
-    }
-    if (known.problem === before || this.#isClosed) return
-    if (known.problem === null) logger.info({ leaf: name, id: known.inventory?.id }, 'a leaf answers')
-    else logger.warn({ leaf: name, reason: known.problem }, 'a leaf is not read from')
-  }
-
-  /** Which datasets are read from elsewhere than the reader was told. */
-  async #tell(reader: PlacementReader): Promise<void> {
-    const seen = new Set<string>()
-    const changed: string[] = []
-    for (const record of this.#options.records.list()) {
-      let isChanged = false
-      for (const version of record.versions) {
-        if (!isKept(version)) continue
-        const key = `${record.id}/${version.id}`
-        const copies = this.copiesOf(record, version.id)
-        const text =
-          copies === null
-            ? ''
-            : copies.map((leaves) => leaves.map(({ name, url }) => `${name} ${url}`)).join(';')
-        seen.add(key)
-        if ((this.#told.get(key) ?? '') === text) continue
-        this.#told.set(key, text)
-        isChanged = true
+  /** Leaves that answered just now are read again when their time is up. */
+  #endDoubts(): void {
+    for (const key of this.#trust.due(this.#options.clock.monotonicMs())) {
+      const [id = '', versionId = ''] = key.split('/')
+      const record = this.#records.get(id)
+      const version = record?.versions.find((one) => one.id === Number(versionId))
+      if (record === undefined || version === undefined) {
+        this.#trust.forget(key)
+        continue
       }
-      if (isChanged) changed.push(record.name)
+      const leaves = this.#plan.wanted(record, version)?.flat() ?? []
+      if (
+        !leaves.every(({ name }) => this.#leaves.hasAnswered(name) || this.#leaves.problemOf(name) !== null)
+      )
+        continue
+      this.#trust.trust(key)
+      this.#look([id])
     }
-    for (const key of this.#told.keys()) if (!seen.has(key)) this.#told.delete(key)
-    for (const key of this.#placed) if (!seen.has(key)) this.#placed.delete(key)
-    await Promise.all(changed.map((name) => reader.placementChanged(name)))
   }
 
-  #startCopies(): void {
-    const busy = new Map<string, number>()
-    const count = (leaf: string) => busy.set(leaf, (busy.get(leaf) ?? 0) + 1)
-    for (const key of this.#running.keys()) count(key.split(' ')[0] ?? '')
-    for (const step of this.#plan.missing()) {
-      if (this.#running.size >= PARALLEL_COPIES) return
-      const key = stepKey(step.leaf, step.target)
-      if ((busy.get(step.leaf.name) ?? 0) >= PARALLEL_COPIES_OF_LEAF) continue
-      if (this.#running.has(key) || !this.#isDue(key)) continue
-      count(step.leaf.name)
-      this.#run(key, this.#copy(step))
+  /** Answers the ids that are concerned: also that of a dataset that had the name before. */
+  #note(name: string, record: DatasetRecord | null): string[] {
+    const before = this.#idOf.get(name)
+    if (before !== undefined && before !== record?.id) this.#records.delete(before)
+    if (record === null) this.#idOf.delete(name)
+    else {
+      this.#idOf.set(name, record.id)
+      this.#records.set(record.id, record)
     }
+    return [before, record?.id].filter((id) => id !== undefined)
+  }
+
+  #lookAtAll(): void {
+    const ids = new Set(this.#records.keys())
+    for (const { copies, arriving } of this.#leaves.views.values()) {
+      for (const id of copies.datasets()) ids.add(id)
+      for (const id of arriving.datasets()) ids.add(id)
+    }
+    for (const id of this.#known.keys()) ids.add(id)
+    this.#look(ids)
+  }
+
+  #look(datasetIds: Iterable<string>): void {
+    for (const id of datasetIds) this.#dirty.add(id)
+    if (this.#settling !== null || this.#isClosed || this.#reader === null) return
+    this.#settling = this.#settle(this.#reader)
+      .catch((error: unknown) => {
+        this.#options.logger.error({ err: error }, 'looking at placement failed; the next round goes on')
+      })
+      .finally(() => {
+        this.#settling = null
+        if (this.#dirty.size > 0) this.#look([])
+      })
+  }
+
+  async #settle(reader: PlacementReader): Promise<void> {
+    do {
+      // Whoever changed something goes on first.
+      await new Promise((resolve) => setImmediate(resolve))
+      if (this.#isClosed) return
+      const endMs = this.#options.clock.monotonicMs() + SLICE_MS
+      const changed: string[] = []
+      for (const id of this.#dirty) {
+        this.#dirty.delete(id)
+        const name = this.#lookAt(id)
+        if (name !== null) changed.push(name)
+        if (this.#options.clock.monotonicMs() >= endMs) break
+      }
+      await Promise.all(changed.map((name) => reader.placementChanged(name)))
+      this.#steps.start()
+    } while (this.#dirty.size > 0)
+  }
+
+  /** Answers the name of the dataset when it is read from elsewhere than the reader was told. */
+  #lookAt(id: string): string | null {
+    const record = this.#records.get(id) ?? null
+    const removals = this.#plan.surplus(id, record, this.#safety(record))
+    if (record === null) {
+      this.#steps.replace(id, removals)
+      this.#known.delete(id)
+      this.#placed.delete(id)
+      return null
+    }
+    this.#steps.replace(id, [...this.#plan.missing(record), ...removals])
+    const before = this.#known.get(id)?.told ?? ''
+    const told = this.#placesOf(record)
+    this.#known.set(id, { told, shares: this.#plan.sharesOf(record) })
+    return told === before ? null : record.name
+  }
+
+  /** Where all its versions are read, as text that is the same only when they are. */
+  #placesOf(record: DatasetRecord): string {
+    const kept = record.versions.filter(isKept)
+    const ids = new Set(kept.map(({ id }) => id))
+    for (const id of this.#placed.get(record.id) ?? [])
+      if (!ids.has(id)) this.#notePlaced(record.id, id, false)
+    const places = kept.flatMap(({ id }) => {
+      const copies = this.copiesOf(record, id)
+      if (copies === null) return []
+      const leaves = copies.map((ofShard) => ofShard.map(({ name, url }) => `${name} ${url}`).join())
+      return [`${id} ${leaves.join(';')}`]
+    })
+    return places.join('\n')
+  }
+
+  /** Whether all copies of a version are where they belong; each is looked at once. */
+  #safety(record: DatasetRecord | null): (version: VersionRecord) => boolean {
+    const known = new Map<number, boolean>()
+    return (version) => {
+      if (record === null) return true
+      let isSafe = known.get(version.id)
+      if (isSafe === undefined) {
+        const state = this.#plan.stateOf(record, version)
+        isSafe = state === null ? this.hasOwnCopy(record, version.id) : state.confirmed === state.wanted
+        known.set(version.id, isSafe)
+      }
+      return isSafe
+    }
+  }
+
+  #isPlaced(datasetId: string, versionId: number): boolean {
+    return this.#placed.get(datasetId)?.has(versionId) === true
+  }
+
+  #notePlaced(datasetId: string, versionId: number, isPlaced: boolean): void {
+    const versions = this.#placed.get(datasetId)
+    if (!isPlaced) versions?.delete(versionId)
+    else if (versions === undefined) this.#placed.set(datasetId, new Set([versionId]))
+    else versions.add(versionId)
   }
 
   async #copy({ leaf, target, dataset }: CopyStep): Promise<void> {
-    const known = this.#leaves.get(leaf.name)
+    const agent = this.#leaves.agentOf(leaf.name)
+    if (agent === null) return
     const source = this.#sourceOf(target, leaf)
-    if (known === undefined) return
     if (source === null)
       throw new KVError('UNAVAILABLE', `no copy of ${targetPath(target)} is left to copy from`)
     const startedAtMs = this.#options.clock.monotonicMs()
     const list = await source.describe()
-    await known.agent.copy(target, source, list)
-    const { inventory } = known
-    // A round that asked before must not copy it again.
-    if (inventory !== null) {
-      known.inventory = { ...inventory, copies: new Set([...inventory.copies, targetPath(target)]) }
-    }
+    await agent.copy(target, source, list)
+    this.#leaves.noteCopied(leaf, target)
     const durationMs = Math.round(this.#options.clock.monotonicMs() - startedAtMs)
     this.#options.logger.info(
       { dataset, leaf: leaf.name, copy: targetPath(target), durationMs },
@@ -308,79 +402,18 @@ export class PlacementKeeper {
     )
   }
 
+  async #remove({ leaf, target }: RemovalStep): Promise<void> {
+    await this.#leaves.agentOf(leaf.name)?.remove(target)
+    this.#leaves.noteRemoved(leaf, target)
+  }
+
   /** The gateway's own copy, or else that of another leaf. */
-  #sourceOf(target: ShardTarget, { name }: LeafRecord): CopySource | null {
+  #sourceOf(target: ShardTarget, leaf: LeafRecord): CopySource | null {
     const directory = this.#options.localShard(target)
-    if (directory !== null) return localSource(directory)
-    for (const { agent, inventory, problem } of this.#leaves.values()) {
-      if (agent.leaf.name === name || problem !== null) continue
-      if (inventory?.copies.has(targetPath(target)) === true) return agent.source(target)
-    }
-    return null
-  }
-
-  #startRemovals(reader: PlacementReader): void {
-    for (const [leaf, names] of this.#plan.surplus((dataset, version) => this.#isSafe(dataset, version))) {
-      const known = this.#leaves.get(leaf.name)
-      for (const name of names) {
-        const [datasetId = '', version = '', shard = ''] = name.split('/')
-        const target = parseTarget(datasetId, version, shard)
-        if (known === undefined || target === null || reader.isUsed(leaf.name, target)) continue
-        const key = stepKey(leaf, target)
-        if (this.#running.has(key) || !this.#isDue(key)) continue
-        this.#run(key, known.agent.remove(target))
-      }
-    }
-  }
-
-  /** All copies of a version are where they belong. */
-  #isSafe(dataset: DatasetRecord, version: VersionRecord): boolean {
-    const state = this.#plan.stateOf(dataset, version)
-    if (state !== null) return state.confirmed === state.wanted
-    const shards = Array.from({ length: dataset.shardCount }, (_, shard) => shard)
-    return shards.every((shard) => {
-      return this.#options.localShard({ datasetId: dataset.id, versionId: version.id, shard }) !== null
-    })
-  }
-
-  #isDue(key: string): boolean {
-    return (this.#retries.get(key)?.notBeforeMs ?? 0) <= this.#options.clock.monotonicMs()
-  }
-
-  /** Never rejects; what failed is tried again later. */
-  #run(key: string, work: Promise<void>): void {
-    const running = work
-      .then(
-        () => {
-          this.#retries.delete(key)
-        },
-        (error: unknown) => this.#noteFailure(key, error),
-      )
-      .finally(() => {
-        this.#running.delete(key)
-        this.kick()
-      })
-    this.#running.set(key, running)
-  }
-
-  #noteFailure(key: string, error: unknown): void {
-    const failures = (this.#retries.get(key)?.failures ?? 0) + 1
-    const delayMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1))
-    this.#retries.set(key, { failures, notBeforeMs: this.#options.clock.monotonicMs() + delayMs })
-    for (const old of this.#retries.keys()) if (this.#retries.size > MAX_RETRIES) this.#retries.delete(old)
-    if (this.#isClosed) return
-    const { code, message } = toKVError(error, 'copying')
-    this.#options.logger.warn(
-      { copy: key, code, reason: message, failures, delayMs },
-      'a copy failed, it is tried again',
-    )
-  }
-
-  #inBackground(what: string, work: Promise<void>): void {
-    work.catch((error: unknown) => this.#options.logger.warn({ err: error }, `${what} failed`))
+    return directory === null ? this.#leaves.sourceOf(target, leaf) : localSource(directory)
   }
 }
 
-function stepKey(leaf: LeafRecord, target: ShardTarget): string {
-  return `${leaf.name} ${targetPath(target)}`
+function versionKey({ id }: DatasetRecord, versionId: number): string {
+  return `${id}/${versionId}`
 }

@@ -1,6 +1,7 @@
 /**
  * What leaves should hold, held against what they say they hold: which copies are to be made, which are over, and where a
- * version is read from. Rules only, from what is given; placement-keeper.ts asks the leaves and acts.
+ * version is read from. Rules only, from what is given, and for one dataset at a time, so that a change costs what it
+ * concerns; placement-keeper.ts acts.
  *
  * - A version belongs to its cluster; each shard to `replicas` leaves of it (placement.ts).
  * - It is read from its cluster's leaves as soon as every shard has all the copies that can be made now, and goes on so
@@ -10,34 +11,43 @@
  *   may still use it.
  */
 import type { ClusterRecord, DatasetRecord, LeafRecord, VersionRecord } from '../model/dataset.js'
-import { targetPath } from './http/leaf-directory.js'
+import { parseTarget, targetPath } from './http/leaf-directory.js'
 import type { ShardTarget } from './http/wire.js'
+import type { Holdings } from './placement-holdings.js'
 import { leavesOfShard } from './placement.js'
 
 /** What is known of a leaf now. */
 export interface LeafView {
   readonly leaf: LeafRecord
-  /** False: it does not answer, or belongs to another gateway. */
+  /** False: it does not answer, belongs to another gateway, or is another leaf of ours under a second name. */
   readonly isUsable: boolean
   /** As targetPath names them; of one that does not answer: those it had. */
-  readonly copies: ReadonlySet<string>
-  readonly arriving: ReadonlySet<string>
+  readonly copies: Holdings
+  readonly arriving: Holdings
 }
 
 export interface PlacementWorld {
-  readonly datasets: readonly DatasetRecord[]
   readonly clusters: readonly ClusterRecord[]
-  /** By name; a leaf may be in several clusters. */
+  /** By name; a leaf may be in several clusters. Looked at when a question is asked. */
   readonly leaves: ReadonlyMap<string, LeafView>
 }
 
 /** Leaves by shard. */
 export type Copies = readonly (readonly LeafRecord[])[]
 
+/** A copy that a leaf is to get. */
 export interface CopyStep {
   readonly leaf: LeafRecord
   readonly target: ShardTarget
   readonly dataset: string
+  /** Clients read the version now. */
+  readonly isUrgent: boolean
+}
+
+/** A copy that a leaf is to lose. */
+export interface RemovalStep {
+  readonly leaf: LeafRecord
+  readonly target: ShardTarget
 }
 
 /** The state of a version on its cluster. */
@@ -45,6 +55,15 @@ export interface PlacementState {
   readonly wanted: number
   /** Of those wanted, on leaves that answer. */
   readonly confirmed: number
+  readonly shards: number
+  /** Shards that have as many copies as the dataset asks for. */
+  readonly wholeShards: number
+}
+
+/** What a leaf of a cluster should hold of a dataset, and does. */
+export interface LeafShare {
+  wanted: number
+  held: number
 }
 
 const LOCAL = 'local'
@@ -57,8 +76,8 @@ export function isKept({ state }: VersionRecord): boolean {
 export class PlacementPlan {
   readonly #world: PlacementWorld
   readonly #clusters: ReadonlyMap<string, ClusterRecord>
-  /** By cluster and dataset: the same for all versions. */
-  readonly #chosen = new Map<string, Copies>()
+  /** By cluster: the same for all versions. A changed dataset is another record. */
+  readonly #chosen = new WeakMap<DatasetRecord, Map<string, Copies>>()
 
   constructor(world: PlacementWorld) {
     this.#world = world
@@ -69,13 +88,14 @@ export class PlacementPlan {
   wanted(record: DatasetRecord, version: VersionRecord): Copies | null {
     const cluster = this.#clusters.get(version.cluster ?? LOCAL)
     if (cluster === undefined || cluster.leaves.length === 0) return null
-    const key = `${cluster.name}/${record.id}`
-    let chosen = this.#chosen.get(key)
+    let ofRecord = this.#chosen.get(record)
+    if (ofRecord === undefined) this.#chosen.set(record, (ofRecord = new Map<string, Copies>()))
+    let chosen = ofRecord.get(cluster.name)
     if (chosen === undefined) {
       chosen = Array.from({ length: record.shardCount }, (_, shard) =>
         leavesOfShard(cluster.leaves, record.replicas, { datasetId: record.id, shard }),
       )
-      this.#chosen.set(key, chosen)
+      ofRecord.set(cluster.name, chosen)
     }
     return chosen
   }
@@ -92,8 +112,8 @@ export class PlacementPlan {
     const wanted = this.wanted(record, version)
     if (wanted === null) return { copies: null, isPlaced: false }
     const present = wanted.map((leaves, shard) => {
-      const name = targetPath({ datasetId: record.id, versionId: version.id, shard })
-      return leaves.filter((leaf) => this.#hasCopy(leaf, name))
+      const target = { datasetId: record.id, versionId: version.id, shard }
+      return leaves.filter((leaf) => this.hasCopy(leaf, target))
     })
     const isEnough = present.every((leaves, shard) => {
       if (leaves.length === 0) return false
@@ -108,26 +128,26 @@ export class PlacementPlan {
   stateOf(record: DatasetRecord, version: VersionRecord): PlacementState | null {
     const wanted = this.wanted(record, version)
     if (wanted === null) return null
-    let [count, confirmed] = [0, 0]
+    let [count, confirmed, wholeShards] = [0, 0, 0]
     for (const [shard, leaves] of wanted.entries()) {
-      const name = targetPath({ datasetId: record.id, versionId: version.id, shard })
+      const target = { datasetId: record.id, versionId: version.id, shard }
+      const present = leaves.filter((leaf) => this.hasCopy(leaf, target)).length
       count += leaves.length
-      confirmed += leaves.filter((leaf) => this.#hasCopy(leaf, name)).length
+      confirmed += present
+      if (present >= record.replicas) wholeShards += 1
     }
-    return { wanted: count, confirmed }
+    return { wanted: count, confirmed, shards: wanted.length, wholeShards }
   }
 
-  /** Copies that leaves which answer should have and have not; versions that are served now first. */
-  missing(): CopyStep[] {
+  /** Copies of the dataset that leaves which answer should have and have not. */
+  missing(record: DatasetRecord): CopyStep[] {
     const steps: CopyStep[] = []
-    for (const [dataset, version, wanted] of this.#kept()) {
+    for (const [version, wanted] of this.#kept(record)) {
       for (const [shard, leaves] of wanted.entries()) {
-        const target = { datasetId: dataset.id, versionId: version.id, shard }
+        const target = { datasetId: record.id, versionId: version.id, shard }
         for (const leaf of leaves) {
-          if (!this.#isUsable(leaf) || this.#hasCopy(leaf, targetPath(target))) continue
-          const step = { leaf, target, dataset: dataset.name }
-          if (version.state === 'CURRENT') steps.unshift(step)
-          else steps.push(step)
+          if (!this.#isUsable(leaf) || this.hasCopy(leaf, target)) continue
+          steps.push({ leaf, target, dataset: record.name, isUrgent: version.state === 'CURRENT' })
         }
       }
     }
@@ -135,59 +155,71 @@ export class PlacementPlan {
   }
 
   /**
-   * What leaves that answer have and should not have, by leaf.
+   * What leaves that answer have of a dataset and should not have.
+   * @param record null: there is no such dataset any more
    * @param isSafe a kept version has all of its copies where it belongs
    */
-  surplus(isSafe: (dataset: DatasetRecord, version: VersionRecord) => boolean): Map<LeafRecord, string[]> {
-    const wantedOn = new Map<string, Set<string>>()
-    for (const [dataset, version, wanted] of this.#kept()) {
-      for (const [shard, leaves] of wanted.entries()) {
-        const name = targetPath({ datasetId: dataset.id, versionId: version.id, shard })
-        for (const leaf of leaves) addTo(wantedOn, leaf.name, name)
-      }
-    }
-    const kept = this.#keptByPath()
-    const surplus = new Map<LeafRecord, string[]>()
+  surplus(
+    datasetId: string,
+    record: DatasetRecord | null,
+    isSafe: (version: VersionRecord) => boolean,
+  ): RemovalStep[] {
+    const kept = new Map((record?.versions ?? []).filter(isKept).map((version) => [version.id, version]))
+    const steps: RemovalStep[] = []
     for (const { leaf, isUsable, copies, arriving } of this.#world.leaves.values()) {
       if (!isUsable) continue
-      const over = [...copies, ...arriving].filter((name) => {
-        if (wantedOn.get(leaf.name)?.has(name) === true) return false
-        const [id = '', version = ''] = name.split('/')
-        const found = kept.get(`${id}/${version}`)
-        return found === undefined || isSafe(found.dataset, found.version)
-      })
-      if (over.length > 0) surplus.set(leaf, over)
-    }
-    return surplus
-  }
-
-  *#kept(): Generator<readonly [DatasetRecord, VersionRecord, Copies]> {
-    for (const dataset of this.#world.datasets) {
-      for (const version of dataset.versions) {
-        const wanted = isKept(version) ? this.wanted(dataset, version) : null
-        if (wanted !== null) yield [dataset, version, wanted]
+      for (const name of new Set([...copies.of(datasetId), ...arriving.of(datasetId)])) {
+        const [id = '', versionId = '', shard = ''] = name.split('/')
+        const target = parseTarget(id, versionId, shard)
+        if (target === null) continue
+        const version = kept.get(target.versionId)
+        if (version !== undefined && record !== null) {
+          const leaves = this.wanted(record, version)?.[target.shard] ?? []
+          if (leaves.some((one) => one.name === leaf.name) || !isSafe(version)) continue
+        }
+        steps.push({ leaf, target })
       }
     }
+    return steps
   }
 
-  #keptByPath(): Map<string, { readonly dataset: DatasetRecord; readonly version: VersionRecord }> {
-    const kept = new Map<string, { readonly dataset: DatasetRecord; readonly version: VersionRecord }>()
-    for (const dataset of this.#world.datasets) {
-      for (const version of dataset.versions) {
-        if (isKept(version)) kept.set(`${dataset.id}/${version.id}`, { dataset, version })
+  /** What each leaf should hold of the dataset, and does, by `cluster leaf`. */
+  sharesOf(record: DatasetRecord): ReadonlyMap<string, LeafShare> {
+    const shares = new Map<string, LeafShare>()
+    for (const [version, wanted] of this.#kept(record)) {
+      for (const [shard, leaves] of wanted.entries()) {
+        const target = { datasetId: record.id, versionId: version.id, shard }
+        for (const leaf of leaves) {
+          const key = shareKey(version.cluster ?? LOCAL, leaf.name)
+          let share = shares.get(key)
+          if (share === undefined) shares.set(key, (share = { wanted: 0, held: 0 }))
+          share.wanted += 1
+          if (this.hasCopy(leaf, target)) share.held += 1
+        }
       }
     }
-    return kept
+    return shares
+  }
+
+  /** Whether a leaf that is read from has it. */
+  hasCopy({ name }: LeafRecord, target: ShardTarget): boolean {
+    const view = this.#world.leaves.get(name)
+    return view?.isUsable === true && view.copies.of(target.datasetId).has(targetPath(target))
+  }
+
+  *#kept(record: DatasetRecord): Generator<readonly [VersionRecord, Copies]> {
+    for (const version of record.versions) {
+      const wanted = isKept(version) ? this.wanted(record, version) : null
+      if (wanted !== null) yield [version, wanted]
+    }
   }
 
   /** Any leaves that have all of it; null when a shard is nowhere. */
   #anywhere(record: DatasetRecord, version: VersionRecord): Copies | null {
     const copies: LeafRecord[][] = []
     for (let shard = 0; shard < record.shardCount; shard++) {
-      const name = targetPath({ datasetId: record.id, versionId: version.id, shard })
-      const leaves = [...this.#world.leaves.values()].filter(
-        ({ isUsable, copies: has }) => isUsable && has.has(name),
-      )
+      const target = { datasetId: record.id, versionId: version.id, shard }
+      const leaves = [...this.#world.leaves.values()].filter(({ leaf }) => this.hasCopy(leaf, target))
       if (leaves.length === 0) return null
       copies.push(leaves.map(({ leaf }) => leaf))
     }
@@ -197,15 +229,9 @@ export class PlacementPlan {
   #isUsable({ name }: LeafRecord): boolean {
     return this.#world.leaves.get(name)?.isUsable === true
   }
-
-  #hasCopy({ name }: LeafRecord, copy: string): boolean {
-    const view = this.#world.leaves.get(name)
-    return view?.isUsable === true && view.copies.has(copy)
-  }
 }
 
-function addTo(sets: Map<string, Set<string>>, key: string, value: string): void {
-  const set = sets.get(key)
-  if (set === undefined) sets.set(key, new Set([value]))
-  else set.add(value)
+/** A leaf's part in a cluster; a leaf may be in several. */
+export function shareKey(cluster: string, leaf: string): string {
+  return `${cluster} ${leaf}`
 }

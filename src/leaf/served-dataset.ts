@@ -8,6 +8,9 @@
  * Live shards are always to be open. Of versions, those that are *awake*: the current one and the canary, what a rollback
  * or a roll forward would return to, what was loaded last, and what was asked for, until they are put to sleep because
  * others need the room. An open DB costs descriptors and memory, and most kept versions are never read.
+ *
+ * A version that is dropped while it is read is *leaving*: it stays open for a while, for sequences of pages that began on
+ * it.
  */
 import { dirname, join } from 'node:path'
 import type {
@@ -50,15 +53,18 @@ type Paths = Pick<DataDirectory, 'versionPath' | 'livePath'>
 export interface Placement {
   /** The leaves that each shard is read from; null: it is opened here. */
   copiesOf(record: DatasetRecord, versionId: number): readonly (readonly LeafRecord[])[] | null
+  /** Whether its files are here as well. */
+  hasOwnCopy(record: DatasetRecord, versionId: number): boolean
 }
 
 /** Where units lie. */
 interface Places {
   readonly paths: Paths
   readonly placement: Placement
+  readonly leaving: ReadonlyMap<number, number>
 }
 
-export const ALL_HERE: Placement = { copiesOf: () => null }
+export const ALL_HERE: Placement = { copiesOf: () => null, hasOwnCopy: () => true }
 
 export class ServedDataset {
   readonly id: string
@@ -81,6 +87,8 @@ export class ServedDataset {
   #units: readonly Unit[]
   /** Versions that are to be open. */
   #awake: Set<number>
+  /** Versions that are kept no longer, and when they cease to be served, in monotonic ms. */
+  readonly #leaving = new Map<number, number>()
   #isServed = true
   #isRemoved = false
 
@@ -90,7 +98,7 @@ export class ServedDataset {
     this.#paths = paths
     this.#placement = placement
     this.#record = record
-    this.#units = unitsOf(record, { paths, placement })
+    this.#units = unitsOf(record, { paths, placement, leaving: this.#leaving })
     this.#awake = new Set(versionsToOpen(record))
   }
 
@@ -107,7 +115,11 @@ export class ServedDataset {
   update(record: DatasetRecord): void {
     const before = new Set(versionsToOpen(this.#record))
     this.#record = record
-    this.#units = unitsOf(record, { paths: this.#paths, placement: this.#placement })
+    for (const id of this.#leaving.keys()) {
+      if (!record.versions.some((version) => version.id === id && isOver(version.state)))
+        this.#leaving.delete(id)
+    }
+    this.#units = this.#wantedUnits()
     // What was put to sleep stays so, until it is asked for or plays another part.
     for (const id of versionsToOpen(record)) if (!before.has(id)) this.#awake.add(id)
     this.#awake = new Set([...this.#awake].filter((id) => this.unitOfVersion(id) !== null))
@@ -117,6 +129,43 @@ export class ServedDataset {
       if (!wanted.has(name)) this.#forgetFault(name, fault)
       else if (fault.cancelRetry === null) fault.isHeld = false
     }
+  }
+
+  /** Versions that are open here and that this record does not keep any more. */
+  droppedBy(
+    record: DatasetRecord,
+  ): { readonly versionId: number; readonly incarnationIds: readonly number[] }[] {
+    if (record.id !== this.id) return []
+    return this.sleepableUnits().flatMap(({ versionId, shards }) => {
+      const state = record.versions.find(({ id }) => id === versionId)?.state
+      if (versionId === null || state === undefined || !isOver(state) || this.#leaving.has(versionId))
+        return []
+      // Leaf processes remove theirs at once.
+      if (shards.some(({ remote }) => remote !== undefined)) return []
+      return [
+        { versionId, incarnationIds: shards.flatMap(({ directory }) => this.open.get(directory)?.id ?? []) },
+      ]
+    })
+  }
+
+  /** Before the record that drops it comes: it is served until then all the same. */
+  leave(versionId: number, untilMs: number): void {
+    this.#leaving.set(versionId, untilMs)
+  }
+
+  /** It stays longer, for who is about to make it one that is kept; false: it is not leaving. */
+  prolongLeaving(versionId: number, untilMs: number): boolean {
+    if (!this.#leaving.has(versionId)) return false
+    this.#leaving.set(versionId, untilMs)
+    return true
+  }
+
+  /** Drops those whose time is over; answers whether there were any. */
+  endLeaving(nowMs: number): boolean {
+    const over = [...this.#leaving].filter(([, untilMs]) => untilMs <= nowMs)
+    for (const [id] of over) this.#leaving.delete(id)
+    this.#units = this.#isServed ? this.#wantedUnits() : []
+    return over.length > 0
   }
 
   /** The next entry is none, and nothing is opened any more. */
@@ -232,6 +281,10 @@ export class ServedDataset {
     return [...failed, ...Array.from(this.full.values(), ({ reason }) => reason)]
   }
 
+  #wantedUnits(): readonly Unit[] {
+    return unitsOf(this.#record, { paths: this.#paths, placement: this.#placement, leaving: this.#leaving })
+  }
+
   #makeEntry(): DatasetEntry {
     const record = this.#record
     const incarnations = (unit: Unit) => unit.shards.map(({ directory }) => this.open.get(directory) ?? null)
@@ -243,7 +296,8 @@ export class ServedDataset {
       if (!this.isAwake(unit)) continue
       const shards = incarnations(unit).filter((incarnation) => incarnation !== null)
       if (shards.length === unit.shards.length && unit.versionId !== null) {
-        versions.push({ id: unit.versionId, shards })
+        const version = { id: unit.versionId, shards }
+        versions.push(this.#leaving.has(unit.versionId) ? { ...version, isLeaving: true } : version)
       }
     }
     return { record, versions, current: this.#chooseCurrent(versions), live: [] }
@@ -284,16 +338,21 @@ function versionsToOpen({ versions, canary }: DatasetRecord): number[] {
 }
 
 /** Newest version first, as in the record. */
-function unitsOf(record: DatasetRecord, { paths, placement }: Places): Unit[] {
+function unitsOf(record: DatasetRecord, { paths, placement, leaving }: Places): Unit[] {
   if (record.mode === 'BATCH') {
-    const served = record.versions.filter(({ state }) => state === 'READY' || state === 'CURRENT')
+    const served = record.versions.filter(
+      ({ id, state }) => state === 'READY' || state === 'CURRENT' || leaving.has(id),
+    )
     return served.map(({ id, state }) => {
       const path = paths.versionPath(record.id, id)
       const copies = placement.copiesOf(record, id)
+      const hasOwnCopy = copies !== null && placement.hasOwnCopy(record, id)
       const shards = Array.from({ length: record.shardCount }, (_, shard) => {
         const leaves = copies?.[shard]
         const here = shardAt(record, { path, shard })
-        return leaves === undefined ? here : onLeaves(here, { versionId: id, leaves })
+        return leaves === undefined
+          ? here
+          : onLeaves(here, { dataset: record.name, versionId: id, leaves, hasOwnCopy })
       })
       const isServing = state === 'CURRENT' || record.canary?.versionId === id
       return { name: `version ${id}`, versionId: id, shards, isServing }

@@ -69,6 +69,8 @@ export interface VersionSetOptions {
   /** DBs of versions, and of shards that can be written, that may be open at the same time. */
   readonly maxOpenShards: number
   readonly recentUses: RecentUses
+  /** A version that is dropped while it is read stays open so long for those who read it page by page. */
+  readonly leavingMs: number
   /** Absent: everything is served here. */
   readonly placement?: Placement
   /** Told which DELETED versions have no files any more. No change waits for it. */
@@ -97,6 +99,7 @@ export class VersionSet {
   readonly #closings = new Map<string, Promise<void>>()
   #makingRoom: Promise<void> | null = null
   #cancelRoomTimer: () => void = () => undefined
+  readonly #leavingTimers = new Set<() => void>()
   #isClosed = false
 
   constructor(store: LeafStore, leases: MapPublisher, options: VersionSetOptions) {
@@ -146,9 +149,52 @@ export class VersionSet {
       if (known !== undefined && known.id !== record?.id) await this.#remove(known)
       if (record === null) return
       const dataset = this.#datasets.get(name) ?? this.#add(record)
+      await this.#keepWhatIsRead(dataset, record)
       dataset.update(record)
       await this.#converge(dataset)
     })
+  }
+
+  /** Versions that the record drops, and that were read lately, stay open for those who read them page by page. */
+  async #keepWhatIsRead(dataset: ServedDataset, record: DatasetRecord): Promise<void> {
+    const { leavingMs, recentUses, clock } = this.#options
+    const dropped = leavingMs === 0 ? [] : dataset.droppedBy(record)
+    if (dropped.length === 0) return
+    const ages = await recentUses()
+    const isRead = (id: number) => (ages.get(id) ?? Number.POSITIVE_INFINITY) * 1_000 < leavingMs
+    const read = dropped.filter(({ incarnationIds }) => incarnationIds.some(isRead))
+    if (read.length === 0) return
+    const untilMs = clock.monotonicMs() + leavingMs
+    for (const { versionId } of read) dataset.leave(versionId, untilMs)
+    this.#endLeavingLater(dataset, untilMs)
+  }
+
+  /**
+   * For a restore: whether the files of a version that was released are still here because it is read. They stay then
+   * until its record says that it is kept again, or for as long as versions that leave may stay.
+   */
+  async keepLeaving(name: string, versionId: number): Promise<boolean> {
+    let isKept = false
+    await this.#inTurn(name, () => {
+      const dataset = this.#datasets.get(name)
+      const untilMs = this.#options.clock.monotonicMs() + this.#options.leavingMs
+      isKept = dataset?.prolongLeaving(versionId, untilMs) ?? false
+      if (dataset !== undefined && isKept) this.#endLeavingLater(dataset, untilMs)
+      return Promise.resolve()
+    })
+    return isKept
+  }
+
+  #endLeavingLater(dataset: ServedDataset, untilMs: number): void {
+    const cancel = this.#options.startTimer(this.#options.leavingMs, () => {
+      this.#leavingTimers.delete(cancel)
+      this.#inBackground(
+        this.#inTurn(dataset.name, async () => {
+          if (dataset.endLeaving(untilMs)) await this.#publish([dataset])
+        }),
+      )
+    })
+    this.#leavingTimers.add(cancel)
   }
 
   /**
@@ -258,6 +304,7 @@ export class VersionSet {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancelRoomTimer()
+    for (const cancel of this.#leavingTimers) cancel()
     await Promise.allSettled(this.#turns.values())
     const datasets = [...this.#datasets.values()]
     for (const dataset of datasets) dataset.stopServing()

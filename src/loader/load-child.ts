@@ -4,6 +4,7 @@
  * so that the next process goes on from it.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { serveTask } from '../base/child-task.js'
 import { KVError, toKVError } from '../base/errors.js'
 import { versionChecksum } from '../base/version-checksum.js'
 import type { VersionFigures } from '../model/metastore.js'
@@ -14,7 +15,7 @@ import type { SourcePart } from './load-source.js'
 import { LoadState } from './load-state.js'
 import { LoadTally } from './load-tally.js'
 import { writeShards } from './load-writing.js'
-import { NO_PROGRESS, type BuildJob, type BuildMessage } from './messages.js'
+import type { BuildJob, BuildProgress } from './messages.js'
 import { requireSeenColumns } from './open-source.js'
 import { sourceRequestOf } from './source-request.js'
 import { claimStaging } from './staging-owner.js'
@@ -23,25 +24,23 @@ const PROGRESS_INTERVAL_MS = 200
 
 /** Answers the one job that the parent process sends, and ends with it; ends too when the parent is gone. */
 export function serveBuildJob(dependencies: BuildDependencies): void {
-  process.once('disconnect', () => process.exit(1))
-  process.once('message', (message) => {
+  serveTask((task, report) => {
     // The parent is this same program; it sends nothing else (load-run.ts).
-    const job = message as BuildJob
-    void buildVersion(job, dependencies, (report) => process.send?.(report)).then((last) =>
-      process.send?.(last, () => process.exit(0)),
-    )
+    return buildVersion(task as BuildJob, dependencies, report)
   })
 }
 
-/** Builds every shard that is not there yet; never rejects. Answers what to report last: built or failed. */
+/**
+ * Builds every shard that is not there yet; answers what they hold together. The last report says how it ended.
+ * @throws {KVError} INVALID_ARGUMENT (bad input), QUOTA_EXCEEDED, TOO_LARGE, UNAVAILABLE (the disk, the source), CORRUPT
+ */
 export async function buildVersion(
   job: BuildJob,
   dependencies: BuildDependencies,
-  report: (message: BuildMessage) => void,
-): Promise<BuildMessage> {
+  report: (progress: BuildProgress) => void,
+): Promise<VersionFigures> {
   let state: LoadState | null = null
   let tally: LoadTally | null = null
-  const progress = () => tally?.progress() ?? NO_PROGRESS
   try {
     await claimStaging(job.staging)
     state = LoadState.open(job.staging)
@@ -50,9 +49,10 @@ export async function buildVersion(
       const parts = await source.parts()
       state.setPlan(parts)
       for (const mayStream of [true, false]) {
-        tally = new LoadTally(parts, state, dependencies.clock)
+        const counted = new LoadTally(parts, state, dependencies.clock)
+        tally = counted
         const context = contextOf({ job, dependencies, source, state, tally, parts }, () =>
-          report({ kind: 'progress', progress: progress() }),
+          report(counted.progress()),
         )
         if (await build(context, mayStream)) break
       }
@@ -60,14 +60,12 @@ export async function buildVersion(
     }
     tally ??= new LoadTally(state.plan ?? [], state, dependencies.clock)
     state.removeRuns()
-    return { kind: 'built', progress: progress(), figures: figuresOf(state) }
+    return figuresOf(state)
   } catch (error) {
-    const { code, message } = toKVError(
-      toLoadDiskError(error, `the load of ${job.request.from}`),
-      `the load of ${job.request.from} failed`,
-    )
-    return { kind: 'failed', progress: progress(), code, message }
+    const what = `the load of ${job.request.from}`
+    throw toKVError(toLoadDiskError(error, what), `${what} failed`)
   } finally {
+    if (tally !== null) report(tally.progress())
     state?.close()
   }
 }

@@ -6,6 +6,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   EDQUOT: 'the quota is used up, make room and load again',
   EMFILE: 'too many open files, raise the limit of descriptors',
   EACCES: 'this user may not do that, check owner and mode',
+  ENOENT: 'it is not there, or was removed meanwhile',
 }
 
 /** Runs it; what the file system throws becomes a KVError with the path. */

@@ -1,109 +1,114 @@
 /**
- * Loads, on the gateway's side: which ones there are, which one's turn it is, and those that an earlier process left
- * unfinished. What one load does is load-run.ts.
+ * Loads, on the gateway's side: what they are asked with, what they hold while they wait for their turn (base/jobs.ts), and
+ * those that an earlier process left unfinished. What one load does is load-run.ts.
+ *
+ * An upload has its version from the beginning, so that it is seen while it goes on and can be cancelled. It becomes a
+ * load that a restart goes on with when its content is on disk.
  */
-import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Clock } from '../base/clock.js'
-import { KVError, toKVError } from '../base/errors.js'
-import { limits } from '../base/limits.js'
-import type { ChangeContext, DatasetRecord, VersionRecord } from '../model/dataset.js'
+import { KVError } from '../base/errors.js'
+import type { JobClaim, JobSpec, JobStatus, OpenJob } from '../base/job.js'
+import type { Jobs } from '../base/jobs.js'
+import { type ChangeContext, type DatasetRecord, ownChange } from '../model/dataset.js'
 import type { LoadRequest, Loads, LoadStatus, UploadRequest } from '../model/load.js'
 import type { ObjectStore } from '../objects/object-store.js'
-import { type LoadJob, type LoadRunOptions, LoadStoppedError, runLoad, update } from './load-run.js'
+import {
+  abandonLoad,
+  type LoadDetails,
+  type LoadJob,
+  type LoadRunOptions,
+  runLoad,
+  update,
+} from './load-run.js'
 import { INPUT_FILE, readLoadRecord, writeLoadRecord } from './load-staging.js'
-import { toLoadDiskError } from './load-disk.js'
-import { spool } from './upload.js'
+import { NO_PROGRESS } from './messages.js'
+import { checkAnnounced, spool, type SpoolOptions } from './upload.js'
 
 export interface LoadJobsOptions extends LoadRunOptions {
+  readonly jobs: Jobs
   readonly clock: Clock
   readonly objects: Pick<ObjectStore, 'list'>
-  /** Loads at the same time, at least 1. */
-  readonly concurrent: number
   /** Of one upload, as it is sent. */
   readonly maxUploadBytes: number
 }
 
+/** Content of an upload, with its size in bytes where its sender says so. */
+interface UploadContent {
+  readonly bytes: AsyncIterable<Buffer>
+  readonly sizeBytes: number | null
+}
+
+/** A dataset that nothing else loads while its load is made ready. */
+interface Begun {
+  readonly record: DatasetRecord
+  readonly claim: JobClaim
+  readonly change: ChangeContext
+}
+
+interface Asked {
+  readonly request: LoadRequest
+  readonly totalBytes: number
+  /** Content that is to be written to disk first; null: there is none. */
+  readonly content: UploadContent | null
+}
+
+/** What a version's record names as the place that an upload came from. */
+const UPLOAD_SOURCE = 'upload'
+
 export class LoadJobs implements Loads {
   readonly #options: LoadJobsOptions
-  /** By id, oldest first. */
-  readonly #jobs = new Map<string, LoadJob>()
-  readonly #waiting: LoadJob[] = []
-  readonly #running = new Map<LoadJob, Promise<void>>()
-  /** Datasets that are being loaded or are about to be. */
-  readonly #busy = new Set<string>()
-  #isClosed = false
+  /** By id; those that the table of jobs has forgotten go when the next one comes. */
+  readonly #loads = new Map<string, LoadJob>()
 
   constructor(options: LoadJobsOptions) {
     this.#options = options
   }
 
   async start(request: LoadRequest, change: ChangeContext): Promise<LoadStatus> {
-    return this.#begin(request.dataset, async (record) => {
+    return this.#begin(request.dataset, change, async (begun) => {
       const found = await this.#options.objects.list(request.from)
       const totalBytes = found.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-      return this.#reserve(record, { request, totalBytes, change, input: null })
+      return this.#load(begun, { request, totalBytes, content: null })
     })
   }
 
-  async upload(
-    request: UploadRequest,
-    { bytes, sizeBytes }: { readonly bytes: AsyncIterable<Buffer>; readonly sizeBytes: number | null },
-    change: ChangeContext,
-  ): Promise<LoadStatus> {
-    const { files, maxUploadBytes } = this.#options
-    return this.#begin(request.dataset, async (record) => {
-      const staging = await files.newStaging()
-      try {
-        const input = join(staging, INPUT_FILE)
-        const freeBytes = (): number | null => files.freeBytes()
-        const totalBytes = await spool(bytes, input, { maxBytes: maxUploadBytes, freeBytes, sizeBytes })
-        const uploaded = { ...request, from: pathToFileURL(input).href }
-        return await this.#reserve(record, { request: uploaded, totalBytes, change, input })
-      } finally {
-        await files.trashStaging(staging)
-      }
+  async upload(request: UploadRequest, content: UploadContent, change: ChangeContext): Promise<LoadStatus> {
+    const { sizeBytes } = content
+    return this.#begin(request.dataset, change, async (begun) => {
+      checkAnnounced(this.#spoolOptions(sizeBytes, null))
+      const uploaded = { ...request, from: UPLOAD_SOURCE }
+      if (!change.isDryRun)
+        return this.#load(begun, { request: uploaded, totalBytes: sizeBytes ?? 0, content })
+      const totalBytes = await this.#tryUpload(content)
+      return this.#load(begun, { request: uploaded, totalBytes, content: null })
     })
   }
 
   list(): readonly LoadStatus[] {
-    return [...this.#jobs.values()].map(({ status }) => status).reverse()
+    const { jobs } = this.#options
+    return jobs.list().flatMap((job) => this.#statusOf(job) ?? [])
   }
 
   get(id: string): LoadStatus | null {
-    return this.#jobs.get(id)?.status ?? null
+    const job = this.#options.jobs.get(id)
+    return job === null ? null : this.#statusOf(job)
   }
 
   async cancel(id: string): Promise<LoadStatus | null> {
-    const job = this.#jobs.get(id)
-    if (job === undefined) return null
-    if (job.status.state !== 'QUEUED' && job.status.state !== 'BUILDING') {
-      throw new KVError(
-        'FAILED_PRECONDITION',
-        `load ${id} is ${job.status.state} and cannot be cancelled any more`,
-      )
-    }
-    job.end = 'CANCEL'
-    job.build?.kill()
-    // One that waits is not worth its turn: it only cleans up.
-    const place = this.#waiting.indexOf(job)
-    if (place !== -1) this.#run(...this.#waiting.splice(place, 1))
-    await this.#running.get(job)
-    return job.status
+    if (this.get(id) === null) return null
+    return this.#statusOf(await this.#options.jobs.cancel(id))
   }
 
   /** Goes on with what an earlier process began, and removes what nobody asks for any more. */
   async resume(): Promise<void> {
-    const { files, logger } = this.#options
+    const { files, logger, jobs } = this.#options
     for (const staging of await files.unfinishedLoads()) {
       try {
-        const job = await this.#unfinishedJob(staging)
-        if (job === null) await files.trashStaging(staging)
-        else {
-          this.#busy.add(job.record.name)
-          this.#enqueue(job)
-        }
+        const load = await this.#unfinishedLoad(staging)
+        if (load === null) await files.trashStaging(staging)
+        else this.#enqueue(load, this.#open(load, jobs.reclaim(keyOf(load.record))))
       } catch (error) {
         logger.error(
           { path: staging, err: error },
@@ -114,73 +119,99 @@ export class LoadJobs implements Loads {
     }
   }
 
-  /** Ends every load process; what it was doing is gone on with by the next start. Nothing starts afterwards. */
-  async close(): Promise<void> {
-    this.#isClosed = true
-    this.#waiting.length = 0
-    for (const job of this.#running.keys()) {
-      job.end ??= 'STOP'
-      job.build?.kill()
-    }
-    await Promise.all(this.#running.values())
-  }
-
-  /** Nothing else loads the dataset meanwhile; what `begin` answers is enqueued unless it is only planned. */
+  /** Nothing else loads the dataset while `begin` makes a load of it ready. */
   async #begin(
     dataset: string,
-    begin: (record: DatasetRecord) => Promise<{ status: LoadStatus; job: LoadJob | null }>,
+    change: ChangeContext,
+    begin: (begun: Begun) => Promise<LoadStatus>,
   ): Promise<LoadStatus> {
+    const { jobs } = this.#options
     const record = this.#checkedDataset(dataset)
-    this.#busy.add(record.name)
-    let isQueued = false
+    const claim = jobs.claim({ kind: 'LOAD', dataset, key: keyOf(record) })
     try {
-      const { status, job } = await begin(record)
-      if (job !== null) {
-        this.#enqueue(job)
-        isQueued = true
-      }
-      return status
+      return await begin({ record, claim, change })
     } finally {
-      if (!isQueued) this.#busy.delete(record.name)
+      jobs.release(claim)
     }
   }
 
-  async #reserve(
-    record: DatasetRecord,
-    asked: {
-      readonly request: LoadRequest
-      readonly totalBytes: number
-      readonly change: ChangeContext
-      /** A file that becomes the load's own; null: there is none. */
-      readonly input: string | null
-    },
-  ): Promise<{ status: LoadStatus; job: LoadJob | null }> {
+  async #load({ record, claim, change }: Begun, asked: Asked): Promise<LoadStatus> {
     const { metastore, files } = this.#options
-    const { totalBytes, change, input } = asked
+    const { request } = asked
+    const givenId = request.fileSet?.versionId ?? undefined
+    const { id: version } = await metastore.beginVersion(record.name, request.from, change, givenId)
+    const details = detailsOf(asked, version)
     const { actor, reason } = change
-    const { id: version } = await metastore.beginVersion(record.name, asked.request.from, change)
     if (change.isDryRun) {
-      const status = this.#newStatus(asked.request, version, totalBytes)
-      return { status: { ...status, state: 'PLANNED' }, job: null }
+      const planned = { details, record, actor, reason, staging: '' }
+      return statusOf(planned, this.#options.jobs.planned(specOf(planned)))
     }
-    let staging: string | null = null
+    let staging: string
     try {
+      // What a failed load of this id may have left would be taken for what this one builds.
+      if (givenId !== undefined) await this.#removeFormer(record.id, version)
       staging = await files.loadStaging(record.id, version)
-      const request = input === null ? asked.request : await moveInput(asked.request, input, staging)
-      await writeLoadRecord(staging, {
-        datasetId: record.id,
-        dataset: record.name,
-        version,
-        request,
-        actor,
-        reason,
-      })
-      const status = this.#newStatus(request, version, totalBytes)
-      return { status, job: { status, record, actor, reason, staging, build: null, end: null } }
     } catch (error) {
-      if (staging !== null) await files.trashStaging(staging)
-      await metastore.failVersion(record.name, version, { actor, reason, ifRevision: null, isDryRun: false })
+      await metastore.failVersion(record.name, version, ownChange(change))
       throw error
+    }
+    const load: LoadJob = { details, record, actor, reason, staging }
+    const job = this.#open(load, claim)
+    try {
+      if (asked.content !== null) await this.#takeContent(load, job, asked.content)
+      await writeLoadRecord(staging, recordOf(load))
+      this.#enqueue(load, job)
+    } catch (error) {
+      await abandonLoad(load, this.#options, error)
+      job.fail(error)
+      throw error
+    }
+    return statusOf(load, job.status)
+  }
+
+  async #removeFormer(datasetId: string, version: number): Promise<void> {
+    const { files } = this.#options
+    await files.trash(files.versionPath(datasetId, version))
+    await files.trashStaging(await files.loadStaging(datasetId, version))
+  }
+
+  async #takeContent(load: LoadJob, job: OpenJob, { bytes, sizeBytes }: UploadContent): Promise<void> {
+    const input = join(load.staging, INPUT_FILE)
+    const options = this.#spoolOptions(sizeBytes, job)
+    const totalBytes = await spool(bytes, input, {
+      ...options,
+      onBytes: (readBytes) => {
+        options.onBytes(readBytes)
+        update(load, { readBytes })
+      },
+    })
+    update(load, {
+      readBytes: 0,
+      totalBytes,
+      request: { ...load.details.request, from: pathToFileURL(input).href },
+    })
+  }
+
+  /** Takes all of it and keeps nothing; answers its size. */
+  async #tryUpload({ bytes, sizeBytes }: UploadContent): Promise<number> {
+    const { files } = this.#options
+    const staging = await files.newStaging()
+    try {
+      return await spool(bytes, join(staging, INPUT_FILE), this.#spoolOptions(sizeBytes, null))
+    } finally {
+      await files.trashStaging(staging)
+    }
+  }
+
+  #spoolOptions(sizeBytes: number | null, job: OpenJob | null): SpoolOptions {
+    const { files, clock, maxUploadBytes } = this.#options
+    return {
+      maxBytes: maxUploadBytes,
+      clock,
+      freeBytes: () => files.freeBytes(),
+      sizeBytes,
+      onBytes: (done) => job?.context.report({ step: 'uploading', done, total: sizeBytes, unit: 'bytes' }),
+      context: job?.context ?? null,
     }
   }
 
@@ -188,118 +219,86 @@ export class LoadJobs implements Loads {
     const record = this.#options.metastore.get(name)
     if (record === null)
       throw new KVError('DATASET_NOT_FOUND', `dataset "${name}" does not exist; create it first`)
-    if (record.mode !== 'BATCH') {
-      throw new KVError(
-        'FAILED_PRECONDITION',
-        `dataset "${name}" is ${record.mode}; loads are for BATCH datasets`,
-      )
-    }
-    if (this.#isClosed) {
-      throw new KVError('UNAVAILABLE', 'the gateway is shutting down; load again after its restart')
-    }
-    if (this.#busy.has(name)) {
-      throw new KVError('FAILED_PRECONDITION', `dataset "${name}" is being loaded; wait for that load to end`)
-    }
-    if (this.#waiting.length >= limits.maxQueuedLoads) {
-      throw new KVError('OVERLOADED', `${limits.maxQueuedLoads} loads are waiting; start this one later`)
-    }
-    return record
+    if (record.mode === 'BATCH') return record
+    throw new KVError(
+      'FAILED_PRECONDITION',
+      `dataset "${name}" is ${record.mode}; loads are for BATCH datasets`,
+    )
   }
 
-  #newStatus(request: LoadRequest, version: VersionRecord['id'], totalBytes: number): LoadStatus {
-    return {
-      id: `${request.dataset}-${version}`,
-      request,
-      version,
-      state: 'QUEUED',
-      phase: null,
-      rows: 0,
-      readBytes: 0,
-      totalBytes,
-      rowsPerSecond: 0,
-      bytesPerSecond: 0,
-      leftMs: null,
-      duplicateCount: 0,
-      badLineCount: 0,
-      badLines: [],
-      resumeCount: 0,
-      figures: null,
-      error: null,
-      startedAtMs: this.#options.clock.nowMs(),
-      endedAtMs: null,
-    }
+  #open(load: LoadJob, claim: JobClaim): OpenJob {
+    const { jobs } = this.#options
+    const job = jobs.open(specOf(load), claim)
+    for (const id of this.#loads.keys()) if (jobs.get(id) === null) this.#loads.delete(id)
+    this.#loads.set(job.status.id, load)
+    return job
+  }
+
+  #enqueue(load: LoadJob, job: OpenJob): void {
+    job.enqueue(
+      async (context) => {
+        await runLoad(load, context, this.#options)
+        return { version: load.details.version, ...load.details.figures }
+      },
+      () => abandonLoad(load, this.#options, new KVError('CANCELLED', 'the load was cancelled')),
+    )
   }
 
   /** Null: its version is gone, or finished. */
-  async #unfinishedJob(staging: string): Promise<LoadJob | null> {
+  async #unfinishedLoad(staging: string): Promise<LoadJob | null> {
     const { dataset, datasetId, version, request, actor, reason } = await readLoadRecord(staging)
     const record = this.#options.metastore.get(dataset)
     if (record?.id !== datasetId) return null
     const state = record.versions.find(({ id }) => id === version)?.state
     if (state !== 'LOADING' && !(state === 'READY' && request.publish)) return null
-    const status = { ...this.#newStatus(request, version, 0), resumeCount: 1 }
-    return { status, record, actor, reason, staging, build: null, end: null }
+    const details = { ...detailsOf({ request, totalBytes: 0 }, version), resumeCount: 1 }
+    return { details, record, actor, reason, staging }
   }
 
-  #enqueue(job: LoadJob): void {
-    this.#jobs.set(job.status.id, job)
-    for (const [id, { status }] of this.#jobs) {
-      if (this.#jobs.size <= limits.maxRememberedLoads) break
-      if (status.endedAtMs !== null) this.#jobs.delete(id)
-    }
-    this.#waiting.push(job)
-    this.#startWaiting()
-  }
-
-  #startWaiting(): void {
-    while (!this.#isClosed && this.#running.size < this.#options.concurrent) {
-      const job = this.#waiting.shift()
-      if (job === undefined) return
-      this.#run(job)
-    }
-  }
-
-  #run(...jobs: LoadJob[]): void {
-    for (const job of jobs) {
-      const run = this.#runToEnd(job).finally(() => {
-        this.#running.delete(job)
-        this.#busy.delete(job.record.name)
-        this.#startWaiting()
-      })
-      this.#running.set(job, run)
-    }
-  }
-
-  /** Never rejects. */
-  async #runToEnd(job: LoadJob): Promise<void> {
-    const { logger, clock } = this.#options
-    const fields = { dataset: job.record.name, load: job.status.id }
-    logger.info({ ...fields, from: job.status.request.from }, 'load started')
-    try {
-      await runLoad(job, this.#options)
-      update(job, { state: 'DONE', endedAtMs: clock.nowMs() })
-      const { rows, startedAtMs } = job.status
-      logger.info({ ...fields, rows, durationMs: clock.nowMs() - startedAtMs }, 'load done')
-    } catch (error) {
-      if (error instanceof LoadStoppedError) {
-        logger.info(fields, 'load interrupted; the next start goes on with it')
-        return
-      }
-      const { code, message } = toKVError(error, `the load of dataset "${job.record.name}" failed`)
-      const state = code === 'CANCELLED' ? 'CANCELLED' : 'FAILED'
-      update(job, { state, phase: null, leftMs: null, endedAtMs: clock.nowMs(), error: { code, message } })
-      logger.error({ ...fields, code, reason: message }, 'load failed')
-    }
+  /** Null: the job is no load. */
+  #statusOf(job: JobStatus): LoadStatus | null {
+    const load = this.#loads.get(job.id)
+    return load === undefined ? null : statusOf(load, job)
   }
 }
 
-/** The same disk, so that it costs a name. */
-async function moveInput(request: LoadRequest, input: string, staging: string): Promise<LoadRequest> {
-  const moved = join(staging, INPUT_FILE)
-  try {
-    await rename(input, moved)
-  } catch (error) {
-    throw toLoadDiskError(error, `moving the upload to ${moved}`)
+/** One load of a dataset at a time. */
+function keyOf({ name }: DatasetRecord): string {
+  return `dataset ${name}`
+}
+
+function specOf({ record, details, actor }: LoadJob): JobSpec {
+  const { version, request } = details
+  return {
+    kind: 'LOAD',
+    id: `${record.name}-${version}`,
+    dataset: record.name,
+    subject: `version ${version} from ${request.from}`,
+    key: keyOf(record),
+    actor,
   }
-  return { ...request, from: pathToFileURL(moved).href }
+}
+
+function recordOf({ record, details, actor, reason }: LoadJob) {
+  const { version, request } = details
+  return { datasetId: record.id, dataset: record.name, version, request, actor, reason }
+}
+
+function detailsOf({ request, totalBytes }: Omit<Asked, 'content'>, version: number): LoadDetails {
+  const unread = { ...NO_PROGRESS, phase: null, totalBytes }
+  return { request, version, stage: 'BUILDING', ...unread, resumeCount: 0, figures: null }
+}
+
+function statusOf({ details }: LoadJob, { id, state, error, startedAtMs, endedAtMs }: JobStatus): LoadStatus {
+  const { stage, ...known } = details
+  const ofEnded = endedAtMs === null ? {} : { phase: null, leftMs: null }
+  return {
+    ...known,
+    ...ofEnded,
+    id,
+    state: state === 'RUNNING' ? stage : state,
+    error,
+    startedAtMs,
+    endedAtMs,
+  }
 }

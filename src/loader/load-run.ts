@@ -4,16 +4,18 @@
  * what is served. A process that dies is started again and goes on; so does the next gateway when this one ends.
  */
 import { join } from 'node:path'
+import { type StartTask, TaskDiedError } from '../base/child-task.js'
 import { isInDoubt, KVError, toKVError } from '../base/errors.js'
+import type { JobContext, JobProgress } from '../base/job.js'
+import { endedWith } from '../base/job-task.js'
 import type { Logger } from '../base/logger.js'
-import type { ChangeContext, DatasetRecord } from '../model/dataset.js'
+import { type DatasetRecord, ownChange } from '../model/dataset.js'
 import type { LoadStatus } from '../model/load.js'
 import type { Metastore, VersionFigures } from '../model/metastore.js'
 import type { ObjectSettings } from '../objects/objects.js'
 import { checkFigures } from './load-guards.js'
-import type { RunningBuild, StartBuild } from './load-process.js'
 import { VERSION_FOLDER } from './load-state.js'
-import type { BuildJob, BuildMessage } from './messages.js'
+import type { BuildJob, BuildProgress } from './messages.js'
 
 /** Where the files of versions lie; the data directory. */
 export interface VersionFiles {
@@ -37,13 +39,14 @@ export interface VersionFiles {
 
 export type VersionRecords = Pick<
   Metastore,
-  'get' | 'beginVersion' | 'completeVersion' | 'failVersion' | 'publish'
+  'get' | 'updateDataset' | 'beginVersion' | 'completeVersion' | 'failVersion' | 'publish'
 >
 
 export interface LoadRunOptions {
   readonly metastore: VersionRecords
   readonly files: VersionFiles
-  readonly startBuild: StartBuild
+  /** Starts the load process: a BuildJob, which reports BuildProgress and answers VersionFigures. */
+  readonly startTask: StartTask
   readonly logger: Logger
   /** Threads that read one load. */
   readonly workers: number
@@ -52,16 +55,18 @@ export interface LoadRunOptions {
   readonly objectSettings: ObjectSettings
 }
 
-/** A load that waits or runs. */
+/** What a load knows of itself; its place in the queue and its end are the job's. */
+export type LoadDetails = Omit<LoadStatus, 'id' | 'state' | 'error' | 'startedAtMs' | 'endedAtMs'> & {
+  /** What it does while it runs. */
+  readonly stage: 'BUILDING' | 'ADOPTING' | 'PUBLISHING'
+}
+
 export interface LoadJob {
-  status: LoadStatus
+  details: LoadDetails
   readonly record: DatasetRecord
   readonly actor: string
   readonly reason: string
   readonly staging: string
-  build: RunningBuild | null
-  /** CANCEL: it is given up for good; STOP: the gateway ends, the next one goes on. */
-  end: 'CANCEL' | 'STOP' | null
 }
 
 /** Processes of one load that may die before it is given up. */
@@ -74,19 +79,19 @@ export class LoadStoppedError extends Error {
 }
 
 /** Runs it to READY, or to CURRENT. @throws {KVError} when it failed and was cleaned up; {LoadStoppedError} */
-export async function runLoad(job: LoadJob, options: LoadRunOptions): Promise<void> {
+export async function runLoad(job: LoadJob, context: JobContext, options: LoadRunOptions): Promise<void> {
   const { files } = options
   if (isLoading(job, options)) {
     try {
-      await buildAndAdopt(job, options)
+      await buildAndAdopt(job, context, options)
     } catch (error) {
-      if (!(error instanceof LoadStoppedError)) await abandon(job, options, error)
+      if (!(error instanceof LoadStoppedError)) await abandonLoad(job, options, error)
       throw error
     }
   }
   try {
-    checkEnd(job)
-    if (job.status.request.publish) await publish(job, options)
+    commit(context)
+    if (job.details.request.publish) await publish(job, options)
   } catch (error) {
     // Staging is what the next start goes on from.
     if (!(error instanceof LoadStoppedError)) await files.trashStaging(job.staging)
@@ -96,64 +101,70 @@ export async function runLoad(job: LoadJob, options: LoadRunOptions): Promise<vo
 }
 
 /** An earlier process may have brought it further. */
-function isLoading({ record, status }: LoadJob, { metastore }: LoadRunOptions): boolean {
+function isLoading({ record, details }: LoadJob, { metastore }: LoadRunOptions): boolean {
   const versions = metastore.get(record.name)?.versions ?? []
-  return versions.find(({ id }) => id === status.version)?.state !== 'READY'
+  return versions.find(({ id }) => id === details.version)?.state !== 'READY'
 }
 
-async function buildAndAdopt(job: LoadJob, options: LoadRunOptions): Promise<void> {
+async function buildAndAdopt(job: LoadJob, context: JobContext, options: LoadRunOptions): Promise<void> {
   const { metastore, files } = options
   const { id, name } = job.record
-  const { version, request } = job.status
-  const figures = await build(job, options)
+  const { version, request } = job.details
+  const figures = await build(job, context, options)
   checkFigures(metastore.get(name) ?? job.record, request, figures)
-  update(job, { state: 'ADOPTING', figures, phase: null, leftMs: null })
+  commit(context)
+  update(job, { stage: 'ADOPTING', figures, phase: null, leftMs: null })
   if (!(await files.hasVersion(id, version))) {
     await files.adoptVersion(id, version, join(job.staging, VERSION_FOLDER))
   }
-  await metastore.completeVersion(name, version, figures, ownChange(job.actor, job.reason))
+  await metastore.completeVersion(name, version, figures, ownChange(job))
 }
 
-async function build(job: LoadJob, options: LoadRunOptions): Promise<VersionFigures> {
-  update(job, { state: 'BUILDING' })
+async function build(job: LoadJob, context: JobContext, options: LoadRunOptions): Promise<VersionFigures> {
   for (let crashes = 0; ; crashes++) {
-    checkEnd(job)
-    job.build = options.startBuild(buildJobOf(job, options), ({ progress }) => update(job, progress))
-    const last = await job.build.ended
-    job.build = null
-    update(job, last.progress)
-    checkEnd(job)
-    if (last.kind === 'built') return last.figures
-    if (!isCrash(last) || crashes + 1 >= MAX_CRASHES) throw failureOf(last)
-    options.logger.warn(
-      { dataset: job.record.name, load: job.status.id, reason: last.message },
-      'the process of a load died; another one goes on with it',
-    )
-    update(job, { resumeCount: job.status.resumeCount + 1 })
+    checkEnding(context)
+    const running = options.startTask(buildJobOf(job, options), (report) => {
+      // The load process is this same program (load-child.ts).
+      const progress = report as BuildProgress
+      update(job, progress)
+      context.report(progressOf(progress))
+    })
+    try {
+      return (await endedWith(context, running)) as VersionFigures // see above
+    } catch (error) {
+      checkEnding(context)
+      if (!(error instanceof TaskDiedError) || crashes + 1 >= MAX_CRASHES) throw error
+      options.logger.warn(
+        { dataset: job.record.name, version: job.details.version, reason: error.message },
+        'the process of a load died; another one goes on with it',
+      )
+      update(job, { resumeCount: job.details.resumeCount + 1 })
+    }
   }
 }
 
-function checkEnd({ end }: LoadJob): void {
-  if (end === 'CANCEL') throw new KVError('CANCELLED', 'the load was cancelled')
-  if (end === 'STOP') throw new LoadStoppedError('the gateway ends')
+function progressOf({ phase, rows, readBytes, totalBytes }: BuildProgress): JobProgress {
+  if (phase === 'READING') return { step: 'reading', done: readBytes, total: totalBytes, unit: 'bytes' }
+  return { step: 'writing', done: rows, total: null, unit: 'rows' }
 }
 
-function isCrash(last: BuildMessage): last is BuildMessage & { kind: 'failed' } {
-  return last.kind === 'failed' && last.isCrash === true
+/** From here on it cannot be cancelled. */
+function commit(context: JobContext): void {
+  checkEnding(context)
+  context.commit()
 }
 
-function failureOf(last: BuildMessage): KVError {
-  return last.kind === 'failed'
-    ? new KVError(last.code, last.message)
-    : new KVError('INTERNAL', 'the load process ended without saying how')
+function checkEnding({ ending }: JobContext): void {
+  if (ending === 'CANCEL') throw new KVError('CANCELLED', 'the load was cancelled')
+  if (ending === 'STOP') throw new LoadStoppedError('the gateway ends')
 }
 
-function buildJobOf({ status, record, staging }: LoadJob, options: LoadRunOptions): BuildJob {
+function buildJobOf({ details, record, staging }: LoadJob, options: LoadRunOptions): BuildJob {
   const { keyOrder, maxValueBytes, maxVersionBytes, shardCount } = record
   const { workers, sortBytes, heapMb, objectSettings } = options
   const { roots } = objectSettings
   return {
-    request: status.request,
+    request: details.request,
     keyOrder,
     maxValueBytes,
     maxVersionBytes,
@@ -167,45 +178,48 @@ function buildJobOf({ status, record, staging }: LoadJob, options: LoadRunOption
   }
 }
 
-/** The version becomes FAILED and its files go. A failure of that is logged; the first one is what counts. */
-async function abandon(job: LoadJob, options: LoadRunOptions, cause: unknown): Promise<void> {
-  const { metastore, files, logger } = options
-  const { record, status, actor, staging } = job
+/** The version becomes FAILED and its files go. Never rejects: a failure of that is logged, the first one counts. */
+export async function abandonLoad(
+  { record, details, actor, staging }: LoadJob,
+  { metastore, files, logger }: LoadRunOptions,
+  cause: unknown,
+): Promise<void> {
+  const { version } = details
   const reason = toKVError(cause, 'the load failed').message.slice(0, MAX_REASON_LENGTH)
   const steps = [
     // First, so that a crash in between leaves nothing that the next start would go on with.
     () => files.trashStaging(staging),
     // What may have become READY keeps its files: the next start removes them if it has not.
-    () => (isInDoubt(cause) ? Promise.resolve() : files.trash(files.versionPath(record.id, status.version))),
-    () => metastore.failVersion(record.name, status.version, ownChange(actor, reason)),
+    () => (isInDoubt(cause) ? Promise.resolve() : files.trash(files.versionPath(record.id, version))),
+    () => metastore.failVersion(record.name, version, ownChange({ actor, reason })),
   ]
   for (const step of steps) {
     try {
       await step()
     } catch (error) {
-      logger.error({ dataset: record.name, load: status.id, err: error }, 'a failed load was not cleaned up')
+      logger.error({ dataset: record.name, version, err: error }, 'a failed load was not cleaned up')
     }
   }
 }
 
 async function publish(job: LoadJob, { metastore }: LoadRunOptions): Promise<void> {
-  update(job, { state: 'PUBLISHING' })
-  const { record, status } = job
+  update(job, { stage: 'PUBLISHING' })
+  const { record, details } = job
+  const change = ownChange(job)
   try {
-    await metastore.publish(record.name, status.version, ownChange(job.actor, job.reason))
+    const { retainedVersions } = details.request.fileSet ?? {}
+    if (retainedVersions !== undefined) {
+      await metastore.updateDataset(record.name, { retainedVersions }, change)
+    }
+    await metastore.publish(record.name, details.version, change)
   } catch (error) {
     const { code, message } = toKVError(error, 'publishing failed')
-    throw new KVError(code, `version ${status.version} is READY, but publishing it failed: ${message}`, {
+    throw new KVError(code, `version ${details.version} is READY, but publishing it failed: ${message}`, {
       cause: error,
     })
   }
 }
 
-export function update(job: LoadJob, changes: Partial<LoadStatus>): void {
-  job.status = { ...job.status, ...changes }
-}
-
-/** The later steps of a load concern the version that it reserved; nobody else's change can conflict with them. */
-function ownChange(actor: string, reason: string): ChangeContext {
-  return { actor, reason, ifRevision: null, isDryRun: false }
+export function update(job: LoadJob, changes: Partial<LoadDetails>): void {
+  job.details = { ...job.details, ...changes }
 }

@@ -1,5 +1,5 @@
 /** What a load reads, whatever the place and the format: objects in a fixed order, each a sequence of rows. */
-import type { BadLine, LoadFormat } from '../model/load.js'
+import type { BadLine, LoadFormat, ThriftExplode } from '../model/load.js'
 import type { Cell } from '../model/row.js'
 
 export interface SourceRow {
@@ -22,6 +22,10 @@ export interface SourceRequest {
   readonly maxValueBytes: number
   /** Lines of all objects together that may be bad. */
   readonly maxBadLines: number
+  /** The files `part-00000` and so on of a directory, so many, and nothing else; absent: all that is there. */
+  readonly partCount?: number
+  /** Absent: values become columns as they are. */
+  readonly explode?: ThriftExplode
 }
 
 /** One object of the source: what a worker takes at a time, and what a load resumes by. */
@@ -46,6 +50,8 @@ export interface PartRows extends AsyncIterable<readonly SourceRow[]> {
   readonly badLineCount: number
   /** The first ones. */
   readonly badLines: readonly BadLine[]
+  /** HFile: cells that Terrapin does not show, which are left out. */
+  readonly foreignCellCount: number
   /** The named columns that no row up to now has a value for. */
   readonly unseenColumns: readonly string[]
 }

@@ -36,6 +36,8 @@ export interface PartPosition {
 export interface PartEnd {
   readonly badLineCount: number
   readonly badLines: readonly FileBadLine[]
+  /** Absent: written by a program that did not count them. */
+  readonly foreignCellCount?: number
   readonly unseenColumns: readonly string[]
 }
 

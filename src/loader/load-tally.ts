@@ -38,7 +38,8 @@ export class LoadTally {
     for (const { duplicateCount } of done.sealed.values()) this.duplicateCount += duplicateCount
     for (const { part, rows, end } of done.positions.values()) {
       if (end === null) continue
-      this.#parts.set(part, { part, rows, readBytes: parts[part]?.sizeBytes ?? 0, ...end })
+      const readBytes = parts[part]?.sizeBytes ?? 0
+      this.#parts.set(part, { part, rows, readBytes, foreignCellCount: 0, ...end })
     }
   }
 
@@ -95,6 +96,7 @@ export class LoadTally {
       duplicateCount: this.duplicateCount,
       badLineCount: this.#badLineCount,
       badLines: this.#badLines(),
+      foreignCellCount: sum(this.#parts.values(), ({ foreignCellCount }) => foreignCellCount),
     }
   }
 

@@ -2,12 +2,11 @@
 import type { ErrorCode } from '../base/errors.js'
 import type { KeyOrder } from '../model/dataset.js'
 import type { BuildPhase, FileBadLine, LoadRequest } from '../model/load.js'
-import type { VersionFigures } from '../model/metastore.js'
 import type { ObjectSettings } from '../objects/objects.js'
 import type { SourcePart } from './load-source.js'
 import type { RunRecord } from './load-state.js'
 
-/** Everything the load process needs to know; the first and only message to it. */
+/** Everything the load process needs to know: its task. It reports BuildProgress and answers VersionFigures. */
 export interface BuildJob {
   readonly request: LoadRequest
   readonly keyOrder: KeyOrder
@@ -37,6 +36,7 @@ export interface BuildProgress {
   readonly duplicateCount: number
   readonly badLineCount: number
   readonly badLines: readonly FileBadLine[]
+  readonly foreignCellCount: number
 }
 
 export const NO_PROGRESS: BuildProgress = {
@@ -50,19 +50,8 @@ export const NO_PROGRESS: BuildProgress = {
   duplicateCount: 0,
   badLineCount: 0,
   badLines: [],
+  foreignCellCount: 0,
 }
-
-export type BuildMessage =
-  | { readonly kind: 'progress'; readonly progress: BuildProgress }
-  | { readonly kind: 'built'; readonly progress: BuildProgress; readonly figures: VersionFigures }
-  | {
-      readonly kind: 'failed'
-      readonly progress: BuildProgress
-      readonly code: ErrorCode
-      readonly message: string
-      /** The process died; what it had written can be gone on with. */
-      readonly isCrash?: boolean
-    }
 
 /** What a reading thread is told. */
 export type ReaderOrder =
@@ -84,6 +73,7 @@ export interface PartFigures {
   readonly readBytes: number
   readonly badLineCount: number
   readonly badLines: readonly FileBadLine[]
+  readonly foreignCellCount: number
   readonly unseenColumns: readonly string[]
 }
 

@@ -8,25 +8,25 @@ import { DelimitedReader } from './formats/delimited.js'
 import { HFileReader } from './formats/hfile.js'
 import { NdjsonReader } from './formats/ndjson.js'
 import { ParquetReader } from './formats/parquet.js'
-import type { PartReader, ReadOptions } from './formats/part-reader.js'
+import type { PartReader } from './formats/part-reader.js'
+import { readOptionsOf, type ReadOptions } from './formats/read-options.js'
 import { unpack } from './formats/unpack.js'
 import type { LoadSource, PartRows, SourcePart, SourceRequest } from './load-source.js'
+import { numberedParts } from './numbered-parts.js'
 
 /**
  * A directory or prefix stands for the objects below it, in the order of their URLs, without those whose name, or the
  * name of a directory on the way, begins with `.` or `_`: that is how other programs mark what is no data.
  */
 export function openSource(objects: ObjectStore, request: SourceRequest): LoadSource {
-  const { from, format, ...options } = request
-  if (options.header !== null && format !== 'csv' && format !== 'tsv') {
-    throw new KVError(
-      'INVALID_ARGUMENT',
-      `names of fields are given, but ${format} names them itself; leave them out`,
-    )
-  }
+  const { from, format, partCount } = request
+  readOptionsOf(request) // Checks what is asked for before anything is read.
   return {
-    parts: async () => partsOf(from, await objects.list(toObjectUrl(from))),
-    rows: (part) => readerOf(objects, part, format, options),
+    parts: async () => {
+      const found = await objects.list(toObjectUrl(from))
+      return partsOf(from, partCount === undefined ? found : numberedParts(from, found, partCount))
+    },
+    rows: (part) => readerOf(objects, part, format, readOptionsOf(request)),
   }
 }
 

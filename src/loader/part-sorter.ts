@@ -59,8 +59,9 @@ export class PartSorter {
       onProgress(figuresOf(open, rows))
     }
     const figures = figuresOf(open, rows)
-    const { badLineCount, badLines, unseenColumns } = figures
-    this.#ended.push({ ...positionOf(open), end: { badLineCount, badLines, unseenColumns } })
+    const { badLineCount, badLines, foreignCellCount, unseenColumns } = figures
+    const end = { badLineCount, badLines, foreignCellCount, unseenColumns }
+    this.#ended.push({ ...positionOf(open), end })
     return figures
   }
 
@@ -123,7 +124,8 @@ function positionOf({ part, line, rows }: OpenPart): Omit<PartPosition, 'end'> {
 }
 
 function figuresOf({ part, rows: count }: OpenPart, rows: PartRows): PartFigures {
-  const { readBytes, badLineCount, badLines, unseenColumns } = rows
+  const { readBytes, badLineCount, badLines, foreignCellCount, unseenColumns } = rows
   const withFile = badLines.map((badLine) => ({ ...badLine, file: part.url }))
-  return { part: part.index, rows: count, readBytes, badLineCount, badLines: withFile, unseenColumns }
+  const known = { badLineCount, badLines: withFile, foreignCellCount, unseenColumns }
+  return { part: part.index, rows: count, readBytes, ...known }
 }

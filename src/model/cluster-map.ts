@@ -15,9 +15,13 @@ export type WritableFormat = 'mutable' | 'history'
 
 /** A shard of a version that leaf processes serve in place of this one. */
 export interface RemoteCopies {
+  /** Its name: for messages, and to find the shard in another map. */
+  readonly dataset: string
   readonly versionId: number
   /** Those that are known to have it, one or more, in the order in which placement.ts names them. */
   readonly leaves: readonly LeafRecord[]
+  /** Whether this process has its files, too, and can read them when no leaf answers. */
+  readonly hasOwnCopy: boolean
 }
 
 /** One opening of one shard's DB. Plain data, so that it can be posted to threads. */
@@ -47,6 +51,8 @@ export interface Incarnation {
 export interface ServedVersion {
   readonly id: number
   readonly shards: readonly Incarnation[]
+  /** No longer kept: only who began to read it page by page goes on with it for a while. */
+  readonly isLeaving?: true
 }
 
 export interface DatasetEntry {

@@ -1,4 +1,5 @@
 /** What the metastore knows of a dataset. Records are plain data: they travel between threads and to disk. */
+import type { Migration, MigrationState } from './migration.js'
 
 export type DatasetMode = 'BATCH' | 'READ_WRITE' | 'STREAMING'
 export type KeyOrder = 'HASHED' | 'ORDERED'
@@ -12,9 +13,6 @@ export type Durability = 'LOG' | 'LOG_SYNCED'
  * restored; FAILED and DELETED only await removal.
  */
 export type VersionState = 'LOADING' | 'READY' | 'CURRENT' | 'ARCHIVED' | 'FAILED' | 'DELETED'
-
-/** ORIGIN_ONLY: the old store answers; TARGET_ONLY: the leaf tier does. The states between come with migration. */
-export type MigrationState = 'ORIGIN_ONLY' | 'TARGET_ONLY'
 
 export interface Owner {
   /** Team or service that answers for the dataset; required. */
@@ -36,8 +34,15 @@ export interface VersionRecord {
   readonly createdAtMs: number
   /** URL of its copy in object storage; null: it has none. */
   readonly archive: string | null
+  /** URLs of earlier copies that were not removed; absent: there are none. */
+  readonly formerArchives?: readonly string[]
   /** Name of the cluster that serves it; absent: the gateway's own process. */
   readonly cluster?: string
+}
+
+/** URLs of all copies of a version, the newest first. */
+export function copiesOf({ archive, formerArchives = [] }: VersionRecord): readonly string[] {
+  return archive === null ? formerArchives : [archive, ...formerArchives]
 }
 
 /** A version that a share of the keys is served from before all are. */
@@ -97,6 +102,8 @@ export interface DatasetRecord {
   readonly migrationState: MigrationState
   /** Name of the configured origin; null unless the migration state needs one. */
   readonly origin: string | null
+  /** Absent: nothing was dialled. */
+  readonly migration?: Migration
   /** READ_WRITE: directory generation of the live data; rises when it is rebuilt. */
   readonly generation: number
   /** BATCH: newest first. */
@@ -114,6 +121,14 @@ export interface ChangeContext {
   readonly ifRevision: number | null
   /** Check everything, change nothing. */
   readonly isDryRun: boolean
+}
+
+/**
+ * The last step of a job, in the name of who started it: it concerns what the job has just made, with which nobody else's
+ * change can conflict.
+ */
+export function ownChange({ actor, reason }: Pick<ChangeContext, 'actor' | 'reason'>): ChangeContext {
+  return { actor, reason, ifRevision: null, isDryRun: false }
 }
 
 export interface AuditLine {

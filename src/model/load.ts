@@ -1,5 +1,6 @@
 /** Loads: what is asked for, what is answered about them. Plain data, as the admin API takes and answers it. */
-import type { ErrorCode } from '../base/errors.js'
+import type { JobState, JobStatus } from '../base/job.js'
+import type { ThriftEncoding, ThriftField } from '../base/thrift-layout.js'
 import type { ChangeContext, VersionRecord } from './dataset.js'
 import type { VersionFigures } from './metastore.js'
 
@@ -17,7 +18,7 @@ export const DEFAULT_MIN_RATIO = 0.5
 /** A new version of a BATCH dataset from objects that the gateway can read. */
 export interface LoadRequest {
   readonly dataset: string
-  /** An absolute path on the gateway's machine, a `file:` or an `s3:` URL: of one object, of a directory, or of a prefix. */
+  /** An absolute path of the gateway's machine, or a `file:`, `s3:` or `hdfs:` URL: of an object, a directory, a prefix. */
   readonly from: string
   readonly format: LoadFormat
   /** The field that becomes the row key; empty where the format has no fields (hfile). */
@@ -35,14 +36,39 @@ export interface LoadRequest {
   readonly minRatio: number
   /** Takes the version however small it is. */
   readonly force: boolean
+  /** Absent: no file set of Terrapin's. */
+  readonly fileSet?: FileSetLoad
+  /** Absent: values become columns as they are. */
+  readonly explode?: ThriftExplode
+}
+
+/**
+ * Each row's one value is a Thrift struct whose fields become columns, beside the value itself. `columns` of the load then
+ * names fields by their paths; null: all.
+ */
+export interface ThriftExplode {
+  readonly protocol: ThriftEncoding
+  readonly struct: string
+  /** Where the value stands: a field of the format; empty where the format has none (hfile). */
+  readonly valueField: string
+  readonly fields: readonly ThriftField[]
+}
+
+/** What Terrapin's loadFileSet asks for beyond what other loads do. */
+export interface FileSetLoad {
+  /** Null: the time of the load, as for others. */
+  readonly versionId: number | null
+  /** The files `part-00000` and so on that are read, so many, and no others. */
+  readonly partCount: number
+  /** Becomes the dataset's with the version's publication. */
+  readonly retainedVersions: number
 }
 
 /** A load whose input comes with the request. */
 export type UploadRequest = Omit<LoadRequest, 'from'>
 
-/** PLANNED answers a dry run; the others follow each other, FAILED and CANCELLED from any but DONE. */
-export type LoadState =
-  'PLANNED' | 'QUEUED' | 'BUILDING' | 'ADOPTING' | 'PUBLISHING' | 'DONE' | 'FAILED' | 'CANCELLED'
+/** A job's, and what it does while it runs; from ADOPTING on it cannot be cancelled. */
+export type LoadState = Exclude<JobState, 'RUNNING'> | 'BUILDING' | 'ADOPTING' | 'PUBLISHING'
 
 /** What a load that is BUILDING does: it reads and sorts, then it writes the shards and reads them back. */
 export type BuildPhase = 'READING' | 'WRITING'
@@ -69,8 +95,9 @@ export interface LoadStatus {
   readonly phase: BuildPhase | null
   /** Rows read. */
   readonly rows: number
+  /** While it is UPLOADING: bytes that have come. */
   readonly readBytes: number
-  /** Of all objects, as they are stored. */
+  /** Of all objects, as they are stored; while it is UPLOADING what the sender announced, 0: nothing. */
   readonly totalBytes: number
   /** Of late; 0 until there is something to go by. */
   readonly rowsPerSecond: number
@@ -82,32 +109,28 @@ export interface LoadStatus {
   readonly badLineCount: number
   /** The first of them. */
   readonly badLines: readonly FileBadLine[]
+  /** HFile: cells that Terrapin does not show (other families, qualifiers, timestamps, types), which are left out. */
+  readonly foreignCellCount: number
   /** Times that it went on from what was on disk, after its process or the gateway had ended. */
   readonly resumeCount: number
   /** Null until the version is built. */
   readonly figures: VersionFigures | null
-  /** Null unless FAILED. */
-  readonly error: LoadFailure | null
+  /** Null unless FAILED or CANCELLED. */
+  readonly error: JobStatus['error']
   readonly startedAtMs: number
   /** Null while it runs. */
   readonly endedAtMs: number | null
-}
-
-export interface LoadFailure {
-  readonly code: ErrorCode
-  readonly message: string
 }
 
 /** What the loader offers to the admin API. */
 export interface Loads {
   /**
    * Answers as soon as the version is reserved; the rest goes on behind it.
-   * @throws {KVError} INVALID_ARGUMENT, DATASET_NOT_FOUND, CONFLICT, FAILED_PRECONDITION (another load of the dataset
-   * runs), OVERLOADED (too many wait)
+   * @throws {KVError} INVALID_ARGUMENT, DATASET_NOT_FOUND, CONFLICT, FAILED_PRECONDITION (it is being loaded), OVERLOADED
    */
   start(request: LoadRequest, change: ChangeContext): Promise<LoadStatus>
   /**
-   * Writes the content to disk, then loads it like `start`. Nothing is left of content that ends early.
+   * Writes the content to disk, then loads it like `start`. Of content that ends early a FAILED version is left.
    * @param content with its size in bytes, where its sender says so
    * @throws {KVError} what `start` and the content throw; TOO_LARGE, UNAVAILABLE (no room on the disk)
    */
@@ -120,7 +143,7 @@ export interface Loads {
   list(): readonly LoadStatus[]
   get(id: string): LoadStatus | null
   /**
-   * Ends a load that waits or builds and removes what it wrote; answers when it has ended. Null: no such load.
+   * Ends a load that is uploaded, waits or builds and removes what it wrote; answers when it has ended. Null: no such load.
    * @throws {KVError} FAILED_PRECONDITION when it has ended, or is past being cancelled
    */
   cancel(id: string): Promise<LoadStatus | null>

@@ -1,7 +1,9 @@
 /** What KVSM offers to the admin API, the loader and the composition root. Control plane: main thread only. */
 import type { AuditLine, ChangeContext, DatasetMode, DatasetRecord, Durability, KeyOrder } from './dataset.js'
 import type { Canary, ClusterRecord, LeafRecord } from './dataset.js'
-import type { MigrationState, Owner, TimestampUnit, VersionRecord } from './dataset.js'
+import type { Owner, TimestampUnit, VersionRecord } from './dataset.js'
+import type { MigrationState } from './migration.js'
+import type { MigrationDecision } from './migration-plan.js'
 
 /** What a new dataset needs; absent settings take the defaults of kvsm/metastore.ts. */
 export interface DatasetDraft {
@@ -86,8 +88,8 @@ export interface Metastore {
   ): Promise<DatasetRecord>
   /** @throws {KVError} DATASET_NOT_FOUND, CONFLICT */
   removeDataset(name: string, change: ChangeContext): Promise<void>
-  /** Reserves a version id (now in ms, or one past the newest) in state LOADING. */
-  beginVersion(name: string, source: string, change: ChangeContext): Promise<VersionRecord>
+  /** Reserves an id in state LOADING: `givenId`, of no version or a FAILED one, else now in ms or one past the newest. */
+  beginVersion(name: string, source: string, change: ChangeContext, givenId?: number): Promise<VersionRecord>
   /** LOADING -> READY with its figures. */
   completeVersion(
     name: string,
@@ -105,6 +107,8 @@ export interface Metastore {
   rollForward(name: string, change: ChangeContext): Promise<DatasetRecord>
   /** Serves a READY version to a share of the keys; null ends that. Publishing any version ends it as well. */
   setCanary(name: string, canary: Canary | null, change: ChangeContext): Promise<DatasetRecord>
+  /** @throws {KVError} UNSUPPORTED (not BATCH), FAILED_PRECONDITION (no such move), INVALID_ARGUMENT, CONFLICT */
+  migrate(name: string, patch: MigrationDecision, change: ChangeContext): Promise<DatasetRecord>
   /** Records a complete copy; `release`: READY -> ARCHIVED, so that the local files go. */
   archiveVersion(
     name: string,

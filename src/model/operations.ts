@@ -22,8 +22,15 @@ export interface PlacementStatus {
   /** Copies of its shards that there should be on the cluster's leaves, and that there are on those that answer. */
   readonly wanted: number
   readonly confirmed: number
+  /** Of each shard, as the dataset asks for. */
+  readonly replicas: number
+  readonly shards: number
+  /** Shards with as many copies as `replicas` on leaves that answer. */
+  readonly wholeShards: number
   /** False: it is read from the gateway's own copy, until the leaves have it, or it is kept and not open. */
   readonly isReadFromLeaves: boolean
+  /** Its leaves failed reads: they are asked again in so long. Null: they did not. */
+  readonly leavesFailedForMs: number | null
 }
 
 export interface LeafStatus {
@@ -34,6 +41,27 @@ export interface LeafStatus {
   readonly problem: string | null
   /** Copies of shards that it has, of all clusters. */
   readonly copies: number
+  /** Copies that it should have for this cluster, and those of them that it has and that are read. */
+  readonly wanted: number
+  readonly held: number
+  /** Copies that it gets just now. */
+  readonly copying: number
+  /** Data threads that do not ask it for a moment, because it failed too often. */
+  readonly openBreakers: number
+}
+
+/** What a store other than the leaf tier is asked for: answers to callers, or what is compared with them. */
+export type BackendRole = 'primary' | 'shadow'
+
+export interface BackendStatus {
+  readonly name: string
+  readonly role: BackendRole
+  /** It failed too often and is not asked for a moment. */
+  readonly isOpen: boolean
+  /** Times that this happened since the gateway began. */
+  readonly openings: number
+  /** When it last changed; null: never. */
+  readonly sinceMs: number | null
 }
 
 export interface DatasetStatus {
@@ -60,4 +88,6 @@ export interface GatewayStatus {
   readonly listeners: readonly ListenerStatus[]
   readonly datasets: readonly DatasetStatus[]
   readonly leaves: readonly LeafStatus[]
+  /** Each origin of the configuration in each role. */
+  readonly backends: readonly BackendStatus[]
 }

@@ -42,6 +42,8 @@ export interface ShardRead {
   /** As in ReadRequest. */
   readonly position: CellPosition | null
   readonly deadline: Deadline
+  /** As in RequestContext; null: the next in turn. */
+  readonly place?: number | null
   /** Index in the request of each key here; null: the shard has them all, in order. */
   readonly positions: readonly number[] | null
 }

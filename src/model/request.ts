@@ -1,6 +1,7 @@
 /** What a shim asks for, in our words. Produced by hop 2 (translate), consumed by hop 3 (admit). */
 import type { Deadline } from '../base/deadline.js'
 import type { Durability } from './dataset.js'
+import type { Side } from './migration.js'
 import type { Mutation } from './mutation.js'
 import type { CellPosition, CellSelector, CellTimestamp, Condition, Row, RowOutcome } from './row.js'
 
@@ -12,10 +13,14 @@ export interface RequestContext {
   readonly method?: string
   /** The calling service as it names itself; null if it does not. */
   readonly caller: string | null
+  /** Where the call came from, without a port; absent: not known. */
+  readonly address?: string
   readonly deadline: Deadline
   readonly traceId?: string | null
   /** A job waits, no person: may be refused as OVERLOADED before the others are. */
   readonly isBatch?: boolean
+  /** Of the leaves that have the data, counted from any of them, which one is asked first; absent: the next in turn. */
+  readonly place?: number
 }
 
 export interface ReadRequest {
@@ -34,6 +39,8 @@ export interface ReadRequest {
   readonly pageBytes: number | null
   /** Reads of one key: where an earlier page of it ended; null: from the start. */
   readonly position: CellPosition | null
+  /** Later pages of a dataset with two sides: the one that answered the first. */
+  readonly side?: Side
   readonly context: RequestContext
 }
 
@@ -41,6 +48,8 @@ export interface ReadResult {
   readonly rows: readonly RowOutcome[]
   /** BATCH: the version that answered all of them; null otherwise. */
   readonly datasetVersion: number | null
+  /** Of a dataset with two sides: who answered. */
+  readonly side?: Side
 }
 
 /** See IdempotencyToken of kvstore.thrift. */

@@ -1,4 +1,5 @@
 /** A walk over the rows of a dataset, page by page: what is asked for one page, and what it answers. */
+import type { Side } from './migration.js'
 import type { RequestContext } from './request.js'
 import type { ByteRange, CellSelector, Condition, Row } from './row.js'
 import type { RowPosition } from './row-order.js'
@@ -25,6 +26,8 @@ export interface ScanRequest {
   readonly datasetVersion: number | null
   readonly withTimestamps: boolean
   readonly withTtl: boolean
+  /** Later pages of a dataset with two sides: the one that answered the first. */
+  readonly side?: Side
   readonly context: RequestContext
 }
 
@@ -39,4 +42,6 @@ export interface ScanResult {
   readonly next: RowPosition | null
   /** BATCH: the version that answered; null otherwise. */
   readonly datasetVersion: number | null
+  /** Of a dataset with two sides: who answered. */
+  readonly side?: Side
 }

@@ -145,6 +145,12 @@ function wrongSize(url: string, sizeBytes: number, expected: FileDigest): KVErro
 
 function diskError(path: string, error: unknown): KVError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-  const advice = code === 'ENOSPC' ? 'the disk is full, make room' : 'check the disk'
+  const isGone = code === 'ENOENT'
+  const advice =
+    code === 'ENOSPC'
+      ? 'the disk is full, make room'
+      : isGone
+        ? 'its directory was removed'
+        : 'check the disk'
   return new KVError('UNAVAILABLE', `writing ${path} failed with ${code}: ${advice}`, { cause: error })
 }

@@ -1,12 +1,12 @@
 /**
- * Files and objects by URL: `file:///path/name` and `s3://bucket/key`. The one way in which loads, archives and snapshots
- * reach data outside the data directory. Errors are KVErrors that name the URL: INVALID_ARGUMENT (no such object, no
- * permission, a URL that nothing serves), UNAVAILABLE (the store fails or stalls).
+ * Files and objects by URL: `file:///path/name`, `s3://bucket/key` and, to be read only, `hdfs://name/path`. The one way in
+ * which loads, archives and snapshots reach data outside the data directory. Errors are KVErrors that name the URL:
+ * INVALID_ARGUMENT (no such object, no permission, a URL that nothing serves), UNAVAILABLE (the store fails or stalls).
  */
 export interface StoredObject {
   readonly url: string
   readonly sizeBytes: number
-  /** Changes when the content does; for files size and time of change, for S3 the ETag. */
+  /** Changes when the content does; for files, also of HDFS, size and time of change, for S3 the ETag. */
   readonly tag: string
 }
 

@@ -1,4 +1,7 @@
-/** URLs of objects: `file:///path` and `s3://bucket/key`. Keys of S3 stand in them as they are, without escapes. */
+/**
+ * URLs of objects: `file:///path`, `s3://bucket/key` and `hdfs://name/path`. Keys of S3 and paths of HDFS stand in them as
+ * they are, without escapes, as the tools of both write them.
+ */
 import { isAbsolute } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { KVError } from '../base/errors.js'
@@ -9,21 +12,30 @@ export interface S3Location {
   readonly key: string
 }
 
+export interface HdfsLocation {
+  /** `host:port`, or a name that clients are configured with; empty: the only one that there is. */
+  readonly authority: string
+  /** Begins with a slash, and ends with one only where a directory is meant. */
+  readonly path: string
+}
+
 const S3_URL = /^s3:\/\/([^/]*)(?:\/(.*))?$/s
 // The names that S3 allows, and those of older buckets and other stores.
 const BUCKET = /^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/
 const MAX_KEY_BYTES = 1_024
+const HDFS_URL = /^hdfs:\/\/([^/\s@?#]*)(\/.*)?$/s
+const MAX_PATH_BYTES = 4_096
 
 /**
  * An absolute path becomes a `file:` URL, a URL stays as it is.
  * @throws {KVError} INVALID_ARGUMENT for anything else
  */
 export function toObjectUrl(place: string): string {
-  if (/^(file|s3):/i.test(place)) return place
+  if (/^(file|s3|hdfs):/i.test(place)) return place
   if (isAbsolute(place)) return pathToFileURL(place).href
   throw new KVError(
     'INVALID_ARGUMENT',
-    `"${shown(place)}" is neither an absolute path nor a file: or s3: URL; write /path/name or s3://bucket/key`,
+    `"${shown(place)}" is neither an absolute path nor a file:, s3: or hdfs: URL; write /path/name or s3://bucket/key`,
   )
 }
 
@@ -72,6 +84,26 @@ export function s3Location(url: string): S3Location {
 
 export function s3Url({ bucket, key }: S3Location): string {
   return `s3://${bucket}/${key}`
+}
+
+/** @throws {KVError} INVALID_ARGUMENT when it is no URL of HDFS */
+export function hdfsLocation(url: string): HdfsLocation {
+  const [, authority = '', path = ''] = HDFS_URL.exec(url) ?? []
+  const parts = path.split('/').slice(1)
+  // A name that is empty, or that clients would resolve, is one thing in a URL and another in HDFS.
+  const isOdd = (name: string, at: number) =>
+    name === '.' || name === '..' || (name === '' && at < parts.length - 1)
+  if (path === '' || path.includes('\0') || Buffer.byteLength(path) > MAX_PATH_BYTES || parts.some(isOdd)) {
+    throw new KVError(
+      'INVALID_ARGUMENT',
+      `${shown(url)} names nothing in HDFS; write hdfs://host:port/path, without . and .. and empty names`,
+    )
+  }
+  return { authority, path }
+}
+
+export function hdfsUrl({ authority, path }: HdfsLocation): string {
+  return `hdfs://${authority}${path}`
 }
 
 /** A URL in a message: all of it, unless somebody sent a book. */

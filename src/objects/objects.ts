@@ -1,16 +1,22 @@
-/** The store that every URL is looked up in: files of this machine, and S3. */
+/** The store that every URL is looked up in: files of this machine, S3, and HDFS. */
 import type { ObjectStore, StoredObject } from './object-store.js'
 import { FileObjects } from './file-objects.js'
 import { toObjectUrl } from './object-url.js'
 import type { S3Settings } from './s3-objects.js'
+import type { WebHdfsSettings } from './webhdfs-client.js'
 
 /** As the configuration has them; plain data, to be sent to load processes. */
 export interface ObjectSettings {
   readonly roots: readonly string[]
   readonly s3: S3Settings
+  /** Absent, or without URLs: HDFS is not read. */
+  readonly webhdfs?: WebHdfsSettings
 }
 
-/** Takes absolute paths for URLs of files, too. Asking for nothing of S3 costs nothing of the SDK's 100 ms and 30 MB. */
+/**
+ * Takes absolute paths for URLs of files, too. Asking for nothing of S3 costs nothing of the SDK's 100 ms and 30 MB, asking
+ * for nothing of HDFS nothing of the HTTP client's 100 ms, which each load process and reading thread would pay.
+ */
 export function createObjectStore(settings: ObjectSettings): ObjectStore {
   return new Objects(settings)
 }
@@ -19,6 +25,7 @@ class Objects implements ObjectStore {
   readonly #files: FileObjects
   readonly #settings: ObjectSettings
   #s3: Promise<ObjectStore> | null = null
+  #hdfs: Promise<ObjectStore> | null = null
 
   constructor(settings: ObjectSettings) {
     this.#settings = settings
@@ -50,8 +57,13 @@ class Objects implements ObjectStore {
   }
 
   #storeOf(url: string): ObjectStore | Promise<ObjectStore> {
+    const { s3, webhdfs = null } = this.#settings
+    if (/^hdfs:/i.test(url)) {
+      this.#hdfs ??= import('./webhdfs-objects.js').then(({ WebHdfsObjects }) => new WebHdfsObjects(webhdfs))
+      return this.#hdfs
+    }
     if (!/^s3:/i.test(url)) return this.#files
-    this.#s3 ??= import('./s3-objects.js').then(({ S3Objects }) => new S3Objects(this.#settings.s3))
+    this.#s3 ??= import('./s3-objects.js').then(({ S3Objects }) => new S3Objects(s3))
     return this.#s3
   }
 }

@@ -19,6 +19,8 @@ const WINDOW_STEPS = 5
 const MIN_CALLS = 5
 const MAX_FAILED_PERCENT = 50
 
+const RESOLVED = Promise.resolve()
+
 export class Breaker {
   readonly #name: string
   readonly #breaker: CircuitBreaker<[() => Promise<void>], void>
@@ -58,6 +60,14 @@ export class Breaker {
         cause: error,
       })
     }
+  }
+
+  /** Counts a call that was made elsewhere. Opens with the next microtask, if this one tips it. */
+  record(failure: KVError | null): void {
+    const outcome = failure === null ? RESOLVED : Promise.reject(failure)
+    // What is refused or rejected here, its caller knows.
+    this.#breaker.fire(() => outcome).catch(() => undefined)
+    if (failure !== null) outcome.catch(() => undefined)
   }
 
   close(): void {

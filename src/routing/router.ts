@@ -1,7 +1,8 @@
 /**
  * Hop 4: decides which side answers a request and, for the leaf tier, which shard holds which key. A request has one
  * side, and all keys of a BATCH read are answered by one version (the current one, the pinned one, or for a share of the
- * keys the canary), because both are taken from one ClusterMap snapshot.
+ * keys the canary), because both are taken from one ClusterMap snapshot. Reads of datasets with two sides are handed to
+ * migrating-reads.ts, which asks for the plan of the leaf tier here.
  * Nothing here waits: the decision reads memory only. A shard that is not open fails its own keys, not those of others.
  */
 import { KVError } from '../base/errors.js'
@@ -22,46 +23,62 @@ import type {
 import { entryOf } from '../model/row-order.js'
 import { shardOfToken } from '../model/sharding.js'
 import { canaryVersion } from './canary.js'
+import { pick } from './read-parts.js'
 import { spanOfScan, spansByShard } from './scan-spans.js'
+import type { GuardedRoles } from './sides.js'
 
 /** Shards that are open, by number. */
 type Shards = readonly (Incarnation | null)[]
 
 export class Router {
   readonly #leafTier: Backend
-  readonly #origins: ReadonlyMap<string, Backend>
+  readonly #origins: ReadonlyMap<string, GuardedRoles>
+  #twoSided: Backend | null = null
 
-  constructor(leafTier: Backend, origins: ReadonlyMap<string, Backend>) {
+  constructor(leafTier: Backend, origins: ReadonlyMap<string, GuardedRoles>) {
     this.#leafTier = leafTier
     this.#origins = origins
+  }
+
+  /** Gives reads of datasets with two sides to `backend`, which plans them with `planTarget` and `originOf`. */
+  giveTwoSided(backend: Backend): void {
+    this.#twoSided = backend
   }
 
   /** @throws {KVError} NO_VERSION_ONLINE, VERSION_NOT_FOUND, SHARD_NOT_SERVING, UNAVAILABLE (origin not configured) */
   planRead(admitted: AdmittedRead): ReadPlan {
     traceHop('routing.router')
-    const { entry, request } = admitted
-    if (entry.record.migrationState === 'ORIGIN_ONLY') {
-      return { admitted, backend: this.#originOf(entry), version: null, shardReads: [] }
-    }
-    if (entry.record.mode === 'BATCH') {
-      const pinned = request.datasetVersion
-      const canary =
-        pinned === null && entry.record.canary !== null ? canaryVersion(entry, request.rowKeys) : null
-      const version = canary ?? servedVersion(entry, pinned)
-      return planShards(admitted, version.shards, { backend: this.#leafTier, version })
-    }
-    return planShards(admitted, entry.live, { backend: this.#leafTier, version: null })
+    const { migrationState } = admitted.entry.record
+    if (migrationState === 'TARGET_ONLY' || migrationState === 'RETIRED') return this.planTarget(admitted)
+    return { admitted, backend: this.#elsewhere(admitted.entry), version: null, shardReads: [] }
   }
 
   /** @throws {KVError} as planRead; SHARD_NOT_SERVING when the page begins in a shard that is not open */
   planScan(admitted: AdmittedScan): ScanPlan {
     traceHop('routing.router')
+    const { migrationState } = admitted.entry.record
+    if (migrationState === 'TARGET_ONLY' || migrationState === 'RETIRED') return this.planTargetScan(admitted)
+    return { admitted, backend: this.#elsewhere(admitted.entry), version: null, shardScans: [] }
+  }
+
+  /** A read by the leaf tier, whatever the state says. @throws {KVError} as planRead */
+  planTarget(admitted: AdmittedRead): ReadPlan {
     const { entry, request } = admitted
-    if (entry.record.migrationState === 'ORIGIN_ONLY') {
-      return { admitted, backend: this.#originOf(entry), version: null, shardScans: [] }
+    if (entry.record.mode === 'BATCH') {
+      const pinned = request.datasetVersion
+      const canary =
+        pinned === null && entry.record.canary !== null ? canaryVersion(entry, request.rowKeys) : null
+      const version = canary ?? servedVersion(entry, pinned, request.position !== null)
+      return planShards(admitted, version.shards, { backend: this.#leafTier, version })
     }
+    return planShards(admitted, entry.live, { backend: this.#leafTier, version: null })
+  }
+
+  /** @throws {KVError} as planScan */
+  planTargetScan(admitted: AdmittedScan): ScanPlan {
+    const { entry, request } = admitted
     const isBatch = entry.record.mode === 'BATCH'
-    const version = isBatch ? servedVersion(entry, request.datasetVersion) : null
+    const version = isBatch ? servedVersion(entry, request.datasetVersion, request.position !== null) : null
     const shards = version === null ? entry.live : version.shards
     return { admitted, backend: this.#leafTier, version, ...scanShards(admitted, shards) }
   }
@@ -71,7 +88,7 @@ export class Router {
     traceHop('routing.router')
     const { entry, request } = admitted
     if (entry.record.migrationState === 'ORIGIN_ONLY') {
-      return { admitted, backend: this.#originOf(entry), shardMutate: null }
+      return { admitted, backend: this.originOf(entry).primary, shardMutate: null }
     }
     const shard = shardOfToken(admitted.token, entry.record.shardCount)
     const shardMutate = {
@@ -86,10 +103,11 @@ export class Router {
     return { admitted, backend: this.#leafTier, shardMutate }
   }
 
-  #originOf(entry: DatasetEntry): Backend {
+  /** @throws {KVError} UNAVAILABLE when the dataset's origin is not configured */
+  originOf(entry: DatasetEntry): GuardedRoles {
     const { name, origin } = entry.record
-    const backend = origin === null ? undefined : this.#origins.get(origin)
-    if (backend !== undefined) return backend
+    const roles = origin === null ? undefined : this.#origins.get(origin)
+    if (roles !== undefined) return roles
     throw new KVError(
       'UNAVAILABLE',
       `dataset ${name} is served by origin ${origin ?? '(none)'}, which this gateway has no connection settings for: ` +
@@ -97,9 +115,16 @@ export class Router {
       { dataset: name, outcome: 'NOT_APPLIED' },
     )
   }
+
+  #elsewhere(entry: DatasetEntry): Backend {
+    if (entry.record.migrationState === 'ORIGIN_ONLY') return this.originOf(entry).primary
+    if (this.#twoSided !== null) return this.#twoSided
+    throw new KVError('INTERNAL', 'nothing is there that reads datasets with two sides')
+  }
 }
 
-function servedVersion(entry: DatasetEntry, pinned: number | null): ServedVersion {
+/** @param goesOn a later page of what was begun */
+function servedVersion(entry: DatasetEntry, pinned: number | null, goesOn: boolean): ServedVersion {
   const { name } = entry.record
   if (pinned === null) {
     if (entry.current !== null) return entry.current
@@ -112,7 +137,7 @@ function servedVersion(entry: DatasetEntry, pinned: number | null): ServedVersio
     )
   }
   const version = entry.versions.find((candidate) => candidate.id === pinned)
-  if (version !== undefined) return version
+  if (version !== undefined && (goesOn || version.isLeaving === undefined)) return version
   throw new KVError('VERSION_NOT_FOUND', `dataset ${name} keeps no version ${pinned}`, { dataset: name })
 }
 
@@ -225,15 +250,7 @@ function shardRead(
         : shareOfPage(request.pageBytes, positions.length, request.rowKeys.length),
     position: request.position,
     deadline: request.context.deadline,
+    place: request.context.place ?? null,
     positions,
   }
-}
-
-function pick<T>(items: readonly T[], positions: readonly number[]): T[] {
-  const picked: T[] = []
-  for (const position of positions) {
-    const item = items[position]
-    if (item !== undefined) picked.push(item)
-  }
-  return picked
 }

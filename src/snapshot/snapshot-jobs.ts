@@ -6,13 +6,15 @@
  */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import type { RunningTask, StartTask } from '../base/child-task.js'
+import type { StartTask } from '../base/child-task.js'
 import type { Clock } from '../base/clock.js'
 import { isInDoubt, KVError } from '../base/errors.js'
-import type { JobContext, Jobs, JobSpec, JobStatus } from '../base/jobs.js'
+import type { JobContext, JobSpec, JobStatus } from '../base/job.js'
+import { runJobTask } from '../base/job-task.js'
+import type { Jobs } from '../base/jobs.js'
 import { runOnLinks } from '../base/linked-task.js'
 import type { Incarnation } from '../model/cluster-map.js'
-import type { ChangeContext, DatasetRecord, Owner } from '../model/dataset.js'
+import { type ChangeContext, type DatasetRecord, type Owner, ownChange } from '../model/dataset.js'
 import type { DatasetDraft, Metastore } from '../model/metastore.js'
 import { toPlaceUrl } from '../objects/object-url.js'
 import type { ImportResult } from './import.js'
@@ -58,12 +60,6 @@ export interface ImportRequest {
   readonly shardCount: number | null
 }
 
-interface RowReport {
-  readonly step: string
-  readonly done: number
-  readonly total: number | null
-}
-
 export class SnapshotJobs {
   readonly #options: SnapshotJobsOptions
 
@@ -73,7 +69,7 @@ export class SnapshotJobs {
 
   /** @throws {KVError} DATASET_NOT_FOUND, FAILED_PRECONDITION (not here, BATCH), SHARD_NOT_SERVING, INVALID_ARGUMENT */
   create({ dataset: name, to, format }: SnapshotRequest, change: ChangeContext): JobStatus {
-    const { jobs, files, startTask } = this.#options
+    const { jobs, files } = this.#options
     const record = this.#writable(name)
     const url = toPlaceUrl(to)
     this.#shardsOf(record)
@@ -92,7 +88,7 @@ export class SnapshotJobs {
           const about = { url, encoding: format, dataset: snapshotDatasetOf(record), takenBy: change.actor }
           return { kind: 'SNAPSHOT', ...about, ...linked }
         },
-        start: (task) => followed(startTask, task, context),
+        run: (task) => this.#run(task, context),
       }),
     )
   }
@@ -147,7 +143,7 @@ export class SnapshotJobs {
   }
 
   async #import(request: ImportRequest, change: ChangeContext, context: JobContext): Promise<unknown> {
-    const { files, startTask, metastore } = this.#options
+    const { files, metastore } = this.#options
     const { name, owner, from, shardCount, description } = request
     const directory = await files.newStaging()
     const workDirectory = await files.newStaging()
@@ -155,12 +151,12 @@ export class SnapshotJobs {
     try {
       const task: SnapshotTask = { kind: 'IMPORT', url: from, shardCount, directory, workDirectory }
       // The task process is this same program (task-main.ts).
-      const built = (await followed(startTask, task, context).ended) as ImportResult
+      const built = (await this.#run(task, context)) as ImportResult
+      context.commit()
       await files.adoptLive(id, directory)
       try {
         const draft = draftOf(built, { id, name, owner, description })
-        const { actor, reason } = change
-        await metastore.createDataset(draft, { actor, reason, ifRevision: null, isDryRun: false })
+        await metastore.createDataset(draft, ownChange(change))
       } catch (error) {
         // What may have been applied keeps its data: the next start removes it if it was not.
         if (!isInDoubt(error)) await files.trashDataset(id)
@@ -175,12 +171,16 @@ export class SnapshotJobs {
     }
   }
 
+  #run(task: object, context: JobContext): Promise<unknown> {
+    return runJobTask(this.#options.startTask, task, { context, unit: 'rows' })
+  }
+
   /** Takes the dataset away again unless all of it is open. */
   async #checkIsServed(name: string, { actor }: ChangeContext): Promise<void> {
     const shards = this.#options.liveShards(name)
     if (shards !== null && shards.length > 0 && shards.every((shard) => shard !== null)) return
     const reason = 'what was imported does not open'
-    await this.#options.metastore.removeDataset(name, { actor, reason, ifRevision: null, isDryRun: false })
+    await this.#options.metastore.removeDataset(name, ownChange({ actor, reason }))
     throw new KVError('UNAVAILABLE', `${reason}: see the log, then import it again`)
   }
 }
@@ -202,13 +202,4 @@ function draftOf(
     ...{ keyOrder, timestampUnit, shardCount, maxValueBytes, maxCellVersions },
     ...{ graceSeconds, defaultTtlSeconds, defaultDurability },
   }
-}
-
-function followed(startTask: StartTask, task: object, context: JobContext): RunningTask {
-  const running = startTask(task, (report) => {
-    const { step, done, total } = report as RowReport
-    context.report({ step, done, total, unit: 'rows' })
-  })
-  context.onCancel(() => running.kill())
-  return running
 }

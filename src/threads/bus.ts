@@ -9,9 +9,12 @@ import type { MetricsSnapshot } from '../base/metrics.js'
 import type { Config } from '../config/schema.js'
 import type { FrozenShard } from '../leaf/rocksdb/write/writer.js'
 import type { ClusterMapDelta } from '../model/cluster-map.js'
+import type { Difference, FlightRecord } from '../model/difference.js'
 import type { MutateRequest, MutateResult, ReadRequest } from '../model/request.js'
 import type { Row } from '../model/row.js'
 import type { ScanRequest, ScanResult } from '../model/scan.js'
+import type { Observations } from '../base/usage.js'
+import type { WatchSnapshot } from '../routing/migration-watch.js'
 import type { LeaseMessage } from './leases.js'
 
 /** A request without its context: each thread has a monotonic clock of its own, so a deadline cannot travel. */
@@ -27,6 +30,10 @@ export type ListenTarget = { readonly host: string; readonly port: number } | { 
 /** Questions that main asks a thread; each is answered once. */
 export type Ask =
   | { readonly kind: 'metrics' }
+  /** RequestWatch.take, of a data thread. */
+  | { readonly kind: 'observations' }
+  /** FlightRecorder.dump, of a data thread. */
+  | { readonly kind: 'flights'; readonly lastMs: number; readonly dataset: string | null }
   /** LeaseHolder.recentUses, of a data thread. */
   | { readonly kind: 'recentUses' }
   | { readonly kind: 'listen'; readonly listener: DataListener; readonly target: ListenTarget }
@@ -46,6 +53,8 @@ export interface DataThreadSetup {
   readonly build: string
   /** As in Metastore. */
   readonly tokenKey: Uint8Array
+  /** Of routing/shared-breakers.ts, for the configuration's origins. */
+  readonly breakers: SharedArrayBuffer
   /** To the writer thread: batches of mutations out, acknowledgements in. */
   readonly writerPort: MessagePort
 }
@@ -68,6 +77,8 @@ export interface ListenAnswer {
 /** The answer's type by the question's kind. */
 export interface AskAnswers {
   readonly metrics: MetricsSnapshot
+  readonly observations: Observations
+  readonly flights: readonly FlightRecord[]
   readonly recentUses: readonly (readonly [incarnationId: number, seconds: number])[]
   readonly listen: ListenAnswer
   readonly read: readonly (Row | null | PortableError)[]
@@ -78,24 +89,30 @@ export interface AskAnswers {
   readonly drain: null
 }
 
-/** `versionRefused`: the answer to `openVersion` when no map can bring it. */
+/** `versionRefused`: the answer to `openVersion` or `readHere` when no map can bring it. */
 export type ToThread =
   | { readonly kind: 'map'; readonly delta: ClusterMapDelta }
   | { readonly kind: 'ask'; readonly id: number; readonly ask: Ask }
-  | ({ readonly kind: 'versionRefused'; readonly error: PortableError } & WantedVersion)
+  | ({ readonly kind: 'versionRefused'; readonly error: PortableError } & VersionQuestion)
 
-/** A version that is kept and not open, and that reads wait for. */
+/** A version that reads wait for: one that is kept and not open, or one that no leaf answers for. */
 export interface WantedVersion {
   readonly dataset: string
   readonly versionId: number
 }
+
+/** `readHere`: its leaves failed, open the gateway's own copy. */
+export type VersionQuestion = WantedVersion & { readonly wish: 'openVersion' | 'readHere' }
 
 export type FromThread =
   | { readonly kind: 'lease'; readonly message: LeaseMessage }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'refusal'; readonly id: number; readonly error: PortableError }
   | { readonly kind: 'shardFailed'; readonly incarnationId: number; readonly error: PortableError }
-  | ({ readonly kind: 'openVersion' } & WantedVersion)
+  | ({ readonly kind: 'version' } & VersionQuestion)
+  | { readonly kind: 'migrationFigures'; readonly figures: readonly WatchSnapshot[] }
+  | { readonly kind: 'differences'; readonly differences: readonly Difference[]; readonly lost: number }
+  | { readonly kind: 'leafBreaker'; readonly leaf: string; readonly isOpen: boolean }
 
 export interface PortableError {
   readonly isPortableError: true
@@ -153,8 +170,8 @@ export class ThreadLink {
     this.#post({ kind: 'map', delta })
   }
 
-  refuseVersion({ dataset, versionId }: WantedVersion, error: unknown): void {
-    this.#post({ kind: 'versionRefused', dataset, versionId, error: errorToPortable(error) })
+  refuseVersion({ dataset, versionId, wish }: VersionQuestion, error: unknown): void {
+    this.#post({ kind: 'versionRefused', dataset, versionId, wish, error: errorToPortable(error) })
   }
 
   /** @throws {KVError} what the thread refused with */

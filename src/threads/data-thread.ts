@@ -3,9 +3,11 @@
  * lease protocol. Everything a request needs is in this thread's memory; the only messages on its way are the batches
  * of mutations to the writer thread.
  */
+import { createHmac } from 'node:crypto'
 import { type Server, createServer } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createTerrapinInternalService, createTerrapinService } from '../../shims/terrapin/listener.js'
+import { SecondReads } from '../../shims/terrapin/second-reads.js'
 import { startSystemTimer, systemClock } from '../base/clock.js'
 import { KVError } from '../base/errors.js'
 import { HttpPool } from '../base/http.js'
@@ -16,17 +18,21 @@ import { watchThread } from '../base/thread-health.js'
 import { GatewayKVStore } from '../kvstore/kvstore.js'
 import { createKVStoreService } from '../kvstore/listener.js'
 import { VersionWaits } from '../kvstore/version-waits.js'
-import { KVStoreOrigin } from '../kvstore/origin.js'
 import { HttpEngine } from '../leaf/http/engine.js'
 import { LeafLink, MAX_POSTS } from '../leaf/http/leaf-link.js'
 import { GATEWAY_HEADER } from '../leaf/http/wire.js'
+import { OwnCopies, isElsewhere, ownShardOf } from '../leaf/own-copies.js'
 import { RocksEngine } from '../leaf/rocksdb/engine.js'
 import { SplitEngine } from '../leaf/split-engine.js'
 import { LeafTier } from '../leaf/tier.js'
-import type { Backend } from '../model/backend.js'
+import type { DatasetEntry } from '../model/cluster-map.js'
 import type { RequestContext } from '../model/request.js'
+import { closeOrigins, connectOrigins } from '../origins.js'
 import { Breaker } from '../routing/breaker.js'
-import { Router } from '../routing/router.js'
+import { VALUE_VIEW, WHOLE_VIEW, digestOfValue } from '../routing/compare.js'
+import { MigrationReporter } from '../routing/migration-reporter.js'
+import { createRouting } from '../routing/routing.js'
+import { RequestWatch } from '../telemetry/request-watch.js'
 import { startTelemetry } from '../telemetry/telemetry.js'
 import type { ThriftService } from '../thrift/protocol.js'
 import { ThriftServer } from '../thrift/server.js'
@@ -53,9 +59,7 @@ const setup = workerData as DataThreadSetup
 const logger = createLogger(setup.logLevel, { thread: setup.name })
 const clock = systemClock
 const metrics = new ThreadMetrics()
-const remote = createRemoteEngine()
 const local = new RocksEngine({ clock, channel: new PortWriteChannel(setup.writerPort) })
-const engine = new SplitEngine(local, remote)
 const leases = new LeaseHolder({
   send: (message) => send({ kind: 'lease', message }),
   onRetire: (incarnationId) => engine.detach(incarnationId),
@@ -64,14 +68,54 @@ const leases = new LeaseHolder({
     killProcess()
   },
 })
-const origins = connectOrigins()
-const router = new Router(new LeafTier(engine, leases), origins)
+/** Reads that no leaf answered: until the gateway's own copy is open. */
+const ownWaits = new VersionWaits({
+  clock,
+  startTimer: startSystemTimer,
+  askToOpen: (dataset, versionId) => send({ kind: 'version', wish: 'readHere', dataset, versionId }),
+  mustWait: isElsewhere,
+})
+const remote = createRemoteEngine()
+const engine = new SplitEngine(local, remote)
+const origins = connectOrigins(setup.config.origins, {
+  breakers: setup.breakers,
+  clock,
+  startTimer: startSystemTimer,
+  logger,
+  metrics,
+})
+const differenceKey = createHmac('sha256', setup.tokenKey).update('differences').digest()
+const routing = createRouting({
+  clock,
+  startTimer: startSystemTimer,
+  leafTier: new LeafTier(engine, leases),
+  origins,
+  entryOf: (dataset) => leases.map.datasets.get(dataset),
+  viewOf: ({ record }) =>
+    setup.config.origins[record.origin ?? '']?.api === 'terrapin' ? VALUE_VIEW : WHOLE_VIEW,
+  digest: (value) => digestOfValue(differenceKey, value),
+  report: (difference) => reporter.add(difference),
+  isBusy: () => kvstore.waiting > limits.maxWaitingBeforeBatchIsShed,
+})
+const reporter = new MigrationReporter({
+  watch: routing.watch,
+  startTimer: startSystemTimer,
+  monotonicMs: () => clock.monotonicMs(),
+  sendFigures: (figures) => send({ kind: 'migrationFigures', figures }),
+  sendDifferences: (differences, lost) => send({ kind: 'differences', differences, lost }),
+})
 const waits = new VersionWaits({
   clock,
   startTimer: startSystemTimer,
-  askToOpen: (dataset, versionId) => send({ kind: 'openVersion', dataset, versionId }),
+  askToOpen: (dataset, versionId) => send({ kind: 'version', wish: 'openVersion', dataset, versionId }),
 })
-const kvstore = new GatewayKVStore(router, () => leases.map, { clock, metrics, waits })
+const watch = new RequestWatch(clock)
+const kvstore = new GatewayKVStore(routing.router, () => leases.map, {
+  clock,
+  metrics,
+  waits,
+  observer: watch,
+})
 /** Of each listener that was asked for. */
 const servers: ThriftServer[] = []
 const listeners: Server[] = []
@@ -89,10 +133,17 @@ const telemetry = startTelemetry({
 mainPort.on('message', (message: ToThread) => {
   if (message.kind === 'map') {
     leases.adopt(message.delta)
-    for (const dataset of message.delta.removed) metrics.forgetDataset(dataset)
-    if (!waits.isEmpty) waits.mapChanged((dataset) => leases.map.datasets.get(dataset))
+    for (const dataset of message.delta.removed) {
+      metrics.forgetDataset(dataset)
+      routing.watch.forget(dataset)
+    }
+    const entryOf = (dataset: string) => leases.map.datasets.get(dataset)
+    if (!waits.isEmpty) waits.mapChanged(entryOf)
+    if (!ownWaits.isEmpty) ownWaits.mapChanged(entryOf)
   } else if (message.kind === 'versionRefused') {
-    waits.refuse(message.dataset, message.versionId, portableToError(message.error))
+    const { dataset, versionId, wish, error } = message
+    const refused = wish === 'openVersion' ? waits : ownWaits
+    refused.refuse(dataset, versionId, portableToError(error))
   } else answer(message.id, message.ask)
 })
 
@@ -118,10 +169,20 @@ function createRemoteEngine(): HttpEngine {
     clock,
     attemptTimeoutMs,
     onRetry: metrics.counter('godwit_leaf_retries_total'),
+    ownCopies: new OwnCopies({
+      engine: local,
+      uses: leases,
+      find: (incarnation) => ownShardOf(leases.map, incarnation),
+      wait: (dataset, versionId, read) => ownWaits.add(dataset, versionId, read),
+      onRead: metrics.counter('godwit_leaf_own_reads_total'),
+    }),
     connect: ({ name, url }) => {
       const labels = { leaf: name }
       const opened = metrics.gauge('godwit_leaf_breaker_open', labels)
-      // That of a link before, which may have ended open, is gone.
+      const noteBreaker = (isOpen: boolean) => {
+        opened(isOpen ? 1 : 0)
+        send({ kind: 'leafBreaker', leaf: name, isOpen })
+      }
       opened(0)
       return new LeafLink({
         name,
@@ -134,25 +195,32 @@ function createRemoteEngine(): HttpEngine {
         breaker: new Breaker(`leaf ${name}`, {
           resetMs: breakerResetMs,
           onChange: (isOpen) => {
-            opened(isOpen ? 1 : 0)
+            noteBreaker(isOpen)
             if (isOpen) logger.warn({ leaf: name }, 'a leaf fails too often and is not asked for a moment')
             else logger.info({ leaf: name }, 'a leaf is asked again')
           },
         }),
         onWrongAnswer: metrics.counter('godwit_leaf_wrong_answers_total', labels),
         onBatch: metrics.counter('godwit_leaf_batches_total', labels),
+        onClose: () => noteBreaker(false),
       })
     },
   })
 }
 
-function connectOrigins(): ReadonlyMap<string, Backend> {
-  return new Map(
-    Object.entries(setup.config.origins).map(([name, settings]) => [
-      name,
-      new KVStoreOrigin(name, settings, { clock, logger }),
+/** Of a Terrapin call that names two clusters. Resolved once: they are counted in the path of a request. */
+function createSecondReads(): SecondReads {
+  const events = new Map(
+    (['fired', 'won', 'lost', 'withheld'] as const).map((outcome) => [
+      outcome,
+      metrics.counter('godwit_terrapin_second_reads_total', { outcome }),
     ]),
   )
+  return new SecondReads({ startTimer: startSystemTimer, onEvent: (event) => events.get(event)?.() })
+}
+
+function hasSeveralPlaces(entry: DatasetEntry | undefined): boolean {
+  return (entry?.current?.shards[0]?.remote?.leaves.length ?? 1) > 1
 }
 
 function serviceOf(listener: DataListener): ThriftService {
@@ -171,7 +239,11 @@ function serviceOf(listener: DataListener): ThriftService {
         secrets: { tokenKey: setup.tokenKey },
       })
     case 'terrapin':
-      return createTerrapinService(kvstore, terrapin)
+      return createTerrapinService(kvstore, {
+        ...terrapin,
+        hasSeveralPlaces: (fileSet) => hasSeveralPlaces(leases.map.datasets.get(fileSet)),
+        secondReads: createSecondReads(),
+      })
     case 'terrapinInternal':
       return createTerrapinInternalService(kvstore, terrapin)
   }
@@ -230,6 +302,12 @@ function answer(id: number, ask: Ask): void {
         else reply(outcome)
       })
       break
+    case 'flights':
+      reply(routing.flights.dump(clock.nowMs(), ask.lastMs, ask.dataset))
+      break
+    case 'observations':
+      reply(watch.take())
+      break
     case 'recentUses':
       reply(leases.recentUses())
       break
@@ -282,7 +360,7 @@ function descriptorOf(listener: Server): number {
 async function drain(timeoutMs: number): Promise<void> {
   const deadline = clock.monotonicMs() + timeoutMs
   await Promise.all(servers.map((server) => server.drain(deadline)))
-  await Promise.all([remote.close(), ...Array.from(origins.values(), (origin) => origin.close())])
+  await Promise.all([remote.close(), closeOrigins(origins)])
   const endTelemetry = await telemetry
   await endTelemetry()
 }

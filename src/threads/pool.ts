@@ -13,9 +13,12 @@ import type { Logger, SharedLogLevel } from '../base/logger.js'
 import type { MetricsSnapshot } from '../base/metrics.js'
 import type { Config } from '../config/schema.js'
 import type { FrozenShard } from '../leaf/rocksdb/write/writer.js'
+import type { Difference, FlightRecord } from '../model/difference.js'
 import type { MutateRequest, MutateResult, ReadRequest } from '../model/request.js'
 import type { RowOutcome } from '../model/row.js'
 import type { ScanRequest, ScanResult } from '../model/scan.js'
+import type { Observations } from '../base/usage.js'
+import type { WatchSnapshot } from '../routing/migration-watch.js'
 import {
   type DataListener,
   type DataThreadSetup,
@@ -23,6 +26,7 @@ import {
   type ListenAnswer,
   type Portable,
   ThreadLink,
+  type VersionQuestion,
   type WriterThreadSetup,
   portableToError,
   withBuffers,
@@ -34,12 +38,20 @@ export interface ThreadPoolOptions {
   readonly build: string
   /** As in Metastore. */
   readonly tokenKey: Buffer
+  /** As in DataThreadSetup. */
+  readonly breakers: SharedArrayBuffer
   readonly logger: Logger
   readonly logLevel: SharedLogLevel
   readonly keeper: LeaseKeeper
   onShardFailed(incarnationId: number, error: KVError): void
   /** Reads of a thread wait for this version. Resolves when a map names it; what it rejects with refuses the reads. */
   onVersionWanted(dataset: string, versionId: number): Promise<void>
+  /** The same of reads that no leaf answered: the version is to be open in this process. */
+  onReadHere(dataset: string, versionId: number): Promise<void>
+  onMigrationFigures(thread: string, figures: readonly WatchSnapshot[]): void
+  onDifferences(differences: readonly Difference[], lost: number): void
+  /** A thread's breaker of a leaf process opened or closed. */
+  onLeafBreaker(thread: string, leaf: string, isOpen: boolean): void
 }
 
 export class ThreadPool {
@@ -55,7 +67,7 @@ export class ThreadPool {
   /** Starts the writer and all data threads; resolves when each has the current map. */
   static async start(options: ThreadPoolOptions): Promise<ThreadPool> {
     const pool = new ThreadPool(options)
-    const { config, build, tokenKey, logLevel } = options
+    const { config, build, tokenKey, breakers, logLevel } = options
     const channels = Array.from({ length: config.threads.data }, () => new MessageChannel())
     const writerSetup: WriterThreadSetup = {
       name: 'writer',
@@ -72,6 +84,7 @@ export class ThreadPool {
         logLevel,
         build,
         tokenKey,
+        breakers,
         writerPort: port2,
       }
       pool.#dataLinks.push(pool.#startThread('data-thread.js', setup, [port2], adoptions))
@@ -97,6 +110,13 @@ export class ThreadPool {
   async snapshots(): Promise<MetricsSnapshot[]> {
     const links = [...this.#dataLinks, ...(this.#writerLink === null ? [] : [this.#writerLink])]
     return await Promise.all(links.map((link) => link.ask<'metrics'>({ kind: 'metrics' })))
+  }
+
+  /** What the data threads noted of their requests since they were asked last. */
+  async observations(): Promise<readonly Observations[]> {
+    return await Promise.all(
+      this.#dataLinks.map((link) => link.ask<'observations'>({ kind: 'observations' })),
+    )
   }
 
   /** Through the same admission and routing as every client's read. @throws {KVError} when the call as a whole fails */
@@ -127,6 +147,13 @@ export class ThreadPool {
   /** Answers what is in flight and closes the clients' connections. The threads stay, and their listening sockets. */
   async drain(timeoutMs: number): Promise<void> {
     await Promise.all(this.#dataLinks.map((link) => link.ask<'drain'>({ kind: 'drain', timeoutMs })))
+  }
+
+  /** The last decisions of all data threads about datasets that move, oldest first. */
+  async flights(lastMs: number, dataset: string | null): Promise<FlightRecord[]> {
+    const ask = { kind: 'flights', lastMs, dataset } as const
+    const answers = await Promise.all(this.#dataLinks.map((link) => link.ask<'flights'>(ask)))
+    return answers.flat().sort((a, b) => a.atMs - b.atMs)
   }
 
   /** Seconds since each incarnation was last used by a data thread; absent: never. */
@@ -187,16 +214,29 @@ export class ThreadPool {
       case 'shardFailed':
         this.#options.onShardFailed(message.incarnationId, portableToError(message.error))
         break
-      case 'openVersion':
-        void this.#options
-          .onVersionWanted(message.dataset, message.versionId)
-          .catch((error: unknown) => link.refuseVersion(message, error))
+      case 'version':
+        void this.#answerWish(message).catch((error: unknown) => link.refuseVersion(message, error))
+        break
+      case 'migrationFigures':
+        this.#options.onMigrationFigures(name, message.figures)
+        break
+      case 'differences':
+        this.#options.onDifferences(message.differences, message.lost)
+        break
+      case 'leafBreaker':
+        this.#options.onLeafBreaker(name, message.leaf, message.isOpen)
         break
       case 'answer':
       case 'refusal':
         link.settle(message)
         break
     }
+  }
+
+  #answerWish({ wish, dataset, versionId }: VersionQuestion): Promise<void> {
+    return wish === 'openVersion'
+      ? this.#options.onVersionWanted(dataset, versionId)
+      : this.#options.onReadHere(dataset, versionId)
   }
 
   #die(name: string, error: Error): void {

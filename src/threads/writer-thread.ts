@@ -117,6 +117,8 @@ function answer(id: number, ask: Ask): void {
         refuse(error)
       }
       break
+    case 'observations':
+    case 'flights':
     case 'recentUses':
     case 'listen':
     case 'read':

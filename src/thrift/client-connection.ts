@@ -9,13 +9,15 @@ import { KVError, type Done, type ErrorCode, type WriteOutcome } from '../base/e
 import { ApplicationExceptionType, readApplicationException } from './application-exception.js'
 import { BinaryReader } from './binary-reader.js'
 import { BinaryWriter } from './binary-writer.js'
+import { FINAGLE_METHOD, skipResponseHeader, writeRequestHeader, writeUpgradeArgs } from './finagle.js'
 import { FrameReader } from './frames.js'
 import { MessageType, ThriftProtocolError, type ThriftMethod, type ThriftResult } from './protocol.js'
 
 /** As in server-connection.ts: a burst leaves in pieces. */
 const WRITE_SIZE = 262_144
 
-const MAX_EXPIRED = 128
+/** Of the call that offers Finagle's headers, as its own clients number it. */
+const UPGRADE_SEQID = 0
 
 /** One call until its answer. `done` is null once the caller has been answered. */
 export interface PendingCall {
@@ -34,10 +36,16 @@ export interface ClientConnectionOptions {
   readonly port: number
   readonly connectTimeoutMs: number
   readonly maxFrameBytes: number
+  /** Answers that may be given up, and still be owed, before the connection is. */
+  readonly maxExpired: number
+  /** Offer Finagle's headers, with this client id; null: do not. */
+  readonly finagleClient: string | null
   monotonicMs(): number
   /** A caller's `done` threw, or this code did. */
   onFault(error: unknown): void
   onClosed(connection: ClientConnection): void
+  /** The connection ended before this call was written. Whether another one takes it; false: it fails. */
+  takeOver(call: PendingCall): boolean
 }
 
 export class ClientConnection {
@@ -55,7 +63,10 @@ export class ClientConnection {
   #expired = 0
   #lastReceivedMs = Number.NEGATIVE_INFINITY
   #failure = 'closed'
+  /** Every request has a header in front, and every answer. */
+  #isUpgraded = false
 
+  /** Calls may be written: it is connected, and what is spoken is settled. */
   isOpen = false
   isClosed = false
   /** Gets no new calls, and goes when the last one is answered. */
@@ -108,6 +119,12 @@ export class ClientConnection {
     return earliest
   }
 
+  /** No new calls; it ends with the last answer that it owes. */
+  retire(): void {
+    this.isRetired = true
+    this.#closeIfRetired()
+  }
+
   destroy(reason: string): void {
     this.#end(reason)
   }
@@ -116,15 +133,39 @@ export class ClientConnection {
     if (call.sentAtMs !== null) {
       // Nothing has come since the call went out: the peer or the path hangs, and new calls deserve another connection.
       // The same holds when answers come, and many others never do.
-      if (this.#lastReceivedMs < call.sentAtMs || ++this.#expired >= MAX_EXPIRED) this.isRetired = true
+      const { maxExpired } = this.#options
+      if (this.#lastReceivedMs < call.sentAtMs || ++this.#expired >= maxExpired) this.isRetired = true
     }
     this.#fail(call, 'DEADLINE_EXCEEDED', 'not answered before the deadline')
   }
 
   #onConnect(): void {
+    if (this.#options.finagleClient === null) {
+      this.#open()
+      return
+    }
+    this.#writer.beginFrame(this.#options.maxFrameBytes)
+    this.#writer.writeMessageBegin(FINAGLE_METHOD, MessageType.CALL, UPGRADE_SEQID)
+    writeUpgradeArgs(this.#writer)
+    this.#writer.endFrame()
+    this.#write()
+  }
+
+  #open(): void {
     clearTimeout(this.#connectTimer)
     this.isOpen = true
     this.#flush()
+  }
+
+  /** A server that knows nothing of headers answers that it has no such method, and is spoken to without. */
+  #readUpgradeAnswer(): void {
+    const { messageType, messageName, seqid } = this.#reader
+    if (messageName !== FINAGLE_METHOD || seqid !== UPGRADE_SEQID) {
+      throw new ThriftProtocolError('bad-message', `not an answer to ${FINAGLE_METHOD}`)
+    }
+    this.#isUpgraded = messageType === MessageType.REPLY
+    this.hasServed = true
+    this.#open()
   }
 
   #flush(): void {
@@ -146,6 +187,7 @@ export class ClientConnection {
     const seqid = this.#takeSeqid()
     try {
       this.#writer.beginFrame(this.#options.maxFrameBytes)
+      if (this.#isUpgraded) this.#writeHeader(seqid)
       const type = method.isOneway ? MessageType.ONEWAY : MessageType.CALL
       this.#writer.writeMessageBegin(method.name, type, seqid)
       method.writeArgs(this.#writer, call.args)
@@ -163,6 +205,15 @@ export class ClientConnection {
     call.sentAtMs = nowMs
     if (method.isOneway) this.#answer(call, { value: null, exception: null })
     else this.#sent.set(seqid, call)
+  }
+
+  #writeHeader(seqid: number): void {
+    const spanId = BigInt(seqid)
+    writeRequestHeader(this.#writer, {
+      traceId: spanId,
+      spanId,
+      clientName: this.#options.finagleClient ?? '',
+    })
   }
 
   #write(): void {
@@ -194,7 +245,12 @@ export class ClientConnection {
   #readAnswer(): void {
     const reader = this.#reader
     reader.reset(this.#frames.buffer, this.#frames.start, this.#frames.end)
+    if (this.#isUpgraded) skipResponseHeader(reader)
     reader.readMessageBegin()
+    if (!this.isOpen) {
+      this.#readUpgradeAnswer()
+      return
+    }
     const call = this.#sent.get(reader.seqid)
     if (call === undefined)
       throw new ThriftProtocolError('bad-message', `nothing was asked as ${reader.seqid}`)
@@ -253,7 +309,7 @@ export class ClientConnection {
     if (!this.isRetired || this.isClosed) return
     for (const call of this.#sent.values()) if (call.done !== null) return
     for (const call of this.#queue) if (call.done !== null) return
-    this.#end('retired after a deadline without any answer')
+    this.#end('retired: answers were late, or another server needed the place')
   }
 
   #end(reason: string): void {
@@ -269,10 +325,14 @@ export class ClientConnection {
     this.isOpen = false
     clearTimeout(this.#connectTimer)
     this.#options.onClosed(this)
-    const calls = [...this.#sent.values(), ...this.#queue]
+    const sent = [...this.#sent.values()]
+    const unsent = this.#queue
     this.#sent.clear()
     this.#queue = []
-    for (const call of calls) this.#fail(call, 'UNAVAILABLE', this.#failure)
+    for (const call of sent) this.#fail(call, 'UNAVAILABLE', this.#failure)
+    for (const call of unsent) {
+      if (call.done !== null && !this.#options.takeOver(call)) this.#fail(call, 'UNAVAILABLE', this.#failure)
+    }
     this.#frames.clear()
   }
 }

@@ -13,7 +13,7 @@ const CLIENT_ID_FIELD = 6
 const CLIENT_NAME_FIELD = 1
 
 /** Longer names are cut: a caller's name goes to logs and metrics. */
-const MAX_CLIENT_NAME = 255
+const MAX_CLIENT_NAME = 128
 
 /** The call that upgrades a connection; its argument and its answer are structs of which no field matters. */
 export const FINAGLE_UPGRADE: BoundMethod = bindMethod(
@@ -49,6 +49,50 @@ export function readRequestHeader(input: ThriftReader): string | null {
   }
   input.readStructEnd()
   return clientName
+}
+
+/** The name of the call above. */
+export const FINAGLE_METHOD = UPGRADE_METHOD
+
+/** The arguments of that call, which are a struct of their own and not in one. */
+export function writeUpgradeArgs(output: ThriftWriter): void {
+  writeEmptyStruct(output)
+}
+
+/** What a request of ours says of itself: nobody asked for it to be traced. */
+export interface RequestHeader {
+  readonly traceId: bigint
+  readonly spanId: bigint
+  readonly clientName: string
+}
+
+/** In front of an upgraded connection's request. */
+export function writeRequestHeader(
+  output: ThriftWriter,
+  { traceId, spanId, clientName }: RequestHeader,
+): void {
+  output.writeStructBegin()
+  output.writeFieldBegin(ThriftType.I64, 1)
+  output.writeI64(traceId)
+  output.writeFieldBegin(ThriftType.I64, 2)
+  output.writeI64(spanId)
+  output.writeFieldBegin(ThriftType.BOOL, 5)
+  output.writeBool(false)
+  output.writeFieldBegin(ThriftType.STRUCT, CLIENT_ID_FIELD)
+  output.writeStructBegin()
+  output.writeFieldBegin(ThriftType.STRING, CLIENT_NAME_FIELD)
+  output.writeString(clientName)
+  output.writeFieldStop()
+  output.writeStructEnd()
+  output.writeFieldBegin(ThriftType.I64, 7)
+  output.writeI64(0n)
+  output.writeFieldStop()
+  output.writeStructEnd()
+}
+
+/** Passes over the header in front of an upgraded connection's answer. */
+export function skipResponseHeader(input: ThriftReader): void {
+  input.skip(ThriftType.STRUCT)
 }
 
 /** An empty header, in front of an answer. */

@@ -183,6 +183,8 @@ export interface ThriftConnectionInfo {
  */
 export interface ThriftCall<R, E> {
   readonly connection: ThriftConnectionInfo
+  /** Name of what is called. */
+  readonly method: string
   /** Monotonic milliseconds at which the bytes arrived; one reading for all requests of one arrival. */
   readonly receivedAtMs: number
   /** A void or oneway method replies null. */

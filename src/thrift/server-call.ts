@@ -49,6 +49,10 @@ export class ServerCall implements ThriftCall<unknown, unknown> {
     this.receivedAtMs = receivedAtMs
   }
 
+  get method(): string {
+    return this.header.name
+  }
+
   get isAnswered(): boolean {
     return this.#state !== 'PENDING'
   }

@@ -98,6 +98,15 @@ test('an operator works over TLS with a token, and its role holds', async () => 
   assert.match((await godwit(['audit', '--json'], as('viewer'))).stdout, /\(token of admin\)/)
 })
 
+test('a certificate that nobody vouches for is refused, with how to trust it', async () => {
+  const { code, stderr } = await godwit(['status'], { ...as('viewer'), NODE_EXTRA_CA_CERTS: '' })
+  assert.equal(code, 4)
+  assert.match(
+    stderr,
+    /self-signed certificate\n {2}if it is the right one, trust it: NODE_EXTRA_CA_CERTS=FILE/,
+  )
+})
+
 test('neither tokens nor their digests stand in the log or in the effective configuration', () => {
   assert.match(gateway.output, /effective configuration/)
   for (const { token, sha256 } of Object.values(tokens)) {

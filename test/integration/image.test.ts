@@ -52,13 +52,17 @@ suite('the image', () => {
     const data = join(folder, 'data')
     mkdirSync(data, { mode: 0o777 })
     chmodSync(data, 0o777)
-    gateway = new Gateway({ command: imageCommand(), dataDirectory: join(data, 'godwit') })
+    const command = imageCommand()
+    gateway = new Gateway({ command, dataDirectory: join(data, 'godwit'), flags: ['--samples'] })
     chmodSync(gateway.folder, 0o777)
     await gateway.start()
     await gateway.createDataset('contained')
     const client = await gateway.connect()
     await client.put({ dataset: 'contained', key: 'k', value: 'v' })
     assert.equal((await client.get({ dataset: 'contained', key: 'k' })).value?.toString(), 'v')
+    // The sample data is read by a child process, and loaded by another one, from the layer as well.
+    const city = { dataset: 'cities', key: '2643743', cells: { localKeys: ['name'] } }
+    assert.equal((await client.get(city)).cells?.[0]?.value.toString(), 'London')
     client.close()
     const health = [process.execPath, join(app, 'scripts', 'healthcheck.mjs')] as const
     const env = { GODWIT_LISTENERS_ADMIN_PORT: String(gateway.port('admin')) }

@@ -44,6 +44,19 @@ function read(dataset: string, keys: readonly string[], pinned: number | null = 
   })
 }
 
+/** A page of five rows of a version, from the start or behind an earlier one. */
+function scanPage(dataset: string, pinned: number, pageToken: Buffer | null): Promise<wire.ScanResponse> {
+  const options = wire.makeReadOptions({ datasetVersion: BigInt(pinned) })
+  const request = wire.makeScanRequest({ dataset, pageRows: 5, pageToken, options })
+  return new Promise((resolve, reject) => {
+    client.call(wire.KVStoreMethods.scan, { request }, performance.now() + 20_000, (outcome) => {
+      if (outcome instanceof KVError) reject(outcome)
+      else if (outcome.value === null) reject(new Error(outcome.exception?.error?.message ?? 'no answer'))
+      else resolve(outcome.value)
+    })
+  })
+}
+
 /** All rows are of the version that the answer says, which is this one. */
 function assertFrom({ version, rows, code }: Answer, expected: number): void {
   assert.deepEqual([code, version, [...new Set(rows)]], [null, expected, [String(expected)]])
@@ -164,5 +177,26 @@ suite('versions that are kept and not open', () => {
     const current = versions.filter(({ state }) => state === 'CURRENT')
     assert.equal(current.length, 1)
     assertFrom(await read(dataset, KEYS), current[0]?.id ?? 0)
+  })
+  test('are read to the last page by who began, though they are deleted meanwhile', async () => {
+    const dataset = catalogueDataset(9)
+    const version = catalogueVersion(0)
+    const first = await scanPage(dataset, version, null)
+    const path = `/v1/datasets/${dataset}/versions/${version}`
+    const { status, text } = await change('DELETE', path, await revisionOf(dataset))
+    assert.equal(status, 200, text)
+    assert.equal((await read(dataset, KEYS, version)).code, wire.ErrorCode.VERSION_NOT_FOUND)
+
+    const rows = [...(first.rows ?? [])]
+    for (let token = first.nextPageToken; token !== null;) {
+      const page = await scanPage(dataset, version, token)
+      rows.push(...(page.rows ?? []))
+      token = page.nextPageToken
+    }
+    assert.deepEqual(
+      rows.map((row) => row.value?.toString()),
+      KEYS.map(() => String(version)),
+    )
+    await assert.rejects(scanPage(dataset, version, null), /keeps no version/)
   })
 })

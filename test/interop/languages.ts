@@ -55,7 +55,7 @@ export const EXAMPLE = [
 export type Command = readonly [file: string, ...args: string[]]
 
 export interface Language {
-  readonly name: 'python' | 'java' | 'go' | 'node' | 'terrapin-java'
+  readonly name: 'python' | 'java' | 'go' | 'node' | 'terrapin-java' | 'terrapin-hdfs'
   /** Programs without which it cannot be built. */
   readonly needs: readonly string[]
   /** Makes the programs ready in an empty folder; with nothing to do, absent. */

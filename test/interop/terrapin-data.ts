@@ -20,8 +20,9 @@ export class Pins {
     this.#gateway = gateway
   }
 
-  static async start(): Promise<Pins> {
-    const gateway = await Gateway.start({ ports: PORTS })
+  /** @param config YAML text beside the ports' */
+  static async start(config = ''): Promise<Pins> {
+    const gateway = await Gateway.start({ ports: PORTS, config })
     const pins = new Pins(gateway)
     try {
       await gateway.createDataset('pins', { mode: 'BATCH', retainedVersions: 2 })
@@ -47,6 +48,14 @@ export class Pins {
 
   dispose(): Promise<void> {
     return this.#gateway.dispose()
+  }
+
+  /** Serves the other version. */
+  async turn(how: 'rollback' | 'rollforward'): Promise<void> {
+    const { headers } = await this.#gateway.admin('GET', '/v1/datasets/pins')
+    const ifMatch = { 'if-match': headers.get('etag') ?? '' }
+    const { status, text } = await this.#gateway.admin('POST', `/v1/datasets/pins/${how}`, undefined, ifMatch)
+    assert.equal(status, 200, text)
   }
 
   /** Loads and publishes a directory with these files as its parts. */

@@ -96,7 +96,17 @@ export class Gateway {
     await once(this.#events, 'output', { signal: AbortSignal.timeout(OUTPUT_TIMEOUT_MS) })
   }
 
-  port(listener: 'kvstore' | 'admin' | 'leaf' | 'terrapin' | 'terrapinInternal'): number {
+  port(
+    listener:
+      | 'kvstore'
+      | 'admin'
+      | 'leaf'
+      | 'terrapin'
+      | 'terrapinInternal'
+      | 'terrapinController'
+      | 'terrapinStatus'
+      | 'terrapinStats',
+  ): number {
     const port = this.#ready?.listeners[listener]?.port
     assert.ok(port !== undefined, `the gateway has no listener ${listener}`)
     return port

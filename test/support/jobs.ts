@@ -1,7 +1,7 @@
 /** Jobs of a gateway under test: start one, wait for its end. */
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { JobStatus } from '../../src/base/jobs.js'
+import type { JobStatus } from '../../src/base/job.js'
 import type { Gateway } from './gateway.js'
 
 const POLL_MS = 20

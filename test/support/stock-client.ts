@@ -57,7 +57,7 @@ export interface GetRequest {
     withInfo?: boolean
     datasetVersion?: Int64
   }
-  readonly context?: { deadlineMs?: number; mustUnderstand?: string[] }
+  readonly context?: { deadlineMs?: number; caller?: string; mustUnderstand?: string[] }
 }
 
 export interface MultiGetRequest extends Omit<GetRequest, 'key'> {

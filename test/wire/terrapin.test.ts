@@ -6,9 +6,10 @@ import { afterEach, describe, test } from 'node:test'
 import {
   createTerrapinInternalService,
   createTerrapinService,
-  type TerrapinOptions,
+  type TerrapinServiceOptions,
 } from '../../shims/terrapin/listener.js'
-import { systemClock } from '../../src/base/clock.js'
+import { SecondReads } from '../../shims/terrapin/second-reads.js'
+import { startSystemTimer, systemClock } from '../../src/base/clock.js'
 import { type Done, KVError } from '../../src/base/errors.js'
 import type { DatasetEntry } from '../../src/model/cluster-map.js'
 import type { KVStore } from '../../src/model/kvstore.js'
@@ -49,10 +50,12 @@ afterEach(async () => {
   for (const listener of listeners.splice(0)) listener.close()
 })
 
-const OPTIONS: TerrapinOptions = {
+const OPTIONS: TerrapinServiceOptions = {
   clock: systemClock,
   isCluster: (name) => name === 'c1' || name === 'c2',
   timeoutMs: 1_000,
+  hasSeveralPlaces: () => false,
+  secondReads: new SecondReads({ startTimer: startSystemTimer, onEvent: () => undefined }),
 }
 
 function cell(value: string): RowOutcome {
@@ -90,7 +93,8 @@ class FakeStore implements KVStore {
   describeDataset(name: string): DatasetEntry {
     if (name !== 'fs') throw new KVError('DATASET_NOT_FOUND', `no dataset is named ${name}`)
     const version = { id: 1_700_000_000_000, shards: [] }
-    return { versions: [version], current: version, live: [] } as unknown as DatasetEntry
+    const record = { name, migrationState: 'TARGET_ONLY' }
+    return { record, versions: [version], current: version, live: [] } as unknown as DatasetEntry
   }
 }
 
@@ -250,6 +254,17 @@ describe('the upgrade of Finagle', () => {
     const framed = (body.length / 2).toString(16).padStart(8, '0') + body
     assert.equal(await exchange(socket, framed), REPLY_V1_UPGRADED)
     assert.equal(store.reads[0]?.context.caller, 'app')
+  })
+
+  test('of an overlong client id its beginning is who calls', async () => {
+    const store = new FakeStore({ k1: cell('v1') })
+    const socket = await serve(createTerrapinService(store, OPTIONS))
+    assert.equal(await exchange(socket, UPGRADE_CALL), UPGRADE_REPLY)
+    const name = Buffer.from('n'.repeat(200)).toString('hex')
+    const body = `0c00060b0001000000c8${name}0000` + GET.slice(8)
+    const framed = (body.length / 2).toString(16).padStart(8, '0') + body
+    assert.equal(await exchange(socket, framed), REPLY_V1_UPGRADED)
+    assert.equal(store.reads[0]?.context.caller, 'n'.repeat(128))
   })
 
   test('is an unknown method where nobody offers it, and the connection goes on', async () => {

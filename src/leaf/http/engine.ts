@@ -1,7 +1,8 @@
 /**
  * Hop 6 for shards that leaf processes serve: the client side, one a data thread. Gives each read to one of the leaves that
- * have the shard, and to another when that one fails, is late, or has the row damaged. All replicas of a version hold the
- * same rows, so an answer may come from any of them, and a page's position holds on each.
+ * have the shard, and to another when that one fails, is late, or has the row damaged; when none is left, to the gateway's
+ * own copy. All replicas of a version hold the same rows, so an answer may come from any of them, and a page's position
+ * holds on each.
  *
  * Replicas take turns by loop turn, so that what belongs together goes in one POST; leaves whose breaker is open come last.
  */
@@ -14,6 +15,7 @@ import type { LeafEngine, ShardPage } from '../../model/leaf-engine.js'
 import type { ShardMutate, ShardRead, ShardScan } from '../../model/plan.js'
 import type { MutateResult } from '../../model/request.js'
 import type { RowOutcome } from '../../model/row.js'
+import type { ShardSource } from '../own-copies.js'
 import type { LeafLink } from './leaf-link.js'
 
 export const HTTP_ENGINE = 'http'
@@ -29,13 +31,23 @@ const ELSEWHERE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'INTERNAL',
 ])
 
+/** Failures of a leaf that say nothing about the rows: with all leaves they mean that the shard cannot be read. */
+const NO_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'SHARD_NOT_SERVING',
+  'VERSION_NOT_FOUND',
+])
+
 export interface HttpEngineOptions {
   readonly clock: Clock
   /** Makes the way to a leaf; the engine closes it when no shard names the leaf any more. */
   readonly connect: (leaf: LeafRecord) => LeafLink
-  /** While another leaf has the shard, one is waited for so long. */
+  /** The gateway's own copies of shards. */
+  readonly ownCopies: ShardSource
+  /** While something else has the shard, a leaf is waited for so long. */
   readonly attemptTimeoutMs: number
-  /** For each read that is given to another leaf. */
+  /** For each read that is given to another leaf, or to the own copy. */
   readonly onRetry: () => void
 }
 
@@ -60,14 +72,14 @@ export class HttpEngine implements LeafEngine {
 
   read(read: ShardRead, done: Done<readonly RowOutcome[]>): void {
     traceHop('leaf.engine')
-    const attempts = this.#attempts(read.incarnation, read.deadline)
+    const attempts = this.#attempts(read.incarnation, read.deadline, read.place ?? null)
     if (attempts === null) done(noLeaf(read.incarnation))
     else new RemoteRead(read, attempts, done).next()
   }
 
   scan(scan: ShardScan, done: Done<ShardPage>): void {
     traceHop('leaf.engine')
-    const attempts = this.#attempts(scan.incarnation, scan.deadline)
+    const attempts = this.#attempts(scan.incarnation, scan.deadline, null)
     if (attempts === null) {
       done(noLeaf(scan.incarnation))
       return
@@ -76,7 +88,7 @@ export class HttpEngine implements LeafEngine {
       const attempt = attempts.next(last)
       if (attempt instanceof KVError) done(attempt)
       else
-        attempt.link.scan(scan, attempt.expiresAtMs, (outcome) => {
+        attempt.source.scan(scan, attempt.expiresAtMs, (outcome) => {
           if (outcome instanceof KVError && ELSEWHERE.has(outcome.code)) next(outcome)
           else done(outcome)
         })
@@ -108,11 +120,11 @@ export class HttpEngine implements LeafEngine {
     void connected.link.close().catch(() => undefined)
   }
 
-  #attempts(incarnation: Incarnation, deadline: number): Attempts | null {
+  #attempts(incarnation: Incarnation, deadline: number, place: number | null): Attempts | null {
     const replicas = this.#replicas.get(incarnation.id) ?? this.#connect(incarnation)
     if (replicas.length === 0) return null
     this.#countTurn()
-    return new Attempts(replicas, this.#options, { deadline, first: this.#turn })
+    return new Attempts(incarnation, replicas, this.#options, { deadline, first: place ?? this.#turn })
   }
 
   #connect({ id, remote }: Incarnation): readonly Connected[] {
@@ -139,12 +151,13 @@ export class HttpEngine implements LeafEngine {
 }
 
 interface Attempt {
-  readonly link: LeafLink
+  readonly source: ShardSource
   readonly expiresAtMs: number
 }
 
-/** The leaves that have a shard, each asked at most once. */
+/** The leaves that have a shard, each asked at most once, and then this process if it has it. */
 class Attempts {
+  readonly #incarnation: Incarnation
   readonly #replicas: readonly Connected[]
   readonly #options: HttpEngineOptions
   readonly #deadline: number
@@ -152,34 +165,61 @@ class Attempts {
   /** A bit a replica. */
   #tried = 0
   #left: number
+  #mayReadHere: boolean
 
   constructor(
+    incarnation: Incarnation,
     replicas: readonly Connected[],
     options: HttpEngineOptions,
     { deadline, first }: { readonly deadline: number; readonly first: number },
   ) {
+    this.#incarnation = incarnation
     this.#replicas = replicas
     this.#options = options
     this.#deadline = deadline
     this.#first = first
     this.#left = replicas.length
+    this.#mayReadHere = incarnation.remote?.hasOwnCopy === true
   }
 
   get hasMore(): boolean {
-    return this.#left > 0
+    return this.#left > 0 || this.#mayReadHere
   }
 
   /** Who is asked next; `last`, or that the time is up, when there is none. */
   next(last: KVError | null): Attempt | KVError {
-    const { clock, attemptTimeoutMs, onRetry } = this.#options
+    const { clock, attemptTimeoutMs, onRetry, ownCopies } = this.#options
     const deadline = this.#deadline
     const nowMs = clock.monotonicMs()
-    if (nowMs >= deadline)
-      return last ?? new KVError('DEADLINE_EXCEEDED', 'deadline passed before a leaf was asked')
+    if (nowMs >= deadline) {
+      if (last === null) return new KVError('DEADLINE_EXCEEDED', 'deadline passed before a leaf was asked')
+      return this.#failure(last)
+    }
     const link = this.#choose()
-    if (link === null) return last ?? new KVError('UNAVAILABLE', 'no leaf is left to ask')
+    if (link === null && !this.#mayReadHere) return this.#failure(last)
     if (last !== null) onRetry()
-    return { link, expiresAtMs: this.#left === 0 ? deadline : Math.min(deadline, nowMs + attemptTimeoutMs) }
+    if (link === null) {
+      this.#mayReadHere = false
+      return { source: ownCopies, expiresAtMs: deadline }
+    }
+    return {
+      source: link,
+      expiresAtMs: this.hasMore ? Math.min(deadline, nowMs + attemptTimeoutMs) : deadline,
+    }
+  }
+
+  /** Names what was asked for and who was asked; the last one's reason stands for all. */
+  #failure(last: KVError | null): KVError {
+    const { shard, remote } = this.#incarnation
+    const { dataset = '', versionId = 0, leaves = [] } = remote ?? {}
+    const names = leaves.map(({ name }) => name).join(', ')
+    const code = last === null || NO_ANSWER.has(last.code) ? 'UNAVAILABLE' : last.code
+    return new KVError(
+      code,
+      `shard ${shard} of version ${versionId} of dataset ${dataset} cannot be read from any of its leaves (${names})` +
+        (last === null ? '' : `, the last one: ${last.message}`),
+      { dataset, ...(last === null ? {} : { cause: last }) },
+    )
   }
 
   /** The first one in turn that was not tried; those that are known not to answer last. */
@@ -219,7 +259,7 @@ class RemoteRead {
   next(last: KVError | null = null): void {
     const attempt = this.#attempts.next(last)
     if (attempt instanceof KVError) this.#done(this.#rows ?? attempt)
-    else attempt.link.read(this.#read, attempt.expiresAtMs, (outcome) => this.#take(outcome))
+    else attempt.source.read(this.#read, attempt.expiresAtMs, (outcome) => this.#take(outcome))
   }
 
   #take(outcome: readonly RowOutcome[] | KVError): void {

@@ -20,6 +20,8 @@ export interface Inventory {
   /** As targetPath names them. */
   readonly copies: ReadonlySet<string>
   readonly arriving: ReadonlySet<string>
+  /** Stands for all of it. */
+  readonly tag: string
 }
 
 /** Where a copy comes from. */
@@ -50,21 +52,23 @@ export class LeafAgent {
     })
   }
 
-  /** @throws {KVError} UNAVAILABLE, DEADLINE_EXCEEDED */
-  async inventory(timeoutMs: number): Promise<Inventory> {
-    const text = await this.#ask('GET', '/v1/inventory', { timeoutMs })
-    const said: unknown = JSON.parse(text)
+  /** `known` itself when the leaf has what it had then. @throws {KVError} UNAVAILABLE, DEADLINE_EXCEEDED */
+  async inventory(timeoutMs: number, known: Inventory | null = null): Promise<Inventory> {
+    const query = known === null ? '' : `?known=${encodeURIComponent(known.tag)}`
+    const said = parsed(await this.#ask('GET', `/v1/inventory${query}`, { timeoutMs }))
+    if (known !== null && isObject(said) && said['isKnown'] === true) return known
     const names = (value: unknown) =>
       new Set(Array.isArray(value) ? value.filter((name) => typeof name === 'string') : [])
     if (!isObject(said) || typeof said['id'] !== 'string') {
       throw new KVError('UNAVAILABLE', `${this.leaf.url} is no leaf: it has no inventory`)
     }
-    const { gateway } = said
+    const { gateway, tag } = said
     return {
       id: said['id'],
       gateway: typeof gateway === 'string' ? gateway : null,
       copies: names(said['copies']),
       arriving: names(said['arriving']),
+      tag: typeof tag === 'string' ? tag : '',
     }
   }
 
@@ -141,6 +145,15 @@ export function localSource(directory: string): CopySource {
   return {
     describe: () => describeShard(directory),
     read: (path) => Promise.resolve(createReadStream(join(directory, path))),
+  }
+}
+
+/** Undefined: it is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
   }
 }
 

@@ -13,6 +13,7 @@ import type { Incarnation } from '../../model/cluster-map.js'
 import type { ShardPage } from '../../model/leaf-engine.js'
 import type { ShardRead, ShardScan } from '../../model/plan.js'
 import type { RowOutcome } from '../../model/row.js'
+import type { ShardSource } from '../own-copies.js'
 import { AnswerParser } from './answer-parser.js'
 import { ByteWriter } from './bytes.js'
 import {
@@ -67,6 +68,8 @@ export interface LeafLinkOptions {
   /** An answer that is none, or for another version. */
   readonly onWrongAnswer: () => void
   readonly onBatch: () => void
+  /** Nobody asks it any more by this link. */
+  readonly onClose: () => void
 }
 
 interface Call {
@@ -87,7 +90,7 @@ interface Post {
   settle: (error: KVError | null) => void
 }
 
-export class LeafLink {
+export class LeafLink implements ShardSource {
   readonly #options: LeafLinkOptions
   /** Of the POST that is being made. */
   readonly #targets = new ByteWriter()
@@ -128,6 +131,7 @@ export class LeafLink {
   close(): Promise<void> {
     this.#isClosed = true
     this.#options.breaker.close()
+    this.#options.onClose()
     return this.#options.connections.close()
   }
 

@@ -2,7 +2,7 @@
  * A leaf process's HTTP/1.1 listener: batches of reads, and what a gateway does with copies. FORMATS.md has the routes.
  *
  *     POST   /v1/batch                          a batch (wire.ts); the answer streams as reads are ready
- *     GET    /v1/inventory                      who this is and what it has
+ *     GET    /v1/inventory[?known=TAG]          who this is and what it has, or that it is as the tag said
  *     POST   /v1/copies/D/V/S                   the list of a copy's files; answers those that are missing
  *     PUT    /v1/copies/D/V/S/file?path=P       one file
  *     POST   /v1/copies/D/V/S/adopt             all files are there: serve it
@@ -14,6 +14,7 @@
  * Everything but the last two needs the header x-godwit-gateway, which no page in a browser can send without asking first,
  * and asking is refused; so are other Origins, and Hosts that name nothing of ours.
  */
+import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
 import { type AddressInfo, isIP } from 'node:net'
@@ -218,7 +219,7 @@ export class LeafServer {
       return
     }
     if (pathname === '/v1/inventory' && request.method === 'GET') {
-      sendJson(response, 200, await this.#inventory())
+      sendJson(response, 200, await this.#inventory(searchParams.get('known')))
       return
     }
     const [, datasetId = '', version = '', shard = '', action = ''] = COPY_ROUTE.exec(pathname) ?? []
@@ -282,15 +283,18 @@ export class LeafServer {
     file.pipe(response)
   }
 
-  async #inventory(): Promise<object> {
+  /** Its tag is made of all of it, so that none can be out of date. */
+  async #inventory(known: string | null): Promise<object> {
     const { directory, shards, build } = this.#options
-    return {
+    const inventory = {
       id: directory.id,
       build,
       gateway: directory.owner,
-      copies: shards.targets().map(targetPath),
+      copies: shards.names(),
       arriving: (await directory.stagings()).map(targetPath),
     }
+    const tag = createHash('sha256').update(JSON.stringify(inventory)).digest('base64url')
+    return tag === known ? { isKnown: true } : { ...inventory, tag }
   }
 
   #body(request: IncomingMessage, maxBytes: number): Promise<Buffer> {

@@ -38,6 +38,11 @@ export class ShardSet {
     return this.#open.size
   }
 
+  /** Of all copies, as targetPath makes them. */
+  names(): string[] {
+    return [...this.#open.keys()]
+  }
+
   targets(): ShardTarget[] {
     return Array.from(this.#open.values(), ({ target }) => target)
   }

@@ -45,7 +45,7 @@ export class HFileReader extends PartReader {
   }
 
   /** Cells that are left out: those that Terrapin does not show, and the second and further ones of a key. */
-  get skippedRows(): number {
+  override get foreignCellCount(): number {
     return this.#skippedCells
   }
 

@@ -4,9 +4,10 @@ import { limits } from '../../base/limits.js'
 import type { BadLine } from '../../model/load.js'
 import type { Cell } from '../../model/row.js'
 import { BadLineError } from '../json-text.js'
-import type { PartRows, SourceRequest, SourceRow } from '../load-source.js'
+import type { PartRows, SourceRow } from '../load-source.js'
+import type { Exploder, ReadOptions } from './read-options.js'
 
-export type ReadOptions = Omit<SourceRequest, 'from' | 'format'>
+export type { ReadOptions } from './read-options.js'
 
 /** One pass over one object. */
 export abstract class PartReader implements PartRows {
@@ -21,7 +22,7 @@ export abstract class PartReader implements PartRows {
   constructor(url: string, options: ReadOptions) {
     this.url = url
     this.options = options
-    this.#unseen = new Set(options.columns)
+    this.#unseen = new Set(options.exploder?.columns ?? options.columns)
   }
 
   get badLineCount(): number {
@@ -32,12 +33,19 @@ export abstract class PartReader implements PartRows {
     return this.#badLines
   }
 
+  /** Of formats whose content is all rows: none. */
+  get foreignCellCount(): number {
+    return 0
+  }
+
   get unseenColumns(): readonly string[] {
     return [...this.#unseen]
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<readonly SourceRow[]> {
-    for await (const rows of this.batches()) {
+    const { exploder = null } = this.options
+    for await (const batch of this.batches()) {
+      const rows = exploder === null ? batch : this.#explode(batch, exploder)
       // Reads on past the allowed number, so that the operator sees several faults at once, but not to the end.
       if (this.#badLineCount >= this.options.maxBadLines + limits.maxReportedBadLines) this.#failForBadLines()
       if (rows.length > 0) yield rows
@@ -68,6 +76,17 @@ export abstract class PartReader implements PartRows {
   protected noteColumns(cells: readonly Cell[]): void {
     if (this.#unseen.size === 0) return
     for (const { localKey } of cells) this.#unseen.delete(localKey.toString())
+  }
+
+  #explode(batch: readonly SourceRow[], exploder: Exploder): readonly SourceRow[] {
+    const rows: SourceRow[] = []
+    for (const { line, rowKey, cells: whole } of batch) {
+      const row = this.rowOrNull(line, () => ({ line, rowKey, cells: exploder.explode(whole) }))
+      if (row === null) continue
+      this.noteColumns(row.cells)
+      rows.push(row)
+    }
+    return rows
   }
 
   #failForBadLines(): never {

@@ -1,5 +1,5 @@
 /** Loads and jobs for tests of the admin API: they remember what was asked, nothing runs. */
-import type { JobKind, JobStatus } from '../../../src/base/jobs.js'
+import type { JobKind, JobStatus } from '../../../src/base/job.js'
 import type { JobAccess } from '../../../src/admin/job-access.js'
 import type { ChangeContext } from '../../../src/model/dataset.js'
 import type { Loads, LoadRequest, LoadStatus, UploadRequest } from '../../../src/model/load.js'
@@ -31,6 +31,7 @@ export const someLoad: LoadStatus = {
   duplicateCount: 0,
   badLineCount: 0,
   badLines: [],
+  foreignCellCount: 0,
   resumeCount: 0,
   figures: { rows: 2, bytes: 99, checksum: 'aa' },
   error: null,
@@ -113,13 +114,14 @@ export class FakeJobs implements JobAccess {
   readonly jobs: JobAccess['jobs'] = {
     list: () => [someJob],
     get: (id) => (id === someJob.id ? someJob : null),
-    cancel: () => someJob,
+    cancel: () => Promise.resolve(someJob),
   }
 
   readonly archives: JobAccess['archives'] = {
     archive: (...args) => Promise.resolve(this.#asked('ARCHIVE', ...args)),
     restore: (...args) => Promise.resolve(this.#asked('RESTORE', ...args)),
     deleteWithArchive: (...args) => Promise.resolve(this.#asked('PURGE', ...args)),
+    deleteDatasetWithArchives: (...args) => Promise.resolve(this.#asked('PURGE', ...args)),
     diff: (...args) => this.#asked('DIFF', ...args),
   }
 

@@ -5,11 +5,15 @@ import type { AdminDependencies, RowAccess, ScanPage } from '../../../src/admin/
 import { createAdminServer, type AdminServerOptions } from '../../../src/admin/server.js'
 import type { Canary, ChangeContext, ClusterRecord, DatasetRecord } from '../../../src/model/dataset.js'
 import type { ClusterDraft, DatasetDraft, DatasetPatch, Metastore } from '../../../src/model/metastore.js'
-import type { Readiness } from '../../../src/model/operations.js'
+import type { MigrationDecision } from '../../../src/model/migration-plan.js'
+import type { GatewayStatus, Readiness } from '../../../src/model/operations.js'
 import { plainResult } from '../../../src/model/request.js'
 import type { Cell, Row } from '../../../src/model/row.js'
 import type { ScanResult } from '../../../src/model/scan.js'
 import { FakeJobs, FakeLoads } from './fake-jobs.js'
+import { FakeMigrations } from './fake-migrations.js'
+import { fakeDifferences } from './fake-differences.js'
+import { FakeUsage } from './fake-usage.js'
 
 export { someLoad } from './fake-jobs.js'
 
@@ -149,6 +153,9 @@ export class FakeMetastore implements Metastore {
   failVersion(): Promise<never> {
     return Promise.reject(new Error('not expected here'))
   }
+  migrate(name: string, patch: MigrationDecision, change: ChangeContext) {
+    return this.#changed('migrate', [name, patch], change)
+  }
   archiveVersion(): Promise<never> {
     return Promise.reject(new Error('not expected here'))
   }
@@ -211,6 +218,22 @@ interface Answer {
   readonly error: { readonly code?: unknown; readonly message?: unknown; readonly [name: string]: unknown }
 }
 
+const STATUS: Omit<GatewayStatus, 'readiness'> = {
+  version: '0.1.0',
+  processId: 1,
+  startedAtMs: 1,
+  uptimeMs: 2,
+  epoch: 3,
+  dataThreads: 2,
+  dataDirectory: '/data',
+  listeners: [{ name: 'kvstore', host: '127.0.0.1', port: 7300 }],
+  datasets: [
+    { name: 'cities', mode: 'BATCH', currentVersion: 1_700_000_000_000, problems: [], placement: [] },
+  ],
+  leaves: [],
+  backends: [{ name: 'west', role: 'primary', isOpen: false, openings: 2, sinceMs: 3 }],
+}
+
 export function startFakeAdmin(
   options: Partial<AdminServerOptions> = {},
   { logger = silentLogger }: { readonly logger?: Logger } = {},
@@ -219,6 +242,8 @@ export function startFakeAdmin(
   const rows = new FakeRows()
   const loads = new FakeLoads()
   const jobs = new FakeJobs()
+  const migrations = new FakeMigrations(cities)
+  const usage = new FakeUsage()
   const state: { readiness: Readiness } = { readiness: { isReady: true, reasons: [] } }
   const dependencies: AdminDependencies = {
     logger,
@@ -226,21 +251,10 @@ export function startFakeAdmin(
     rows,
     loads,
     jobs,
-    status: () => ({
-      version: '0.1.0',
-      processId: 1,
-      startedAtMs: 1,
-      uptimeMs: 2,
-      readiness: state.readiness,
-      epoch: 3,
-      dataThreads: 2,
-      dataDirectory: '/data',
-      listeners: [{ name: 'kvstore', host: '127.0.0.1', port: 7300 }],
-      datasets: [
-        { name: 'cities', mode: 'BATCH', currentVersion: 1_700_000_000_000, problems: [], placement: [] },
-      ],
-      leaves: [],
-    }),
+    migrations,
+    usage,
+    differences: fakeDifferences,
+    status: () => ({ ...STATUS, readiness: state.readiness }),
     readiness: () => state.readiness,
     renderMetrics: () => Promise.resolve('godwit_up 1\n'),
   }
@@ -267,5 +281,17 @@ export function startFakeAdmin(
     const parsed = (isJson ? JSON.parse(answer.text) : {}) as Record<string, unknown>
     return { ...answer, body: parsed, error: (parsed['error'] ?? {}) as Answer['error'] }
   }
-  return { server, metastore, rows, loads, jobs, started: loads.started, state, dependencies, ask }
+  return {
+    server,
+    metastore,
+    rows,
+    loads,
+    jobs,
+    migrations,
+    usage,
+    started: loads.started,
+    state,
+    dependencies,
+    ask,
+  }
 }

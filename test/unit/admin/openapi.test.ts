@@ -26,6 +26,11 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   'PATCH /v1/datasets/:name': { body: { ...WHO, description: 'of the world' } },
   'POST /v1/datasets/:name/move': { body: { ...WHO, cluster: 'east', now: true } },
   'PUT /v1/datasets/:name/canary': { body: { ...WHO, versionId: VERSION, share: 500 } },
+  'PUT /v1/datasets/:name/migration/dials': { body: { ...WHO, splitShare: 500 } },
+  'PUT /v1/datasets/:name/migration/ramp': {
+    body: { ...WHO, toShare: 10_000, stepShare: 500, everyMs: 60_000 },
+  },
+  'PUT /v1/datasets/:name/migration/originVersion': { body: { ...WHO, versionId: VERSION } },
   'PUT /v1/datasets/:name/rows/:key': { body: { value: 'x' } },
   'POST /v1/datasets/:name/loads': { body: { ...WHO, from: '/data/x.ndjson', keyField: 'id' } },
   'POST /v1/datasets/:name/uploads': { query: 'keyField=id', text: '{"id":1}\n' },
@@ -36,7 +41,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   'POST /v1/datasets/:name/versions/:id/archive': { body: { ...WHO, to: '/backups/x' } },
   'POST /v1/imports': { body: { ...WHO, from: '/backups/x', name: 'copy', owner: OWNER } },
   'GET /v1/jobs/:id': { id: someJob.id },
-  'DELETE /v1/jobs/:id': { id: someJob.id },
+  'POST /v1/jobs/:id/cancel': { id: someJob.id },
   'GET /v1/clusters/:name': { name: cluster.name },
   'PUT /v1/clusters/:name': { name: cluster.name, body: { ...WHO, leaves: [...cluster.leaves] } },
   'DELETE /v1/clusters/:name': { name: cluster.name },
@@ -44,7 +49,8 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
 
 /** One for all: to make a server takes longer than to ask it. */
 const admin = startFakeAdmin()
-const { ask, rows, metastore, started, jobs } = admin
+const { ask, rows, metastore, started, jobs, migrations } = admin
+migrations.plan = { ...migrations.plan, isAllowed: true }
 const table = adminRoutes(admin.dependencies)
 
 function nameOf({ method, path }: Route): string {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { cell, cities, someLoad, startFakeAdmin } from './fakes.js'
+import { someJob } from './fake-jobs.js'
 
 const who = { actor: 'ann', reason: 'because' }
 const VERSION = 1_700_000_000_000
@@ -295,4 +296,15 @@ test('loads are listed and asked for by id', async () => {
   const absent = await ask('GET /v1/loads/other-1')
   assert.equal(absent.status, 404)
   assert.match(String(absent.error.message), /forgotten/)
+})
+
+test('a job of any kind is cancelled in one way, for which who and why are asked', async () => {
+  const { ask } = startFakeAdmin()
+  const body = who
+  const cancelled = await ask(`POST /v1/jobs/${someJob.id}/cancel`, { body })
+  assert.deepEqual([cancelled.status, cancelled.body], [200, { dryRun: false, job: someJob }])
+  const planned = await ask(`POST /v1/jobs/${someJob.id}/cancel?dryRun=true`, { body })
+  assert.deepEqual(planned.body, { dryRun: true, job: someJob })
+  assert.equal((await ask('POST /v1/jobs/other-1/cancel', { body })).status, 404)
+  assert.equal((await ask(`POST /v1/jobs/${someJob.id}/cancel`, { body: {} })).status, 400)
 })

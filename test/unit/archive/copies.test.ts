@@ -266,12 +266,12 @@ describe('a restore refuses', () => {
 test('a purge removes the copy, the manifest first, and nothing else', async () => {
   const { path, url } = await archive()
   writeFileSync(join(path, 'notes.txt'), 'mine')
-  await purge(objects, url)
+  await purge(objects, [url])
   assert.deepEqual(
     readdirSync(path, { recursive: true, withFileTypes: true })
       .filter((one) => one.isFile())
       .map(({ name }) => name),
     ['notes.txt'],
   )
-  await purge(objects, url)
+  await purge(objects, [url])
 })

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Clock } from '../../../src/base/clock.js'
 import { KVError } from '../../../src/base/errors.js'
-import { type JobContext, Jobs, type JobSpec } from '../../../src/base/jobs.js'
+import type { JobContext, JobSpec } from '../../../src/base/job.js'
+import { Jobs } from '../../../src/base/jobs.js'
 import { createLogger } from '../../../src/base/logger.js'
 import { runOnLinks } from '../../../src/base/linked-task.js'
 
@@ -22,7 +23,7 @@ function spec(key: string): JobSpec {
 /** Work that ends when it is told to. */
 class HeldWork {
   context: JobContext | null = null
-  isCancelled = false
+  ending: JobContext['ending'] = null
   finish: (result: unknown) => void = () => undefined
   fail: (error: Error) => void = () => undefined
 
@@ -31,8 +32,8 @@ class HeldWork {
     return new Promise((resolve, reject) => {
       this.finish = resolve
       this.fail = reject
-      context.onCancel(() => {
-        this.isCancelled = true
+      context.onEnding(() => {
+        this.ending = context.ending
         reject(new Error('killed'))
       })
     })
@@ -44,7 +45,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 describe('jobs', () => {
   test('run so many at a time, in order, and tell how far they are and how they ended', async () => {
     const clock = new SteppedClock()
-    const jobs = new Jobs({ clock, logger, concurrent: 1 })
+    const jobs = new Jobs({ clock, logger, concurrent: { loads: 1, others: 1 } })
     const [first, second] = [new HeldWork(), new HeldWork()]
     const { id } = jobs.start(spec('a'), first.run)
     const other = jobs.start(spec('b'), second.run)
@@ -71,7 +72,7 @@ describe('jobs', () => {
   })
 
   test('one key has one job that waits or runs', async () => {
-    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: 2 })
+    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: { loads: 1, others: 2 } })
     const work = new HeldWork()
     jobs.start(spec('a'), work.run)
     const isRefused = (error: unknown) => error instanceof KVError && error.code === 'FAILED_PRECONDITION'
@@ -83,26 +84,92 @@ describe('jobs', () => {
     assert.equal(jobs.list().length, 1)
   })
 
-  test('are cancelled while they run and while they wait; a close ends all and starts none', async () => {
-    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: 1 })
-    const [first, second, third] = [new HeldWork(), new HeldWork(), new HeldWork()]
+  test('are cancelled while they run and while they wait, which answers when they have ended', async () => {
+    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: { loads: 1, others: 1 } })
+    const [first, second] = [new HeldWork(), new HeldWork()]
     const running = jobs.start(spec('a'), first.run)
     const waiting = jobs.start(spec('b'), second.run)
-    jobs.cancel(waiting.id)
-    jobs.cancel(running.id)
-    await turn()
-    assert.ok(first.isCancelled)
-    assert.equal(second.context, null)
+    assert.equal((await jobs.cancel(waiting.id)).state, 'CANCELLED')
+    assert.equal((await jobs.cancel(running.id)).state, 'CANCELLED')
+    assert.deepEqual([first.ending, second.context], ['CANCEL', null])
     for (const { id } of [running, waiting]) assert.equal(jobs.get(id)?.error?.code, 'CANCELLED')
-    assert.throws(() => jobs.cancel(running.id), KVError)
-    jobs.start(spec('c'), third.run)
+    await assert.rejects(jobs.cancel(running.id), { code: 'FAILED_PRECONDITION', message: /it has ended/ })
+    await assert.rejects(jobs.cancel('absent'), { code: 'INVALID_ARGUMENT' })
+    jobs.start(spec('a'), first.run)
+  })
+
+  test('a close ends what runs, forgets what waits, and starts none', async () => {
+    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: { loads: 1, others: 1 } })
+    const [first, second] = [new HeldWork(), new HeldWork()]
+    const running = jobs.start(spec('a'), first.run)
+    jobs.start(spec('b'), second.run)
     await jobs.close()
-    assert.ok(third.isCancelled)
-    assert.throws(() => jobs.start(spec('d'), first.run), KVError)
+    assert.deepEqual([first.ending, second.context], ['STOP', null])
+    // It did not fail: a load goes on after the next start.
+    assert.equal(jobs.get(running.id)?.state, 'RUNNING')
+    assert.throws(() => jobs.start(spec('c'), first.run), { code: 'UNAVAILABLE' })
+  })
+
+  test('a job that has committed itself cannot be cancelled any more, and one that is cancelled cannot commit', async () => {
+    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: { loads: 1, others: 2 } })
+    const work = new HeldWork()
+    const { id } = jobs.start(spec('a'), work.run)
+    work.context?.commit()
+    await assert.rejects(jobs.cancel(id), { code: 'FAILED_PRECONDITION', message: /at its last step/ })
+    work.finish(null)
+    await turn()
+    assert.equal(jobs.get(id)?.state, 'DONE')
+    const other = new HeldWork()
+    await jobs.cancel(jobs.start(spec('a'), other.run).id)
+    assert.throws(() => other.context?.commit(), { code: 'CANCELLED' })
+  })
+
+  test('loads and other jobs have places of their own, in one table', async () => {
+    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: { loads: 1, others: 1 } })
+    const works = [new HeldWork(), new HeldWork(), new HeldWork()]
+    const [archive, load, second] = works
+    jobs.start(spec('a'), archive?.run ?? assert.fail())
+    for (const [index, work] of [load, second].entries()) {
+      const loading: JobSpec = { ...spec(`dataset d${index}`), kind: 'LOAD', id: `d${index}-7` }
+      jobs.start(loading, work?.run ?? assert.fail())
+    }
+    assert.deepEqual(
+      jobs.list().map(({ id, state }) => `${id.replace(/\d{4}-1/, 'N')} ${state}`),
+      ['d1-7 QUEUED', 'd0-7 RUNNING', 'archive-N RUNNING'],
+    )
+    await jobs.close()
+  })
+
+  test('a claim keeps the key until its job is there, and is given back when none comes', () => {
+    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: { loads: 1, others: 1 } })
+    const claim = jobs.claim(spec('a'))
+    assert.throws(() => jobs.claim(spec('a')), { code: 'FAILED_PRECONDITION' })
+    jobs.release(claim)
+    const used = jobs.claim(spec('a'))
+    const open = jobs.open(spec('a'), used)
+    jobs.release(used)
+    assert.throws(() => jobs.plan(spec('a')), { message: new RegExp(open.status.id) })
+    open.fail(new KVError('TOO_LARGE', 'no'))
+    assert.deepEqual([open.status.state, open.status.error?.code], ['FAILED', 'TOO_LARGE'])
+    jobs.plan(spec('a'))
+  })
+
+  test('one that is cancelled while it waits is cleaned up after', async () => {
+    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: { loads: 1, others: 1 } })
+    jobs.start(spec('a'), new HeldWork().run)
+    let isAbandoned = false
+    const open = jobs.open(spec('b'), jobs.claim(spec('b')))
+    open.enqueue(new HeldWork().run, async () => {
+      await turn()
+      isAbandoned = true
+    })
+    await jobs.cancel(open.status.id)
+    assert.ok(isAbandoned)
+    await jobs.close()
   })
 
   test('are bounded while they wait', () => {
-    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: 1 })
+    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: { loads: 1, others: 1 } })
     for (let i = 0; i < 65; i++) jobs.start(spec(`job ${i}`), new HeldWork().run)
     assert.throws(
       () => jobs.start(spec('one more'), new HeldWork().run),
@@ -128,10 +195,7 @@ describe('a task on links', () => {
         if (outcome instanceof Error) throw outcome
         return Promise.resolve({ outcome })
       },
-      start: (task) => ({
-        ended: Promise.resolve((task as { outcome: unknown }).outcome),
-        kill: () => undefined,
-      }),
+      run: (task) => Promise.resolve((task as { outcome: unknown }).outcome),
     }).catch((error: unknown) => error)
     return { result, made, left }
   }

@@ -20,7 +20,7 @@ test('commands are completed, those below others too, and none that is for scrip
   assert.deepEqual(await candidates('data'), ['dataset'])
   assert.deepEqual(await candidates('versions pu'), ['publish'])
   assert.deepEqual(await candidates('--server http://x versions pu'), ['publish'])
-  assert.deepEqual(await candidates('help ex'), ['exit-codes'])
+  assert.deepEqual(await candidates('help exi'), ['exit-codes'])
   assert.deepEqual(await candidates('help versions pu'), ['publish'])
 })
 

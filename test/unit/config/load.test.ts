@@ -184,14 +184,44 @@ test('an origin that is the gateway itself is refused', () => {
   assert.match(faultsOf({ yaml })['origins.self'] ?? '', /in circles/)
 })
 
+test("an origin's addresses and clusters fit its api, and none is this gateway", () => {
+  const origin = (fields: string): Readonly<Record<string, string>> =>
+    faultsOf({ yaml: `origins: { old: { host: db, port: 7301, ${fields} } }\n` })
+  assert.match(origin('api: terrapin')['origins.old.clusters'] ?? '', /is missing/)
+  assert.match(origin('api: kvstore, clusters: [west]')['origins.old.clusters'] ?? '', /leave it out/)
+  assert.match(
+    origin('api: terrapin, clusters: [west], otherAddresses: ["127.0.0.1:7300"]')['origins.old'] ?? '',
+    /in circles/,
+  )
+  for (const address of ['db', 'db:0', 'db:70000', '::1:5', 'db:9010:1']) {
+    const faults = origin(`api: terrapin, clusters: [west], otherAddresses: ["${address}"]`)
+    assert.match(
+      faults['origins.old.otherAddresses.0'] ?? faults['origins.old.otherAddresses'] ?? '',
+      /host:port/,
+    )
+  }
+  const { config } = load({
+    yaml: 'origins: { old: { api: terrapin, host: db, port: 1, clusters: [a, b], otherAddresses: ["[::1]:9", "x.y:2"] } }\n',
+  })
+  assert.deepEqual(config.origins['old']?.otherAddresses, ['[::1]:9', 'x.y:2'])
+})
+
 test('an origin takes its defaults', () => {
   const { config } = load({ yaml: 'origins: { old: { api: kvstore, host: db, port: 7301 } }\n' })
   assert.deepEqual(config.origins['old'], {
     api: 'kvstore',
     host: 'db',
     port: 7301,
-    connections: 2,
+    otherAddresses: [],
+    clusters: [],
+    connections: 0,
+    pipelining: 'auto',
     deadlineMs: 10_000,
+    maxInFlight: 256,
+    hedgeAfterMs: 0,
+    retryPercent: 10,
+    breakerResetMs: 2_000,
+    controller: { host: '', port: 9090 },
   })
 })
 

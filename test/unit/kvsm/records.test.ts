@@ -59,7 +59,12 @@ test('a record of format 1 lies on the cluster local, once, without canary, limi
 
 test('a canary and an archive come back as they were', () => {
   const record = { ...STORED.record, canary: { versionId: 10, share: 250 }, cluster: 'west', replicas: 2 }
-  const versions = record.versions.map((one) => ({ ...one, archive: `s3://copies/${one.id}` }))
+  const formerArchives = ['s3://earlier/copies']
+  const versions = record.versions.map((one) => ({
+    ...one,
+    archive: `s3://copies/${one.id}`,
+    formerArchives,
+  }))
   const stored = { ...STORED, record: { ...record, versions } }
   assert.deepEqual(decode(encodeDataset(stored)), stored)
 })
@@ -71,7 +76,7 @@ test('a decoded record cannot be changed by whoever reads it', () => {
 })
 
 test('a record of a newer format is refused by name before anything else of it is read', () => {
-  const patterns = [/dataset cities/, /format 9/, /reads up to 2/]
+  const patterns = [/dataset cities/, /format 9/, /reads up to 3/]
   assert.throws(() => decode('{"format":9,"shape":"unknown"}'), kvError('FAILED_PRECONDITION', ...patterns))
 })
 

@@ -14,7 +14,7 @@ import {
   rollForwardVersion,
   rollbackVersion,
 } from '../../../src/kvsm/versions.js'
-import type { VersionState } from '../../../src/model/dataset.js'
+import { copiesOf, type VersionState } from '../../../src/model/dataset.js'
 import { kvError, recordWith, statesOf, version } from './fixtures.js'
 
 type States = Record<number, VersionState>
@@ -202,6 +202,21 @@ test('a copy is noted of what has files; with release the files go, which what i
     kvError('FAILED_PRECONDITION', /CURRENT/),
   )
   assert.equal(statesOf(archivedVersion(record, 10, { ...copy, release: true }))[10], 'ARCHIVED')
+})
+
+test('a copy in another place does not make the earlier one unknown, and a copy in its own place again is one', () => {
+  let record = recordWith({ 10: 'READY' })
+  const copyTo = (place: string) => {
+    record = { ...record, versions: archivedVersion(record, 10, { url: place, release: false }).versions }
+    return copiesOf(record.versions[0] ?? assert.fail())
+  }
+  assert.deepEqual(copyTo('s3://a/'), ['s3://a/'])
+  assert.deepEqual(copyTo('s3://b/'), ['s3://b/', 's3://a/'])
+  assert.deepEqual(copyTo('s3://a/'), ['s3://a/', 's3://b/'])
+  assert.match(deletedVersion(record, 10).detail, /its copy is s3:\/\/a\/ and s3:\/\/b\//)
+  for (let place = 0; place < 6; place++) copyTo(`s3://${place}/`)
+  assert.throws(() => copyTo('s3://one-more/'), kvError('QUOTA_EXCEEDED', /has 8 copies/))
+  assert.equal(copyTo('s3://b/').length, 8)
 })
 
 test('a deletion says where a copy stays', () => {

@@ -202,8 +202,29 @@ suite('page sequences', () => {
   const live = (generation: number) => new AnswerTokens(tokens, datasetEntry({ generation }))
   const read = readRequest(['k'], { pageBytes: 1 })
 
+  test('a sequence of a dataset with two sides stays on the side that began it', () => {
+    const record = { mode: 'BATCH', origin: 'west' } as const
+    const moving = new AnswerTokens(tokens, datasetEntry({ ...record, migrationState: 'RAMP' }))
+    const read = readRequest(['k'])
+    const next = { localKey: Buffer.from('c'), timestamp: null, columns: 1 }
+    for (const side of ['ORIGIN', 'TARGET'] as const) {
+      const token = moving.rowToken(read, 0, next, { datasetVersion: 7, side })
+      assert.equal(moving.continueRead(read, token).side, side)
+    }
+    const token = moving.rowToken(read, 0, next, { datasetVersion: 7, side: 'ORIGIN' })
+    const done = new AnswerTokens(tokens, datasetEntry({ ...record, migrationState: 'TARGET_ONLY' }))
+    assert.equal(
+      codeOf(() => done.continueRead(read, token)),
+      'VERSION_NOT_FOUND',
+    )
+    const before = new AnswerTokens(tokens, datasetEntry({ ...record, migrationState: 'ORIGIN_ONLY' }))
+    assert.equal(before.continueRead(read, token).side, undefined)
+    assert.equal(moving.info({ datasetVersion: 7, side: 'ORIGIN' }).stalenessMs, null)
+    assert.equal(moving.info({ datasetVersion: 7, side: 'TARGET' }).stalenessMs, 0)
+  })
+
   test('stay on the version that they began with', () => {
-    const token = batch.rowToken(read, 0, position, 1000)
+    const token = batch.rowToken(read, 0, position, { datasetVersion: 1000 })
     assert.equal(batch.continueRead(read, token).datasetVersion, 1000)
     assert.equal(batch.continueRead({ ...read, datasetVersion: 1000 }, token).datasetVersion, 1000)
     assert.equal(
@@ -213,14 +234,15 @@ suite('page sequences', () => {
   })
 
   test('go on in another generation of live data, where the same rows stand under the same keys', () => {
-    const token = live(1).rowToken(read, 0, position, null)
+    const token = live(1).rowToken(read, 0, position, { datasetVersion: null })
     const { position: continued, datasetVersion } = live(2).continueRead(read, token)
     assert.deepEqual([continued, datasetVersion], [position, null])
   })
 
   test('a row that a multiGet cut goes on in a get of the same columns', () => {
     const selectorsByKey = [null, columnsNamed([Buffer.from('a')])]
-    const token = live(1).rowToken(readRequest(['j', 'k'], { selectorsByKey }), 1, position, null)
+    const both = readRequest(['j', 'k'], { selectorsByKey })
+    const token = live(1).rowToken(both, 1, position, { datasetVersion: null })
     const get = readRequest(['k'], { selector: columnsNamed([Buffer.from('a')]) })
     assert.deepEqual(live(1).continueRead(get, token).position, position)
     assert.equal(

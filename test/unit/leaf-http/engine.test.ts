@@ -57,6 +57,9 @@ class World {
   readonly broken = new Set<string>()
   wrongAnswers = 0
   retries = 0
+  /** What the gateway's own copy says; null: there is none. */
+  own: KVError | string | null = null
+  readHere = 0
   readonly behaviours: Record<string, Behaviour>
   readonly engine: HttpEngine
   nowMs = 0
@@ -68,6 +71,14 @@ class World {
       clock,
       attemptTimeoutMs,
       onRetry: () => (this.retries += 1),
+      ownCopies: {
+        read: ({ rowKeys }, _expiresAtMs, done) => {
+          this.readHere += 1
+          const { own } = this
+          done(own instanceof KVError ? own : rowKeys.map(() => rowOf(own ?? 'nobody asks')))
+        },
+        scan: () => undefined,
+      },
       connect: ({ name }) => {
         return new LeafLink({
           name,
@@ -82,6 +93,7 @@ class World {
           breaker: this.#breaker(name),
           onWrongAnswer: () => (this.wrongAnswers += 1),
           onBatch: () => this.batches.push(name),
+          onClose: () => undefined,
         })
       },
     })
@@ -90,7 +102,7 @@ class World {
   read(leaves: readonly string[], keys = ['k'], more: Partial<ShardRead> = {}): Promise<string[] | KVError> {
     const rowKeys = keys.map((key) => Buffer.from(key))
     const read: ShardRead = {
-      incarnation: incarnationOn(leaves),
+      incarnation: incarnationOn(leaves, this.own !== null),
       keyOrder: 'HASHED',
       rowKeys,
       tokens: rowKeys.map(() => ({ high: 1, low: 2 })),
@@ -141,8 +153,9 @@ class World {
 let lastId = 0
 const incarnations = new Map<string, Incarnation>()
 
-function incarnationOn(leaves: readonly string[]): Incarnation {
-  const known = incarnations.get(leaves.join())
+function incarnationOn(leaves: readonly string[], hasOwnCopy = false): Incarnation {
+  const key = `${leaves.join()} ${hasOwnCopy}`
+  const known = incarnations.get(key)
   if (known !== undefined) return known
   const made: Incarnation = {
     id: ++lastId,
@@ -154,9 +167,14 @@ function incarnationOn(leaves: readonly string[]): Incarnation {
     handle: 0n,
     hasRangeTombstones: new SharedArrayBuffer(4),
     directory: 'test',
-    remote: { versionId: 17, leaves: leaves.map((name) => ({ name, url: `http://${name}` })) },
+    remote: {
+      dataset: 'towns',
+      versionId: 17,
+      leaves: leaves.map((name) => ({ name, url: `http://${name}` })),
+      hasOwnCopy,
+    },
   }
-  incarnations.set(leaves.join(), made)
+  incarnations.set(key, made)
   return made
 }
 
@@ -215,9 +233,50 @@ test('what only the caller can change is not asked for again', async () => {
   assert.equal(world.batches.length, 1)
 })
 
-test('with no leaf left the last failure is the answer', async () => {
-  const outcome = await new World({ a: dead, b: dead }).read(['a', 'b'])
-  assert.ok(outcome instanceof KVError && outcome.code === 'UNAVAILABLE')
+const lost: Behaviour = (requests, targets) =>
+  answerOf(targets, (output) => {
+    for (const { id } of requests) encodeFailure(output, id, new KVError('SHARD_NOT_SERVING', 'not here'))
+  })
+
+test('with no leaf left and no own copy the answer says what was asked of whom', async () => {
+  for (const behaviour of [dead, lost]) {
+    const outcome = await new World({ a: behaviour, b: behaviour }).read(['a', 'b'])
+    assert.ok(outcome instanceof KVError && outcome.code === 'UNAVAILABLE' && outcome.dataset === 'towns')
+    assert.match(outcome.message, /^shard 3 of version 17 of dataset towns .*leaves \(a, b\)/)
+  }
+})
+
+// Leaves that say in their inventory what they do not serve, or hang, kept reads from the copy that the gateway has.
+test('a read that no leaf answers is answered from the own copy, once all were asked', async () => {
+  for (const behaviour of [dead, lost]) {
+    const world = new World({ a: behaviour, b: behaviour })
+    world.own = 'own'
+    assert.deepEqual(await world.read(['a', 'b']), ['own'])
+    assert.deepEqual(world.batches.toSorted(), ['a', 'b'])
+    assert.equal(world.readHere, 1)
+  }
+  const well = new World({ a: lost, b: answers('b') })
+  well.own = 'own'
+  assert.deepEqual(await well.read(['a', 'b']), ['b'])
+  assert.equal(well.readHere, 0)
+})
+
+test('a leaf that hangs is waited for only so long when there is an own copy', async () => {
+  const world = new World({ hung: () => null }, 100)
+  world.own = 'own'
+  const timer = setInterval(() => (world.nowMs += 10), 1)
+  const startedAtMs = world.nowMs
+  assert.deepEqual(await world.read(['hung'], ['k'], { deadline: startedAtMs + 10_000 }), ['own'])
+  clearInterval(timer)
+  assert.ok(world.nowMs - startedAtMs < 1_000, `${world.nowMs - startedAtMs} ms`)
+})
+
+test('when the own copy fails as well, that is the reason that is given', async () => {
+  const world = new World({ a: dead })
+  world.own = new KVError('CORRUPT', 'damaged here, too')
+  const outcome = await world.read(['a'])
+  assert.ok(outcome instanceof KVError && outcome.code === 'CORRUPT')
+  assert.match(outcome.message, /dataset towns .*damaged here, too/)
 })
 
 test('an answer for another version is refused and counted, and another leaf asked', async () => {
@@ -232,7 +291,7 @@ test('an answer for another version is refused and counted, and another leaf ask
   }
   assert.ok(world.wrongAnswers > 0)
   const outcome = await world.read(['wrong'])
-  assert.ok(outcome instanceof KVError && outcome.code === 'VERSION_NOT_FOUND')
+  assert.ok(outcome instanceof KVError && outcome.code === 'UNAVAILABLE')
 })
 
 test('a damaged row comes from another leaf, the others stay as they are', async () => {
@@ -269,7 +328,7 @@ test('a leaf that hangs is waited for so long, then another is asked, within the
   }
   assert.ok(world.canceled.includes('hung'))
   const outcome = await world.read(['hung'], ['k'], { deadline: world.nowMs + 500 })
-  assert.ok(outcome instanceof KVError && outcome.code === 'DEADLINE_EXCEEDED')
+  assert.ok(outcome instanceof KVError && outcome.code === 'UNAVAILABLE')
   clearInterval(timer)
 })
 

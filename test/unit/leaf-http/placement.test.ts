@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { targetPath } from '../../../src/leaf/http/leaf-directory.js'
+import { Holdings } from '../../../src/leaf/placement-holdings.js'
 import { leavesOfShard } from '../../../src/leaf/placement.js'
 import { PlacementPlan, type LeafView } from '../../../src/leaf/placement-plan.js'
 import type { ClusterRecord, DatasetRecord, LeafRecord, VersionRecord } from '../../../src/model/dataset.js'
@@ -71,16 +72,26 @@ function copy(id: number, shard: number): string {
   return targetPath({ datasetId: 'd1-00', versionId: id, shard })
 }
 
-function planOf(
-  record: DatasetRecord,
-  has: Readonly<Record<string, readonly string[] | null>>,
-): PlacementPlan {
+function planOf(has: Readonly<Record<string, readonly string[] | null>>): PlacementPlan {
   const views = [a, b, c, d].map((one): [string, LeafView] => {
     const copies = has[one.name]
     const isUsable = copies !== null
-    return [one.name, { leaf: one, isUsable, copies: new Set(copies ?? []), arriving: new Set() }]
+    return [one.name, { leaf: one, isUsable, copies: new Holdings(copies ?? []), arriving: new Holdings() }]
   })
-  return new PlacementPlan({ datasets: [record], clusters: [WEST, EAST], leaves: new Map(views) })
+  return new PlacementPlan({ clusters: [WEST, EAST], leaves: new Map(views) })
+}
+
+/** What each leaf has too much of. */
+function surplusOf(
+  record: DatasetRecord | null,
+  plan: PlacementPlan,
+  isSafe: boolean,
+): Record<string, string[]> {
+  const found: Record<string, string[]> = {}
+  for (const { leaf: one, target } of plan.surplus('d1-00', record, () => isSafe)) {
+    ;(found[one.name] ??= []).push(targetPath(target))
+  }
+  return found
 }
 
 const CURRENT = version(2, 'CURRENT', 'west')
@@ -101,16 +112,16 @@ function everything(
 test('a version is read from its leaves when all copies that can be made are there, not before', () => {
   const first = HOMES[0]?.[0]?.name ?? ''
   const incomplete = everything((name, shard) => name === first && shard === 0)
-  assert.equal(planOf(RECORD, {}).copiesOf(RECORD, CURRENT, false).copies, null)
-  assert.equal(planOf(RECORD, incomplete).copiesOf(RECORD, CURRENT, false).isPlaced, false)
-  assert.deepEqual(planOf(RECORD, everything()).copiesOf(RECORD, CURRENT, false), {
+  assert.equal(planOf({}).copiesOf(RECORD, CURRENT, false).copies, null)
+  assert.equal(planOf(incomplete).copiesOf(RECORD, CURRENT, false).isPlaced, false)
+  assert.deepEqual(planOf(everything()).copiesOf(RECORD, CURRENT, false), {
     copies: HOMES,
     isPlaced: true,
   })
   // One that is down cannot get its copy: it is not waited for.
   const oneDown = { ...incomplete, [first]: null }
   const others = HOMES.map((leaves) => leaves.filter(({ name }) => name !== first))
-  assert.deepEqual(planOf(RECORD, oneDown).copiesOf(RECORD, CURRENT, false), {
+  assert.deepEqual(planOf(oneDown).copiesOf(RECORD, CURRENT, false), {
     copies: others,
     isPlaced: true,
   })
@@ -119,8 +130,8 @@ test('a version is read from its leaves when all copies that can be made are the
 test('a version goes on being read from its leaves while each shard has one copy, and no longer', () => {
   const first = HOMES[0]?.[0]?.name ?? ''
   const down = { ...everything(), [first]: null }
-  assert.equal(planOf(RECORD, down).copiesOf(RECORD, CURRENT, true).isPlaced, true)
-  const gone = planOf(RECORD, { ...everything(), ...Object.fromEntries((HOMES[0] ?? []).map(({ name }) => [name, null])) }) // prettier-ignore
+  assert.equal(planOf(down).copiesOf(RECORD, CURRENT, true).isPlaced, true)
+  const gone = planOf({ ...everything(), ...Object.fromEntries((HOMES[0] ?? []).map(({ name }) => [name, null])) }) // prettier-ignore
   assert.deepEqual(gone.copiesOf(RECORD, CURRENT, true), { copies: null, isPlaced: false })
 })
 
@@ -129,36 +140,40 @@ test('a version that moves is read from where it was until its new leaves have a
   const [current] = moved.versions
   assert.ok(current)
   const half = { ...everything(), d: [copy(2, 0)] }
-  const before = planOf(moved, half).copiesOf(moved, current, false)
+  const before = planOf(half).copiesOf(moved, current, false)
   assert.equal(before.isPlaced, false)
   assert.ok(before.copies?.every((leaves) => leaves.length > 0))
-  assert.deepEqual(
-    planOf(moved, half).surplus(() => false),
-    new Map(),
-  )
-  const whole = planOf(moved, { ...everything(), d: [copy(2, 0), copy(2, 1)] })
+  assert.deepEqual(surplusOf(moved, planOf(half), false), {})
+  const whole = planOf({ ...everything(), d: [copy(2, 0), copy(2, 1)] })
   assert.deepEqual(whole.copiesOf(moved, current, false), { copies: [[d], [d]], isPlaced: true })
-  const surplus = whole.surplus(() => true)
-  assert.deepEqual([...surplus.keys()].map(({ name }) => name).sort(), Object.entries(everything()).flatMap(([name, has]) => (has.length > 0 ? [name] : [])).sort()) // prettier-ignore
+  const holders = Object.entries(everything()).flatMap(([name, has]) => (has.length > 0 ? [name] : []))
+  assert.deepEqual(Object.keys(surplusOf(moved, whole, true)).sort(), holders.sort())
 })
 
-test('what is to be copied is what leaves that answer lack, the current version first', () => {
+test('what is to be copied is what leaves that answer lack, the current version as what is urgent', () => {
   const record = dataset([version(3, 'READY', 'west'), CURRENT, version(1, 'ARCHIVED', 'west')])
-  const steps = planOf(record, { a: null }).missing()
+  const steps = planOf({ a: null }).missing(record)
   assert.ok(steps.every((step) => step.leaf.name !== 'a'))
-  const ids = steps.map(({ target }) => target.versionId)
-  assert.deepEqual([...ids].sort(), ids)
-  assert.deepEqual(new Set(ids), new Set([2, 3]))
-  assert.equal(planOf(record, {}).missing().length, 8)
+  assert.ok(steps.every(({ isUrgent, target }) => isUrgent === (target.versionId === 2)))
+  assert.deepEqual(new Set(steps.map(({ target }) => target.versionId)), new Set([2, 3]))
+  assert.equal(planOf({}).missing(record).length, 8)
 })
 
 test('copies of what is over go, from leaves that answer; those of versions elsewhere only when they are safe', () => {
   const record = dataset([CURRENT, version(1, 'DELETED', 'west')])
   const has = { ...everything(), d: [copy(2, 0)], a: [...(everything()['a'] ?? []), copy(1, 0), 'd9-ff/5/0'] }
-  const surplusOf = (isSafe: boolean, world: Record<string, readonly string[] | null>) => {
-    return [...planOf(record, world).surplus(() => isSafe)].map(([{ name }, found]) => [name, found])
-  }
-  assert.deepEqual(surplusOf(false, has), [['a', [copy(1, 0), 'd9-ff/5/0']]])
-  assert.deepEqual(surplusOf(true, has), [['a', [copy(1, 0), 'd9-ff/5/0']], ['d', [copy(2, 0)]]]) // prettier-ignore
-  assert.deepEqual(surplusOf(true, { ...has, a: null, d: null }), [])
+  assert.deepEqual(surplusOf(record, planOf(has), false), { a: [copy(1, 0)] })
+  assert.deepEqual(surplusOf(record, planOf(has), true), { a: [copy(1, 0)], d: [copy(2, 0)] })
+  assert.deepEqual(surplusOf(record, planOf({ ...has, a: null, d: null }), true), {})
+  const forgotten = planOf(has).surplus('d9-ff', null, () => false)
+  assert.deepEqual(forgotten.map(({ leaf: one, target }) => `${one.name} ${targetPath(target)}`), ['a d9-ff/5/0']) // prettier-ignore
+})
+
+test('a version says how many of its shards have all copies, and each leaf how much of its share it holds', () => {
+  const first = HOMES[0]?.[0]?.name ?? ''
+  const plan = planOf(everything((name, shard) => name === first && shard === 0))
+  assert.deepEqual(plan.stateOf(RECORD, CURRENT), { wanted: 4, confirmed: 3, shards: 2, wholeShards: 1 })
+  const shares = [...plan.sharesOf(RECORD).values()]
+  assert.equal(shares.reduce((sum, { wanted }) => sum + wanted, 0), 4) // prettier-ignore
+  assert.equal(shares.reduce((sum, { held }) => sum + held, 0), 3) // prettier-ignore
 })

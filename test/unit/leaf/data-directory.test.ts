@@ -333,6 +333,49 @@ suite('live data', () => {
     await directory.close()
   })
 
+  test('that was imported and is gone before it was ever served is a loss, and not a new dataset', async () => {
+    // The record of an import can outlive its data: a marker that only serving writes would let it come back empty.
+    const directory = await open()
+    const staging = await directory.newStaging()
+    await buildShard(staging)
+    await directory.adoptLive('i1', staging)
+    rmSync(join(root, 'data', 'i1'), { recursive: true })
+    const again = await reopen(directory)
+    await again.findOrphans([datasetRecord({ id: 'i1' })])
+    await assert.rejects(
+      again.ensureLive('i1', 0, () => assert.fail('made anew')),
+      {
+        code: 'CORRUPT',
+        message: /imported from a snapshot: mount its volume, or delete the dataset and import it/,
+      },
+    )
+    await again.trashDataset('i1')
+    assert.deepEqual(readdirSync(join(root, 'created')), [])
+    await again.close()
+  })
+
+  test('that was imported is served like any other, and its import is forgotten', async () => {
+    const directory = await open()
+    const staging = await directory.newStaging()
+    await buildShard(staging)
+    await directory.adoptLive('i1', staging)
+    await directory.ensureLive('i1', 0, () => assert.fail('made anew'))
+    assert.deepEqual(readdirSync(join(root, 'created')), ['i1-live-0'])
+    await directory.close()
+  })
+
+  test('of an import that ended before its record is removed with its marker', async () => {
+    const directory = await open()
+    const staging = await directory.newStaging()
+    await buildShard(staging)
+    await directory.adoptLive('i1', staging)
+    writeFileSync(join(root, 'created', 'i2-import'), '')
+    assert.deepEqual(await directory.findOrphans([]), [])
+    assert.deepEqual(readdirSync(join(root, 'created')), [])
+    assert.ok(!existsSync(join(root, 'data', 'i1')))
+    await directory.close()
+  })
+
   test('goes with its dataset, and only with its own', async () => {
     const directory = await open()
     const kept = await directory.ensureLive('d1-live', 1, buildShard)

@@ -143,6 +143,7 @@ export class ServingWorld {
       clock,
       startTimer,
       maxOpenShards,
+      leavingMs: 300_000,
       recentUses: () => Promise.resolve(this.ages),
       forgetVersions: (name, ids) => this.#forget(name, ids),
     })

@@ -310,6 +310,73 @@ suite('room for open versions', () => {
   })
 })
 
+suite('a version that is dropped', () => {
+  async function droppedAfterUse(secondsAgo: number): Promise<ServingWorld> {
+    const world = await worldWith(2, 1)
+    for (const { id } of world.entry('b').versions.at(-1)?.shards ?? []) world.ages.set(id, secondsAgo)
+    await world.finish(world.setState('b', 1, 'DELETED'))
+    return world
+  }
+  const isLeaving = (world: ServingWorld) =>
+    world.entry('b').versions.map((served) => served.isLeaving === true)
+
+  test('and was read a moment ago stays open for five minutes for who reads it page by page', async () => {
+    const world = await droppedAfterUse(299)
+    assert.deepEqual(world.versions('b'), [2, 1])
+    assert.deepEqual(isLeaving(world), [false, true])
+    assert.deepEqual(world.trashed, [])
+    world.timers.advance(299_999)
+    await world.settle()
+    assert.deepEqual(world.versions('b'), [2, 1])
+    world.timers.advance(1)
+    await world.settle()
+    assert.deepEqual(world.versions('b'), [2])
+    assert.deepEqual(world.trashed, ['/data/b-0-0/1'])
+    world.checkSettled()
+  })
+
+  test('and was not read lately is closed at once', async () => {
+    const world = await droppedAfterUse(300)
+    assert.deepEqual(world.versions('b'), [2])
+    assert.deepEqual(world.trashed, ['/data/b-0-0/1'])
+    assert.equal(world.timers.pendingCount, 0)
+  })
+
+  test('and is kept again leaves no more', async () => {
+    const world = await droppedAfterUse(1)
+    await world.finish(world.setState('b', 1, 'READY'))
+    assert.deepEqual(isLeaving(world), [false, false])
+    world.timers.advance(300_000)
+    await world.settle()
+    assert.deepEqual(world.versions('b'), [2, 1])
+    world.checkSettled()
+  })
+
+  test('and is about to be restored keeps its files until its record says so, and not for ever', async () => {
+    const world = await droppedAfterUse(1)
+    world.timers.advance(200_000)
+    assert.equal(await world.set.keepLeaving('b', 1), true)
+    world.timers.advance(200_000)
+    await world.settle()
+    assert.deepEqual([world.versions('b'), world.trashed], [[2, 1], []])
+    world.timers.advance(100_000)
+    await world.settle()
+    assert.deepEqual([world.versions('b'), world.trashed], [[2], ['/data/b-0-0/1']])
+    assert.equal(await world.set.keepLeaving('b', 1), false)
+    assert.equal(await world.set.keepLeaving('b', 2), false)
+    assert.equal(await world.set.keepLeaving('absent', 1), false)
+    world.checkSettled()
+  })
+
+  test('goes with its dataset', async () => {
+    const world = await droppedAfterUse(1)
+    await world.finish(world.remove('b'))
+    world.timers.advance(300_000)
+    await world.settle()
+    world.checkSettled()
+  })
+})
+
 suite('a shard that failed', () => {
   test('leaves the map at once and comes back as another incarnation', async () => {
     const world = new ServingWorld()

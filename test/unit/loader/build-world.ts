@@ -1,19 +1,26 @@
 /** Builds in this process: files on disk, shards in memory, reading threads as message channels. */
+import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import { systemClock } from '../../../src/base/clock.js'
-import { KVError } from '../../../src/base/errors.js'
+import { type ErrorCode, KVError } from '../../../src/base/errors.js'
 import type { BuildDependencies } from '../../../src/loader/load-build.js'
 import { buildVersion } from '../../../src/loader/load-child.js'
 import { serveReader } from '../../../src/loader/load-reader.js'
 import type { LoadSource, SourcePart } from '../../../src/loader/load-source.js'
-import type { BuildJob, BuildMessage, ReaderMessage } from '../../../src/loader/messages.js'
+import {
+  type BuildJob,
+  type BuildProgress,
+  NO_PROGRESS,
+  type ReaderMessage,
+} from '../../../src/loader/messages.js'
 import { openSource } from '../../../src/loader/open-source.js'
 import { sourceRequestOf } from '../../../src/loader/source-request.js'
 import type { ShardWriter } from '../../../src/loader/version-writer.js'
 import type { KeyOrder } from '../../../src/model/dataset.js'
 import type { LoadRequest } from '../../../src/model/load.js'
+import type { VersionFigures } from '../../../src/model/metastore.js'
 import type { Cell } from '../../../src/model/row.js'
 import { createObjectStore, type ObjectSettings } from '../../../src/objects/objects.js'
 import { requestFor } from './fakes.js'
@@ -38,6 +45,16 @@ export function packText(cells: readonly Cell[]): { head: Buffer; chunks: readon
   return { head: Buffer.from(columns.join(' ')), chunks: [] }
 }
 
+/** How a build ended, and what it reported last. */
+export type BuildOutcome =
+  | { readonly kind: 'built'; readonly progress: BuildProgress; readonly figures: VersionFigures }
+  | {
+      readonly kind: 'failed'
+      readonly progress: BuildProgress
+      readonly code: ErrorCode
+      readonly message: string
+    }
+
 export class BuildWorld {
   readonly folder: string
   readonly input: string
@@ -46,7 +63,7 @@ export class BuildWorld {
   readonly shards = new Map<string, string[]>()
   /** Parts whose rows were asked for, in order. */
   readonly readParts: string[] = []
-  readonly progress: BuildMessage[] = []
+  readonly progress: BuildProgress[] = []
   readonly #job: Omit<BuildJob, 'request'>
   /** Stands between the source and the build. */
   tamper: (source: LoadSource) => LoadSource = (source) => source
@@ -83,9 +100,18 @@ export class BuildWorld {
     this.write(name, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
   }
 
-  async build(changes: Partial<LoadRequest> = {}, jobChanges: Partial<BuildJob> = {}): Promise<BuildMessage> {
+  async build(changes: Partial<LoadRequest> = {}, jobChanges: Partial<BuildJob> = {}): Promise<BuildOutcome> {
     const job: BuildJob = { ...this.#job, request: requestFor('cities', this.input, changes), ...jobChanges }
-    return buildVersion(job, this.#dependencies(), (message) => this.progress.push(message))
+    let progress = NO_PROGRESS
+    try {
+      const figures = await buildVersion(job, this.#dependencies(), (reported) => {
+        this.progress.push((progress = reported))
+      })
+      return { kind: 'built', progress, figures }
+    } catch (error) {
+      assert.ok(error instanceof KVError)
+      return { kind: 'failed', progress, code: error.code, message: error.message }
+    }
   }
 
   /** The version's rows, all shards in order. */

@@ -1,22 +1,16 @@
 /** A metastore that knows versions, and files that remember what was done to them. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { type RunningTask, type StartTask, TaskDiedError } from '../../../src/base/child-task.js'
 import { KVError } from '../../../src/base/errors.js'
-import type { RunningBuild, StartBuild } from '../../../src/loader/load-process.js'
 import type { VersionFiles, VersionRecords } from '../../../src/loader/load-run.js'
-import {
-  type BuildJob,
-  type BuildMessage,
-  type BuildProgress,
-  NO_PROGRESS,
-} from '../../../src/loader/messages.js'
+import { type BuildJob, type BuildProgress, NO_PROGRESS } from '../../../src/loader/messages.js'
 import type { ChangeContext, DatasetRecord, VersionRecord, VersionState } from '../../../src/model/dataset.js'
 import type { LoadRequest } from '../../../src/model/load.js'
-import type { VersionFigures } from '../../../src/model/metastore.js'
+import type { DatasetPatch, VersionFigures } from '../../../src/model/metastore.js'
 
 export const figures: VersionFigures = { rows: 2, bytes: 20, checksum: 'ab' }
 export const progress: BuildProgress = { ...NO_PROGRESS, rows: 2, readBytes: 40, totalBytes: 40 }
-export const built: BuildMessage = { kind: 'built', progress, figures }
 export const change: ChangeContext = { actor: 'ann', reason: 'new data', ifRevision: null, isDryRun: false }
 
 export function requestFor(dataset: string, from: string, changes: Partial<LoadRequest> = {}): LoadRequest {
@@ -98,9 +92,14 @@ export class FakeMetastore implements VersionRecords {
   get(name: string): DatasetRecord | null {
     return this.records.get(name) ?? null
   }
-  beginVersion(name: string, source: string, { actor, isDryRun }: ChangeContext): Promise<VersionRecord> {
+  beginVersion(
+    name: string,
+    source: string,
+    { actor, isDryRun }: ChangeContext,
+    givenId?: number,
+  ): Promise<VersionRecord> {
     const record = this.#step('LOADING', name)
-    const id = this.#nextVersion++
+    const id = givenId ?? this.#nextVersion++
     const version: VersionRecord = {
       id,
       state: 'LOADING',
@@ -112,8 +111,15 @@ export class FakeMetastore implements VersionRecords {
       createdAtMs: id,
       archive: null,
     }
-    if (!isDryRun) this.records.set(name, { ...record, versions: [version, ...record.versions] })
+    const others = record.versions.filter((one) => one.id !== id)
+    if (!isDryRun) this.records.set(name, { ...record, versions: [version, ...others] })
     return Promise.resolve(version)
+  }
+  async updateDataset(name: string, { retainedVersions = 0 }: DatasetPatch) {
+    await Promise.resolve()
+    const changed = { ...this.#step(`retained ${retainedVersions}`, name), retainedVersions }
+    this.records.set(name, changed)
+    return changed
   }
   async completeVersion(name: string, id: number, complete?: VersionFigures) {
     await Promise.resolve()
@@ -182,38 +188,28 @@ export class FakeFiles implements VersionFiles {
   }
 }
 
-export const killed: BuildMessage = {
-  kind: 'failed',
-  progress,
-  code: 'INTERNAL',
-  message: 'it died of SIGKILL',
-  isCrash: true,
-}
+export const killed = new TaskDiedError('INTERNAL', 'it died of SIGKILL')
 
-export interface FakeBuild extends RunningBuild {
+export interface FakeBuild extends RunningTask {
   readonly job: BuildJob
-  readonly report: (message: BuildMessage) => void
-  end(message: BuildMessage): void
+  readonly report: (progress: BuildProgress) => void
+  /** With what it made, or with what it failed. */
+  end(outcome: VersionFigures | KVError): void
 }
 
 /** Load processes that end when the test says so. */
-export function fakeBuilds(): { readonly startBuild: StartBuild; readonly builds: FakeBuild[] } {
+export function fakeBuilds(): { readonly startTask: StartTask; readonly builds: FakeBuild[] } {
   const builds: FakeBuild[] = []
   return {
     builds,
-    startBuild(job, report) {
-      const { promise, resolve } = withResolvers()
-      const kill = (): void => resolve(killed)
-      builds.push({ job, report, ended: promise, end: resolve, kill })
-      return { ended: promise, kill }
+    startTask(job, report) {
+      let end: FakeBuild['end'] = () => undefined
+      const ended = new Promise<VersionFigures>((resolve, reject) => {
+        end = (outcome) => (outcome instanceof KVError ? reject(outcome) : resolve(outcome))
+      })
+      const kill = (): void => end(killed)
+      builds.push({ job: job as BuildJob, report, ended, end, kill })
+      return { ended, kill }
     },
   }
-}
-
-function withResolvers() {
-  let resolve: (message: BuildMessage) => void = () => undefined
-  const promise = new Promise<BuildMessage>((settle) => {
-    resolve = settle
-  })
-  return { promise, resolve }
 }

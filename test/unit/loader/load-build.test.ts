@@ -14,10 +14,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { murmur3Token } from '../../../src/base/hash.js'
-import type { BuildJob, BuildMessage } from '../../../src/loader/messages.js'
+import type { BuildJob } from '../../../src/loader/messages.js'
 import { compareRows } from '../../../src/model/row-order.js'
 import { shardOfToken } from '../../../src/model/sharding.js'
-import { BuildWorld, diskFull } from './build-world.js'
+import { type BuildOutcome, BuildWorld, diskFull } from './build-world.js'
 
 const root = mkdtempSync(join(tmpdir(), 'godwit-build-'))
 after(() => rmSync(root, { recursive: true, force: true }))
@@ -36,12 +36,12 @@ function stored(rows: readonly { id: number; a: string }[]): string[] {
   return placed.sort(compareRows).map(({ rowKey, a }) => `${rowKey.toString()} a=${a}`)
 }
 
-function built(message: BuildMessage): BuildMessage & { kind: 'built' } {
+function built(message: BuildOutcome): BuildOutcome & { kind: 'built' } {
   assert.ok(message.kind === 'built', JSON.stringify(message))
   return message
 }
 
-function failure(message: BuildMessage): { code: string; message: string } {
+function failure(message: BuildOutcome): { code: string; message: string } {
   assert.equal(message.kind, 'failed')
   return message
 }
@@ -136,6 +136,7 @@ function failAfter(world: BuildWorld, part: string, count: number): void {
         },
         badLineCount: 0,
         badLines: [],
+        foreignCellCount: 0,
         unseenColumns: [],
         async *[Symbol.asyncIterator]() {
           for await (const batch of rows) {

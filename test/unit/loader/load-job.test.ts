@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { KVError } from '../../../src/base/errors.js'
+import { Jobs } from '../../../src/base/jobs.js'
 import { limits } from '../../../src/base/limits.js'
 import { silentLogger } from '../../../src/base/logger.js'
 import { LoadJobs } from '../../../src/loader/load-job.js'
-import type { BuildMessage } from '../../../src/loader/messages.js'
 import type { UploadRequest } from '../../../src/model/load.js'
 import { createObjectStore, type ObjectSettings } from '../../../src/objects/objects.js'
 import {
-  built,
   change,
   type FakeBuild,
   fakeBuilds,
@@ -28,7 +28,7 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 const input = join(folder, 'input.ndjson')
 writeFileSync(input, '{"id":1,"a":1}\n{"id":2,"a":2}\n')
 
-const failed: BuildMessage = { kind: 'failed', progress, code: 'INVALID_ARGUMENT', message: '3 bad lines' }
+const failed = new KVError('INVALID_ARGUMENT', '3 bad lines')
 
 const objectSettings: ObjectSettings = {
   roots: [],
@@ -44,10 +44,14 @@ const objectSettings: ObjectSettings = {
   },
 }
 
+/** Steps on when a test says so. */
+const clockMs = { now: 5 }
+
 interface World {
   readonly metastore: FakeMetastore
   readonly files: FakeFiles
   readonly builds: FakeBuild[]
+  readonly queue: Jobs
   readonly jobs: LoadJobs
   /** Holds the staging directories. */
   readonly home: string
@@ -58,13 +62,15 @@ function setUp({ concurrent = 1, earlier }: { concurrent?: number; earlier?: Wor
   const metastore = earlier?.metastore ?? new FakeMetastore()
   const home = earlier?.home ?? mkdtempSync(join(folder, 'home-'))
   const files = earlier?.files ?? new FakeFiles(home)
-  const { startBuild, builds } = fakeBuilds()
-  const clock = { nowMs: () => 5, nowUs: () => 5_000n, monotonicMs: () => 5 }
-  const options = { metastore, files, startBuild, clock, logger: silentLogger, concurrent, objectSettings }
+  const { startTask, builds } = fakeBuilds()
+  const clock = { nowMs: () => 5, nowUs: () => 5_000n, monotonicMs: () => clockMs.now }
+  const logger = silentLogger
+  const queue = new Jobs({ clock, logger, concurrent: { loads: concurrent, others: 1 } })
+  const options = { jobs: queue, metastore, files, startTask, clock, logger, objectSettings }
   const sizes = { workers: 1, sortBytes: 1_000, heapMb: 64, maxUploadBytes: 100 }
   const jobs = new LoadJobs({ ...options, ...sizes, objects: createObjectStore(objectSettings) })
   if (earlier === undefined) metastore.add('cities')
-  return { metastore, files, builds, jobs, home }
+  return { metastore, files, builds, queue, jobs, home }
 }
 
 /** Lets everything that is ready run; the fakes never wait for anything but their own test. */
@@ -91,9 +97,9 @@ test('a load reserves a version, builds it, adopts it, completes it and publishe
   const [build] = builds
   assert.ok(build?.job.staging.endsWith('load-id-cities-1000') === true)
   assert.equal(build.job.shardCount, 2)
-  build.report({ kind: 'progress', progress: { ...progress, rows: 1 } })
+  build.report({ ...progress, rows: 1 })
   assert.equal(jobs.get(started.id)?.rows, 1)
-  build.end(built)
+  build.end(figures)
   await settle()
   const done = jobs.get(started.id)
   assert.equal(done?.state, 'DONE')
@@ -104,11 +110,31 @@ test('a load reserves a version, builds it, adopts it, completes it and publishe
   assert.deepEqual(files.trashed, ['load-id-cities-1000'])
 })
 
+test('a file set has its own id, also again after a failure, and its retention comes with its publication', async () => {
+  const { jobs, builds, files, metastore } = setUp()
+  const fileSet = { versionId: 42, partCount: 1, retainedVersions: 7 }
+  const request = requestFor('cities', input, { fileSet })
+  const { id } = await jobs.start(request, change)
+  assert.equal(id, 'cities-42')
+  await settle()
+  builds[0]?.end(failed)
+  await settle()
+  files.trashed.length = 0
+  await jobs.start(request, change)
+  // What the failed one may have left would be taken for what this one builds.
+  assert.equal(files.trashed[0], '/data/id-cities/42')
+  await settle()
+  builds[1]?.end(figures)
+  await settle()
+  assert.equal(jobs.get(id)?.state, 'DONE')
+  assert.deepEqual(metastore.steps, ['LOADING', 'FAILED', 'LOADING', 'READY', 'retained 7', 'CURRENT'])
+})
+
 test('a load that is not to be published ends with a READY version', async () => {
   const { jobs, builds, metastore } = setUp()
   const { id } = await jobs.start(requestFor('cities', input, { publish: false }), change)
   await settle()
-  builds[0]?.end(built)
+  builds[0]?.end(figures)
   await settle()
   assert.equal(jobs.get(id)?.state, 'DONE')
   assert.equal(metastore.version('cities', 1000)?.state, 'READY')
@@ -132,7 +158,7 @@ test('a version that cannot be adopted or completed is FAILED too', async () => 
   broken.files.isBroken = true
   const first = await broken.jobs.start(requestFor('cities', input), change)
   await settle()
-  broken.builds[0]?.end(built)
+  broken.builds[0]?.end(figures)
   await settle()
   assert.deepEqual(broken.jobs.get(first.id)?.error, { code: 'UNAVAILABLE', message: 'the disk is full' })
   assert.equal(broken.metastore.version('cities', 1000)?.state, 'FAILED')
@@ -141,7 +167,7 @@ test('a version that cannot be adopted or completed is FAILED too', async () => 
   stuck.metastore.failingStep = 'READY'
   const second = await stuck.jobs.start(requestFor('cities', input), change)
   await settle()
-  stuck.builds[0]?.end(built)
+  stuck.builds[0]?.end(figures)
   await settle()
   assert.equal(stuck.jobs.get(second.id)?.state, 'FAILED')
   assert.deepEqual(stuck.files.trashed, ['load-id-cities-1000', '/data/id-cities/1000'])
@@ -162,7 +188,7 @@ test('a version that is READY stays when publishing it fails, and the error says
   metastore.failingStep = 'CURRENT'
   const { id } = await jobs.start(requestFor('cities', input), change)
   await settle()
-  builds[0]?.end(built)
+  builds[0]?.end(figures)
   await settle()
   assert.equal(jobs.get(id)?.state, 'FAILED')
   assert.match(jobs.get(id)?.error?.message ?? '', /version 1000 is READY, but publishing it failed/)
@@ -189,7 +215,7 @@ test('loads beyond the allowed number wait for their turn', async () => {
   builds[0]?.end(failed)
   await settle()
   assert.deepEqual([builds.length, jobs.get(second.id)?.state], [2, 'BUILDING'])
-  builds[1]?.end(built)
+  builds[1]?.end(figures)
   await settle()
   assert.deepEqual(
     jobs.list().map(({ state }) => state),
@@ -208,7 +234,7 @@ test('a dataset has one load at a time, and can be loaded again after it', async
     ['fulfilled', 'rejected'],
   )
   await settle()
-  builds[0]?.end(built)
+  builds[0]?.end(figures)
   await settle()
   await jobs.start(requestFor('cities', input), change)
 })
@@ -226,7 +252,7 @@ test('what cannot be loaded is refused before a version is reserved', async () =
 
 test('loads beyond the queue are OVERLOADED', async () => {
   const { jobs, metastore } = setUp()
-  for (let index = 0; index <= limits.maxQueuedLoads; index++) {
+  for (let index = 0; index <= limits.maxQueuedJobs; index++) {
     metastore.add(`d${index}`)
     await jobs.start(requestFor(`d${index}`, input), change)
   }
@@ -235,13 +261,13 @@ test('loads beyond the queue are OVERLOADED', async () => {
 
 test('only so many finished loads are remembered', async () => {
   const { jobs, builds } = setUp()
-  for (let index = 0; index < limits.maxRememberedLoads + 5; index++) {
+  for (let index = 0; index < limits.maxRememberedJobs + 5; index++) {
     await jobs.start(requestFor('cities', input), change)
     await settle()
     builds[index]?.end(failed)
     await settle()
   }
-  assert.equal(jobs.list().length, limits.maxRememberedLoads)
+  assert.equal(jobs.list().length, limits.maxRememberedJobs)
   assert.equal(jobs.get('cities-1000'), null)
 })
 
@@ -251,7 +277,7 @@ test('closing kills the load process and takes no more; the next start goes on w
   const cities = await first.jobs.start(requestFor('cities', input), change)
   const towns = await first.jobs.start(requestFor('towns', input), change)
   await settle()
-  await first.jobs.close()
+  await first.queue.close()
   assert.deepEqual(first.metastore.steps, ['LOADING', 'LOADING'])
   await assert.rejects(first.jobs.start(requestFor('cities', input), change), { code: 'UNAVAILABLE' })
 
@@ -261,7 +287,7 @@ test('closing kills the load process and takes no more; the next start goes on w
   assert.deepEqual(jobs.get(cities.id)?.request, cities.request)
   for (const index of [0, 1]) {
     await until(() => builds[index] !== undefined)
-    builds[index]?.end(built)
+    builds[index]?.end(figures)
   }
   await until(() => jobs.list().every(({ state }) => state === 'DONE'))
   assert.equal(metastore.version('cities', cities.version)?.state, 'CURRENT')
@@ -274,7 +300,7 @@ test('a start publishes what an earlier one made READY and was to publish, and o
   first.metastore.add('towns')
   const cities = await first.jobs.start(requestFor('cities', input), change)
   const towns = await first.jobs.start(requestFor('towns', input, { publish: false }), change)
-  await first.jobs.close()
+  await first.queue.close()
   await first.metastore.completeVersion('cities', cities.version)
   await first.metastore.completeVersion('towns', towns.version)
 
@@ -290,12 +316,12 @@ test('a start publishes what an earlier one made READY and was to publish, and o
 test('a version that was adopted before the crash is not adopted again', async () => {
   const first = setUp()
   const { version } = await first.jobs.start(requestFor('cities', input), change)
-  await first.jobs.close()
+  await first.queue.close()
   await first.files.adoptVersion('id-cities', version, join(first.home, 'load-id-cities-1000', 'version'))
   const { jobs, builds, files, metastore } = setUp({ earlier: first })
   await jobs.resume()
   await until(() => builds[0] !== undefined)
-  builds[0]?.end(built)
+  builds[0]?.end(figures)
   await until(() => metastore.version('cities', version)?.state === 'CURRENT')
   assert.equal(files.adopted.length, 1)
 })
@@ -307,7 +333,7 @@ test('what an earlier start left of a load that nobody asks for any more is remo
   const failedLoad = await first.jobs.start(requestFor('cities', input), change)
   await first.jobs.start(requestFor('gone', input), change)
   await first.jobs.start(requestFor('other', input), change)
-  await first.jobs.close()
+  await first.queue.close()
   await first.metastore.failVersion('cities', failedLoad.version)
   first.metastore.records.delete('gone')
   first.metastore.add('other', { id: 'another-id' })
@@ -356,9 +382,9 @@ test('a version far smaller than the served one is refused unless it is forced',
   const { jobs, builds, metastore, files } = setUp()
   await jobs.start(requestFor('cities', input), change)
   await settle()
-  builds[0]?.end({ kind: 'built', progress, figures: { rows: 100, bytes: 1_000, checksum: 'a' } })
+  builds[0]?.end({ rows: 100, bytes: 1_000, checksum: 'a' })
   await settle()
-  const small: BuildMessage = { kind: 'built', progress, figures: { rows: 49, bytes: 900, checksum: 'b' } }
+  const small = { rows: 49, bytes: 900, checksum: 'b' }
   const refused = await jobs.start(requestFor('cities', input), change)
   await settle()
   builds[1]?.end(small)
@@ -391,7 +417,7 @@ test('an upload is written to disk and loaded from there', async () => {
   assert.equal(load.totalBytes, 15)
   assert.equal(readFileSync(new URL(load.request.from), 'utf8'), '{"id":1,"a":2}\n')
   await settle()
-  builds[0]?.end(built)
+  builds[0]?.end(figures)
   await settle()
   assert.equal(metastore.version('cities', 1000)?.state, 'CURRENT')
   assert.deepEqual(readdirSync(home), [])
@@ -427,8 +453,96 @@ for (const { name, code, sizeBytes, bytes, free } of halfUploads) {
     files.free = free ?? null
     const request = uploadFor('cities')
     await assert.rejects(jobs.upload(request, { bytes, sizeBytes }, change), { code })
-    assert.deepEqual([metastore.steps, readdirSync(home)], [[], []])
+    // What is refused by its announcement has no version; the others have one that FAILED and are listed with the reason.
+    const begun = metastore.steps.length > 0
+    assert.deepEqual([metastore.steps, readdirSync(home)], [begun ? ['LOADING', 'FAILED'] : [], []])
+    assert.deepEqual(
+      jobs.list().map(({ state, error }) => [state, error?.code]),
+      begun ? [['FAILED', code]] : [],
+    )
+    assert.equal(begun, sizeBytes === null || sizeBytes === 20)
     await jobs.start(requestFor('cities', input), change)
-    assert.ok(existsSync(home))
   })
 }
+
+/** Content whose pieces come when the test says so. */
+class HeldContent {
+  #push: (piece: Buffer | null) => void = () => undefined
+  readonly bytes: AsyncIterable<Buffer> = {
+    [Symbol.asyncIterator]: () => ({
+      next: () =>
+        new Promise<IteratorResult<Buffer>>((resolve) => {
+          this.#push = (piece) =>
+            resolve(piece === null ? { done: true, value: undefined } : { done: false, value: piece })
+        }),
+    }),
+  }
+
+  send(text: string): void {
+    this.#push(Buffer.from(text))
+  }
+}
+
+async function uploading(world: World, content: HeldContent, text: string) {
+  const upload = world.jobs.upload(uploadFor('cities'), { bytes: content.bytes, sizeBytes: 15 }, change)
+  const refused = assert.rejects(upload, { code: 'CANCELLED' })
+  await until(() => world.jobs.list().length === 1)
+  await settle()
+  content.send(text)
+  await until(() => world.jobs.list()[0]?.readBytes === text.length)
+  const [load] = world.jobs.list()
+  assert.ok(load !== undefined)
+  return { load, refused }
+}
+
+test('an upload under way is listed with the bytes that came, holds its dataset and can be cancelled', async () => {
+  const world = setUp()
+  const { jobs, queue, metastore, home } = world
+  const { load, refused } = await uploading(world, new HeldContent(), '{"id":1,')
+  assert.deepEqual(
+    [load.id, load.state, load.readBytes, load.totalBytes],
+    ['cities-1000', 'UPLOADING', 8, 15],
+  )
+  const listed = queue.get(load.id)
+  assert.deepEqual(
+    [listed?.kind, listed?.state, listed?.progress],
+    ['LOAD', 'UPLOADING', { step: 'uploading', done: 8, total: 15, unit: 'bytes' }],
+  )
+  await assert.rejects(jobs.start(requestFor('cities', input), change), { message: /cities-1000/ })
+  assert.equal((await jobs.cancel(load.id))?.state, 'CANCELLED')
+  await refused
+  assert.deepEqual([metastore.steps, readdirSync(home)], [['LOADING', 'FAILED'], []])
+  await jobs.start(requestFor('cities', input), change)
+})
+
+test('an upload under way ends with the gateway', async () => {
+  const world = setUp()
+  const { refused } = await uploading(world, new HeldContent(), '{"id":1,')
+  await world.queue.close()
+  await refused
+  assert.deepEqual([world.metastore.steps, readdirSync(world.home)], [['LOADING', 'FAILED'], []])
+})
+
+test('an upload takes no place of a load: one that is built goes on beside it', async () => {
+  const world = setUp({ concurrent: 1 })
+  world.metastore.add('towns')
+  const { load, refused } = await uploading(world, new HeldContent(), '{')
+  await world.jobs.start(requestFor('towns', input), change)
+  await settle()
+  assert.equal(world.builds.length, 1)
+  await world.jobs.cancel(load.id)
+  await refused
+})
+
+test('an upload that trickles ends, because it holds its dataset', async () => {
+  const { jobs, home } = setUp()
+  const content = new HeldContent()
+  const upload = jobs.upload(uploadFor('cities'), { bytes: content.bytes, sizeBytes: null }, change)
+  const refused = assert.rejects(upload, { code: 'INVALID_ARGUMENT', message: /1 bytes in 300 s.*too slow/ })
+  await until(() => jobs.list().length === 1)
+  await settle()
+  clockMs.now += limits.uploadPaceMs
+  content.send('{')
+  await refused
+  assert.deepEqual([jobs.list()[0]?.state, readdirSync(home)], ['FAILED', []])
+})

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { forkedBuild } from '../../../src/loader/load-process.js'
-import type { BuildJob, BuildMessage } from '../../../src/loader/messages.js'
+import { forkedTask, TaskDiedError } from '../../../src/base/child-task.js'
+import { KVError } from '../../../src/base/errors.js'
+import type { BuildJob, BuildProgress } from '../../../src/loader/messages.js'
+import type { VersionFigures } from '../../../src/model/metastore.js'
 import { objectSettings } from './build-world.js'
 import { requestFor } from './fakes.js'
 
@@ -32,15 +34,21 @@ function jobOf(name: string, contents: readonly string[], changes: Partial<Build
   }
 }
 
-function run(job: BuildJob, heapMb = 64) {
-  const reports: BuildMessage[] = []
-  const build = forkedBuild({ entry, heapMb })(job, (message) => reports.push(message))
-  return { ...build, reports }
+const LIMIT = { heapMb: 64, heapSetting: 'loads.heapMb' }
+
+function run(job: BuildJob) {
+  const reports: BuildProgress[] = []
+  const task = forkedTask({ entry, ...LIMIT })(job, (report) => reports.push(report as BuildProgress))
+  return { ...task, reports }
 }
 
-function failureOf(message: BuildMessage): BuildMessage & { kind: 'failed' } {
-  assert.ok(message.kind === 'failed')
-  return message
+async function failureOf({ ended }: { readonly ended: Promise<unknown> }) {
+  const error: unknown = await ended.then(
+    () => null,
+    (thrown: unknown) => thrown,
+  )
+  assert.ok(error instanceof KVError)
+  return { code: error.code, message: error.message, isCrash: error instanceof TaskDiedError }
 }
 
 function rowsOf({ staging, shardCount }: BuildJob): string[] {
@@ -55,41 +63,40 @@ for (const workers of [1, 2]) {
     const contents = ['{"id":1,"a":1}\n{"id":2,"a":2}\n', '{"id":3,"a":3}\n']
     const job = jobOf(`works-${workers}`, contents, { workers })
     const { ended, reports } = run(job)
-    const last = await ended
-    assert.ok(last.kind === 'built', JSON.stringify(last))
-    assert.equal(last.figures.rows, 3)
-    assert.deepEqual([last.progress.readBytes, last.progress.totalBytes], [45, 45])
-    assert.ok(reports.length >= 1)
+    const figures = (await ended) as VersionFigures
+    assert.equal(figures.rows, 3)
+    const last = reports.at(-1)
+    assert.deepEqual([last?.readBytes, last?.totalBytes], [45, 45])
     assert.deepEqual(rowsOf(job).sort(), ['1 a=1', '2 a=2', '3 a=3'])
   })
 }
 
 test('bad input is reported as what it is', async () => {
-  const { code, message, isCrash } = failureOf(await run(jobOf('bad', ['{"id":1,"a":1}\nx\n'])).ended)
-  assert.deepEqual([code, isCrash], ['INVALID_ARGUMENT', undefined])
+  const { code, message, isCrash } = await failureOf(run(jobOf('bad', ['{"id":1,"a":1}\nx\n'])))
+  assert.deepEqual([code, isCrash], ['INVALID_ARGUMENT', false])
   assert.match(message, /1 bad line, 0 allowed, the first at .*0\.ndjson:2: not JSON/)
 })
 
 test('a load process that crashes says with which signal, and that another can go on', async () => {
-  const { code, message, isCrash } = failureOf(await run(jobOf('crash', ['{"id":1,"a":"crash"}\n'])).ended)
+  const { code, message, isCrash } = await failureOf(run(jobOf('crash', ['{"id":1,"a":"crash"}\n'])))
   assert.deepEqual([code, isCrash], ['INTERNAL', true])
   assert.match(message, /ended before its work was done: it died of SIGABRT/)
 })
 
 test('a load process that exits says with what', async () => {
-  const { message } = failureOf(await run(jobOf('exit', ['{"id":1,"a":"exit"}\n'])).ended)
+  const { message } = await failureOf(run(jobOf('exit', ['{"id":1,"a":"exit"}\n'])))
   assert.match(message, /it exited with 3: gone/)
 })
 
 test('a load process that uses up its heap says which setting to raise, and another would do no better', async () => {
-  const { code, message, isCrash } = failureOf(await run(jobOf('hoard', ['{"id":1,"a":"hoard"}\n'])).ended)
-  assert.deepEqual([code, isCrash], ['TOO_LARGE', undefined])
+  const { code, message, isCrash } = await failureOf(run(jobOf('hoard', ['{"id":1,"a":"hoard"}\n'])))
+  assert.deepEqual([code, isCrash], ['TOO_LARGE', false])
   assert.match(message, /heap of 64 MB; raise loads\.heapMb/)
 })
 
 test('a reading thread that uses up its heap costs the load, with the same advice', async () => {
   const contents = ['{"id":1,"a":"hoard"}\n', '{"id":2,"a":2}\n']
-  const { code, message } = failureOf(await run(jobOf('thread', contents, { workers: 2 })).ended)
+  const { code, message } = await failureOf(run(jobOf('thread', contents, { workers: 2 })))
   assert.equal(code, 'TOO_LARGE')
   assert.match(message, /heap of 64 MB; raise loads\.heapMb/)
 })
@@ -97,13 +104,11 @@ test('a reading thread that uses up its heap costs the load, with the same advic
 test('a load process can be killed', async () => {
   const build = run(jobOf('wait', ['{"id":1,"a":"wait"}\n']))
   build.kill()
-  assert.match(failureOf(await build.ended).message, /SIGKILL/)
+  assert.match((await failureOf(build)).message, /SIGKILL/)
 })
 
 test('a program that is not there is a failure, not an exception', async () => {
-  const build = forkedBuild({ entry: join(folder, 'absent.js'), heapMb: 64 })(
-    jobOf('absent', []),
-    () => undefined,
-  )
-  assert.match(failureOf(await build.ended).message, /ended before its work was done/)
+  const absent = { entry: join(folder, 'absent.js'), ...LIMIT }
+  const build = forkedTask(absent)(jobOf('absent', []), () => undefined)
+  assert.match((await failureOf(build)).message, /ended before its work was done/)
 })

@@ -17,7 +17,8 @@ const nothingDone = {
 }
 
 function figures(readBytes: number): PartFigures {
-  return { part: 0, rows: readBytes / 100, readBytes, badLineCount: 0, badLines: [], unseenColumns: [] }
+  const nothingElse = { badLineCount: 0, badLines: [], foreignCellCount: 0, unseenColumns: [] }
+  return { part: 0, rows: readBytes / 100, readBytes, ...nothingElse }
 }
 
 const paces: readonly { name: string; bytesPerSecond: (atMs: number) => number }[] = [

@@ -198,7 +198,7 @@ test('paths and URLs are told apart, and what is neither is refused', () => {
   assert.deepEqual(s3Location('s3://bucket/a/ b%20?#.csv'), { bucket: 'bucket', key: 'a/ b%20?#.csv' })
   assert.deepEqual(s3Location('s3://bucket'), { bucket: 'bucket', key: '' })
   for (const place of ['a.csv', '', 'http://x/y', '~/a', 'gs://b/k']) {
-    assert.throws(() => toObjectUrl(place), /neither an absolute path nor a file: or s3: URL/)
+    assert.throws(() => toObjectUrl(place), /neither an absolute path nor a file:, s3: or hdfs: URL/)
   }
   for (const url of ['s3://', 's3:///k', 's3://b/k', 's3://bu cket/k', 's3://user:pass@bucket/k']) {
     assert.throws(() => s3Location(url), /names no bucket/)

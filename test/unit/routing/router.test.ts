@@ -18,6 +18,7 @@ import {
   servedVersion,
 } from '../../support/datasets.js'
 import { scanRequest } from '../../support/scans.js'
+import { guardedRoles } from './two-sides.js'
 
 function backend(name: string): Backend {
   return {
@@ -31,7 +32,8 @@ function backend(name: string): Backend {
 
 const leaf = backend('leaf')
 const west = backend('west')
-const router = new Router(leaf, new Map([['west', west]]))
+const westRoles = guardedRoles(west)
+const router = new Router(leaf, new Map([['west', westRoles]]))
 
 function plan(entry: DatasetEntry, keys: string[], changes: Partial<ReadRequest> = {}) {
   return router.planRead(admitRead(readRequest(keys, changes), mapOf(entry), systemClock))
@@ -102,6 +104,21 @@ suite('router', () => {
     )
   })
 
+  test('a version that is leaving is there for later pages only', () => {
+    const versions = [servedVersion(2000, 2), { ...servedVersion(1000, 1), isLeaving: true as const }]
+    const entry = datasetEntry({ mode: 'BATCH' }, { versions, current: versions[0] ?? null })
+    const refused = () => planRead(entry, ['a'], 1000)
+    assert.equal(codeOf(refused), 'VERSION_NOT_FOUND')
+    const position = { localKey: null, timestamp: null, columns: 0 }
+    assert.equal(plan(entry, ['a'], { datasetVersion: 1000, position }).shardReads[0]?.incarnation.id, 1)
+    assert.equal(
+      codeOf(() => planScan(entry, { datasetVersion: 1000 })),
+      'VERSION_NOT_FOUND',
+    )
+    const later = { datasetVersion: 1000, position: { token: { high: 0, low: 0 }, rowKey: Buffer.from('a') } }
+    assert.equal(planScan(entry, later).version?.id, 1000)
+  })
+
   test('a BATCH dataset without a published version says so', () => {
     assert.equal(
       codeOf(() => planRead(datasetEntry({ mode: 'BATCH' }), ['a'])),
@@ -155,9 +172,9 @@ suite('router', () => {
 
   test('a dataset on its origin goes to that origin, reads and writes', () => {
     const entry = datasetEntry({ migrationState: 'ORIGIN_ONLY', origin: 'west' })
-    assert.equal(planRead(entry, ['a']).backend, west)
+    assert.equal(planRead(entry, ['a']).backend, westRoles.primary)
     const admitted = admitMutate(putRequest('a', 'b'), mapOf(entry), systemClock)
-    assert.equal(router.planMutate(admitted).backend, west)
+    assert.equal(router.planMutate(admitted).backend, westRoles.primary)
   })
 
   test('an origin without connection settings is refused and told how to add it', () => {
@@ -231,7 +248,7 @@ suite('the plan of a scan', () => {
   test('goes to the origin whole', () => {
     const entry = datasetEntry({ migrationState: 'ORIGIN_ONLY', origin: 'west' })
     const { backend: chosen, shardScans } = planScan(entry)
-    assert.deepEqual([chosen, shardScans], [west, []])
+    assert.deepEqual([chosen, shardScans], [westRoles.primary, []])
   })
 })
 

@@ -1,0 +1,76 @@
+/**
+ * What Terrapin's fat clients read in ZooKeeper, as bytes: a node a file set, in JSON, and a node a version ("view"), in
+ * gzipped JSON, which names the hosts to ask. Pure.
+ *
+ * Their parser (Jackson 1) refuses names that it does not know, and one file set that it cannot read ends the whole client:
+ * so these have exactly the fields of FileSetInfo and ViewInfo of pinterest/terrapin, in their order, and none of ours.
+ */
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { resourceName } from './translate.js'
+
+/** One version of a file set as clients see it: whatever was loaded, here it has one partition. */
+const PARTITIONS = 1
+const PARTITIONER = 'MODULUS'
+/** A view of 1,000 hosts with long names has less. */
+const MAX_VIEW_BYTES = 1024 * 1024
+
+export interface ServedFileSet {
+  readonly name: string
+  /** The version that is served. */
+  readonly current: number
+  /** All that can be read, the current one among them. */
+  readonly kept: readonly number[]
+  /** How many versions are kept at most. */
+  readonly retainedVersions: number
+}
+
+/** FileSetInfo.toJson. Old versions: those before the current one, newest first, as loads leave them. */
+export function fileSetNode({ name, current, kept, retainedVersions }: ServedFileSet): Buffer {
+  const older = kept.filter((version) => version < current).sort((one, other) => other - one)
+  return json({
+    fileSetName: name,
+    numVersionsToKeep: retainedVersions,
+    servingInfo: servingInfo(name, current),
+    oldServingInfoList: older
+      .slice(0, Math.max(0, retainedVersions - 1))
+      .map((version) => servingInfo(name, version)),
+    valid: true,
+    deleted: false,
+  })
+}
+
+/** The path's slashes are the resource's dollars (TerrapinUtil.hdfsDirToHelixResource). */
+function servingInfo(fileSet: string, version: number): object {
+  return {
+    hdfsPath: `/terrapin/data/${fileSet}/${version}`,
+    helixResource: resourceName({ fileSet, version }),
+    numPartitions: PARTITIONS,
+    partitionerType: PARTITIONER,
+  }
+}
+
+/** ViewInfo.toCompressedJson. Hosts stand in alphabetical order, each once. */
+export function viewNode(fileSet: string, version: number, hosts: readonly string[]): Buffer {
+  const resource = resourceName({ fileSet, version })
+  return gzipSync(json({ resource, partitionMap: { [`${resource}$0`]: [...new Set(hosts)].sort() } }))
+}
+
+/** The hosts that a view names; none where it is no view. */
+export function hostsOfView(data: Buffer): readonly string[] {
+  try {
+    const view: unknown = JSON.parse(gunzipSync(data, { maxOutputLength: MAX_VIEW_BYTES }).toString())
+    if (!isRecord(view) || !isRecord(view['partitionMap'])) return []
+    const hosts = Object.values(view['partitionMap']).flat()
+    return [...new Set(hosts.filter((host) => typeof host === 'string'))].sort()
+  } catch {
+    return []
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function json(value: object): Buffer {
+  return Buffer.from(JSON.stringify(value))
+}

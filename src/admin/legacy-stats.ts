@@ -1,0 +1,171 @@
+/**
+ * What Godwit counts, under the names of Terrapin's statistics and in the form of Ostrich's: counters, gauges, labels, and
+ * metrics with their percentiles. Only what is counted: a name that is not known is not there.
+ *
+ * Latencies are kept in buckets, so that percentiles, minimum and maximum are the upper bounds of buckets, in milliseconds.
+ */
+import type { RequestSeries } from '../base/request-figures.js'
+import { type LegacyPage, jsonText, plainText } from './legacy-status.js'
+
+/** What the figures are made from. */
+export interface StatsInput {
+  readonly series: readonly RequestSeries[]
+  /** Of second reads, by what became of them. */
+  readonly secondReads: Readonly<Record<string, number>>
+  readonly connections: number
+  /** Shards that are served of the current version, 0 to 1, by file set. */
+  readonly onlineShares: ReadonlyMap<string, number>
+}
+
+interface Metric {
+  readonly count: number
+  readonly sum: number
+  readonly minimum: number
+  readonly maximum: number
+  readonly average: number
+  readonly p50: number
+  readonly p90: number
+  readonly p95: number
+  readonly p99: number
+  readonly p999: number
+  readonly p9999: number
+}
+
+export interface Stats {
+  readonly counters: Readonly<Record<string, number>>
+  readonly metrics: Readonly<Record<string, Metric>>
+  readonly gauges: Readonly<Record<string, number>>
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** Terrapin's names of a call's latency, beside which stands one a file set with its name in front. */
+const LATENCIES: Readonly<Record<string, string>> = {
+  get: 'lookup-latency-ms',
+  multiGet: 'multi-lookup-latency-ms',
+}
+
+const SERVICE = 'TERRAPIN_THRIFT'
+
+export function statsOf({ series, secondReads, connections, onlineShares }: StatsInput): Stats {
+  const merged = new Map<string, Merged>()
+  const counted = { requests: 0, failures: 0 }
+  for (const one of series) {
+    const name = one.api === 'terrapin' ? LATENCIES[one.operation] : undefined
+    if (name === undefined) continue
+    counted.requests += one.counts.reduce((sum, count) => sum + count, 0)
+    counted.failures += one.failures
+    add(merged, `${SERVICE}/request_latency_ms`, one)
+    add(merged, name, one)
+    if (/^[\w.-]+$/.test(one.dataset)) add(merged, `${one.dataset}-${name}`, one)
+  }
+  const { requests, failures } = counted
+  const counters: Record<string, number> = {
+    [`${SERVICE}/requests`]: requests,
+    [`${SERVICE}/success`]: requests - failures,
+    [`${SERVICE}/failures`]: failures,
+  }
+  for (const [event, name] of SECOND_READS) counters[`terrapin-get-many-${name}`] = secondReads[event] ?? 0
+  const shares = [...onlineShares.values()]
+  const gauges: Record<string, number> = {
+    [`${SERVICE}/connections`]: connections,
+    'terrapin-controller-online-pct':
+      shares.length === 0 ? 1 : shares.reduce((sum, share) => sum + share, 0) / shares.length,
+  }
+  for (const [fileSet, share] of onlineShares)
+    gauges[`terrapin-controller-fileset-${fileSet}-online-pct`] = share
+  const metrics = Object.fromEntries(Array.from(merged, ([name, one]) => [name, metricOf(one)]))
+  return { counters, metrics, gauges, labels: {} }
+}
+
+const SECOND_READS = [
+  ['fired', 'backup-fired'],
+  ['won', 'won'],
+  ['lost', 'lost'],
+] as const
+
+interface Merged {
+  readonly counts: number[]
+  readonly boundsMs: readonly number[]
+  sumMs: number
+}
+
+function add(
+  merged: Map<string, Merged>,
+  name: string,
+  { counts, boundsSeconds, sumSeconds }: RequestSeries,
+): void {
+  let known = merged.get(name)
+  if (known === undefined) {
+    known = { counts: counts.map(() => 0), boundsMs: boundsSeconds.map((bound) => bound * 1000), sumMs: 0 }
+    merged.set(name, known)
+  }
+  for (const [bucket, count] of counts.entries()) known.counts[bucket] = (known.counts[bucket] ?? 0) + count
+  known.sumMs += sumSeconds * 1000
+}
+
+function metricOf({ counts, boundsMs, sumMs }: Merged): Metric {
+  const count = counts.reduce((sum, one) => sum + one, 0)
+  // Beyond the last bound nothing more is known.
+  const boundOf = (bucket: number): number => Math.ceil(boundsMs[bucket] ?? boundsMs.at(-1) ?? 0)
+  const at = (share: number): number => {
+    let left = Math.max(1, Math.ceil(count * share))
+    const bucket = counts.findIndex((one) => (left -= one) <= 0)
+    return count === 0 ? 0 : boundOf(bucket)
+  }
+  return {
+    count,
+    sum: Math.round(sumMs),
+    minimum: at(0),
+    maximum: at(1),
+    average: count === 0 ? 0 : sumMs / count,
+    p50: at(0.5),
+    p90: at(0.9),
+    p95: at(0.95),
+    p99: at(0.99),
+    p999: at(0.999),
+    p9999: at(0.9999),
+  }
+}
+
+/** Ostrich's other form: a heading a map, a line a name. */
+export function statsText({ counters, metrics, gauges, labels }: Stats): string {
+  const lines: string[] = []
+  const section = (title: string, entries: readonly (readonly [string, string])[]): void => {
+    lines.push(`${title}:`)
+    for (const [name, text] of entries) lines.push(`  ${name}: ${text}`)
+  }
+  const sorted = <T>(map: Readonly<Record<string, T>>): [string, T][] =>
+    Object.entries(map).sort(([one], [other]) => (one < other ? -1 : 1))
+  section('counters', sorted(counters).map(([name, value]) => [name, String(value)])) // prettier-ignore
+  section('gauges', sorted(gauges).map(([name, value]) => [name, String(value)])) // prettier-ignore
+  section('labels', sorted(labels))
+  const metricText = (metric: Metric) =>
+    `(${Object.entries(metric).sort(([one], [other]) => (one < other ? -1 : 1)).map(([name, value]) => `${name}=${String(value)}`).join(', ')})` // prettier-ignore
+  section('metrics', sorted(metrics).map(([name, metric]) => [name, metricText(metric)])) // prettier-ignore
+  return lines.join('\n')
+}
+
+/** The pages of Ostrich that are served. `read` answers what is counted now. */
+export function statsPages(read: () => Promise<StatsInput>): ReadonlyMap<string, LegacyPage> {
+  const stats = (form: (stats: Stats) => ReturnType<typeof jsonText>): LegacyPage => ({
+    method: 'GET',
+    async answer({ query }) {
+      if (query.has('period')) {
+        return plainText(
+          501,
+          'Godwit does not keep periods: leave period out and take differences of the sums',
+        )
+      }
+      return form(statsOf(await read()))
+    },
+  })
+  const fixed = (answer: ReturnType<typeof jsonText>): LegacyPage => ({ method: 'GET', answer: () => answer })
+  return new Map([
+    ['/stats.json', stats(jsonText)],
+    ['/stats', stats(jsonText)],
+    ['/stats.txt', stats((all) => plainText(200, statsText(all)))],
+    ['/ping', fixed(jsonText({ response: 'pong' }))],
+    ['/ping.txt', fixed(plainText(200, 'pong'))],
+    ['/health', fixed(plainText(200, 'OK'))],
+  ])
+}

@@ -1,0 +1,149 @@
+/**
+ * HTTP as operators of Terrapin know it, on ports of its own: the key look-up of the controller's status pages, and the
+ * statistics and health of Ostrich, which every process had. Main thread only, off unless enabled.
+ *
+ * Sources: LookupKeyServlet and StatusServer of pinterest/terrapin, AdminHttpService of twitter/ostrich. What those served
+ * beside and this does not is answered 501 with a text that says where to look; nothing here changes anything.
+ */
+import { once } from 'node:events'
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { KVError, toKVError } from '../base/errors.js'
+import { limits } from '../base/limits.js'
+import type { Logger } from '../base/logger.js'
+import { refusalOf } from './same-site.js'
+
+export interface LegacyAnswer {
+  readonly status: number
+  readonly contentType: 'application/json' | 'text/plain'
+  readonly body: string
+}
+
+export interface LegacyRequest {
+  readonly query: URLSearchParams
+  /** Of a POST: its form. */
+  readonly form: URLSearchParams
+}
+
+export interface LegacyPage {
+  readonly method: 'GET' | 'POST'
+  answer(request: LegacyRequest): LegacyAnswer | Promise<LegacyAnswer>
+}
+
+export interface LegacyStatusOptions {
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly allowedHosts: readonly string[]
+  /** By path. */
+  readonly pages: ReadonlyMap<string, LegacyPage>
+  /** What the old server had beside, by the path or what it begins with: what to use instead. */
+  readonly unserved: ReadonlyMap<string, string>
+  readonly logger: Logger
+}
+
+export class LegacyStatusServer {
+  readonly #options: LegacyStatusOptions
+  readonly #server: Server
+
+  constructor(options: LegacyStatusOptions) {
+    this.#options = options
+    this.#server = createServer(
+      {
+        maxHeaderSize: limits.maxAdminHeadBytes,
+        headersTimeout: limits.adminHeadTimeoutMs,
+        requestTimeout: limits.adminBodyTimeoutMs,
+        keepAliveTimeout: limits.adminStallTimeoutMs,
+      },
+      (request, response) => void this.#serve(request, response),
+    )
+    this.#server.maxConnections = limits.maxAdminConnections
+  }
+
+  /** Answers where it listens. @throws {KVError} UNAVAILABLE when the port is taken */
+  async listen(): Promise<{ readonly host: string; readonly port: number }> {
+    const { host, port } = this.#options.listen
+    this.#server.listen(port, host)
+    try {
+      await once(this.#server, 'listening')
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new KVError('UNAVAILABLE', `cannot listen on ${host}:${port}: ${reason}; choose another port`, {
+        cause: error,
+      })
+    }
+    this.#server.on('error', (error) =>
+      this.#options.logger.error({ err: error }, 'a listening socket failed'),
+    )
+    return { host, port: (this.#server.address() as AddressInfo).port } // a TCP server has one
+  }
+
+  async close(): Promise<void> {
+    if (!this.#server.listening) return
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  /** Never rejects: what fails is the answer. */
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { logger } = this.#options
+    let answer: LegacyAnswer
+    try {
+      answer = await this.#answer(request)
+    } catch (thrown) {
+      const error = toKVError(thrown, 'a status page')
+      logger.warn({ code: error.code, err: error }, 'a status page failed')
+      answer = plainText(error.code === 'INVALID_ARGUMENT' ? 400 : 500, error.message)
+    }
+    const { status, contentType, body } = answer
+    response.writeHead(status, {
+      'content-type': `${contentType}; charset=utf-8`,
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    })
+    response.end(request.method === 'HEAD' ? '' : body)
+  }
+
+  async #answer(request: IncomingMessage): Promise<LegacyAnswer> {
+    const { pages, unserved, listen, allowedHosts } = this.#options
+    const { host, origin } = request.headers
+    const refusal = refusalOf({ host, origin }, { host: listen.host, allowedHosts, scheme: 'http' })
+    if (refusal !== null) return plainText(403, refusal)
+    const [path = '', search = ''] = (request.url ?? '').split('?', 2)
+    const page = pages.get(path)
+    if (page === undefined) {
+      const instead = [...unserved].find(([begin]) => path === begin || path.startsWith(`${begin}/`))
+      if (instead !== undefined) return plainText(501, `Godwit does not serve ${instead[0]}: ${instead[1]}`)
+      return plainText(404, `there is no ${path.slice(0, MAX_SHOWN)} here: ${[...pages.keys()].join(', ')}`)
+    }
+    const method = request.method === 'HEAD' ? 'GET' : request.method
+    if (method !== page.method) return plainText(405, `${path} takes ${page.method} only`)
+    const form = page.method === 'POST' ? await readForm(request) : new URLSearchParams()
+    return page.answer({ query: new URLSearchParams(search), form })
+  }
+}
+
+const MAX_SHOWN = 200
+
+export function plainText(status: number, text: string): LegacyAnswer {
+  return { status, contentType: 'text/plain', body: `${text}\n` }
+}
+
+export function jsonText(value: unknown): LegacyAnswer {
+  return { status: 200, contentType: 'application/json', body: JSON.stringify(value) }
+}
+
+/** A page of another origin may send one without asking; it cannot read the answer, and nothing is changed. */
+async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
+  const chunks: Buffer[] = []
+  let size = 0
+  // A stream of bytes: no encoding is set.
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > limits.maxAdminBodyBytes) {
+      throw new KVError('INVALID_ARGUMENT', `a form has at most ${limits.maxAdminBodyBytes} bytes`)
+    }
+    chunks.push(chunk)
+  }
+  return new URLSearchParams(Buffer.concat(chunks).toString())
+}

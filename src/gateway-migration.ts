@@ -1,0 +1,248 @@
+/** Part of the composition root: migrations get to know the rest of the gateway, and loads reach both sides. */
+import { connect } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { TerrapinControllerClient } from '../shims/terrapin/controller-client.js'
+import type { FileSetRequest, FileSetTaker } from '../shims/terrapin/controller-loads.js'
+import type { MigrationAccess } from './admin/migration-access.js'
+import { startSystemTimer, systemClock } from './base/clock.js'
+import { toKVError } from './base/errors.js'
+import { isWildcardHost, parseAddress } from './base/hosts.js'
+import { limits } from './base/limits.js'
+import type { Logger } from './base/logger.js'
+import type { Config } from './config/schema.js'
+import { explainRead } from './gateway-explain.js'
+import type { GatewayObservations } from './gateway-observations.js'
+import type { GatewayPlacement } from './gateway-placement.js'
+import { checkPlacement } from './kvsm/clusters.js'
+import type { VersionSet } from './leaf/version-set.js'
+import { MigrationControl } from './migration/control.js'
+import { DoubleLoad, type ForwardedLoad, type TakeLoad } from './migration/double-load.js'
+import type { OriginFacts, TargetFacts } from './migration/facts.js'
+import { MigrationWatcher } from './migration/watch.js'
+import type { ClusterMap } from './model/cluster-map.js'
+import type { DatasetRecord } from './model/dataset.js'
+import type { Loads } from './model/load.js'
+import type { Metastore } from './model/metastore.js'
+import type { ListenerStatus } from './model/operations.js'
+import type { SharedBreakers } from './routing/shared-breakers.js'
+
+export interface MigrationParts {
+  readonly config: Config
+  readonly metastore: Metastore
+  readonly loads: Pick<Loads, 'list'>
+  readonly placement: Pick<GatewayPlacement, 'versionsOf'>
+  readonly versionSet: Pick<VersionSet, 'degraded'>
+  readonly observations: Pick<GatewayObservations, 'migrationFigures' | 'dumpFlights'>
+  readonly breakers: SharedBreakers
+  readonly logger: Logger
+  /** Filled as they begin to listen. */
+  readonly listeners: readonly ListenerStatus[]
+  currentMap(): ClusterMap
+}
+
+export class GatewayMigration {
+  /** For the admin API. */
+  readonly access: MigrationAccess
+  readonly #parts: MigrationParts
+  readonly #watcher: MigrationWatcher
+  readonly #double: DoubleLoad
+  readonly #controllers = new Map<string, TerrapinControllerClient>()
+  #fileSets: FileSetTaker | null = null
+
+  constructor(parts: MigrationParts) {
+    const { config, metastore, observations, logger } = parts
+    this.#parts = parts
+    const world = {
+      metastore,
+      settings: config.migration,
+      clock: systemClock,
+      startTimer: startSystemTimer,
+      logger,
+      figures: (dataset: string) => observations.migrationFigures(dataset),
+      origin: (record: DatasetRecord) => this.#originFacts(record),
+      target: (record: DatasetRecord) => this.#targetFacts(record),
+      onBreach: (dataset: string, note: string) => void this.#dump(dataset, note),
+    }
+    this.#watcher = new MigrationWatcher(world)
+    const control = new MigrationControl(world, this.#watcher)
+    this.access = Object.assign(control, {
+      explain: (dataset: string, rowKey: Buffer, caller: string | null) =>
+        explainRead(parts.currentMap(), { dataset, rowKey, caller }, (origin) => this.#isBreakerOpen(origin)),
+    })
+    this.#double = new DoubleLoad({
+      metastore,
+      clock: systemClock,
+      startTimer: startSystemTimer,
+      logger,
+      owedRetryMs: config.migration.owedRetryMs,
+      loadTarget: (load) => this.#loadTarget(load),
+      originLoader: ({ origin }) => this.#originLoader(origin),
+    })
+  }
+
+  /** @param fileSets loads them here: what goes to both sides goes there, too */
+  doubled(fileSets: FileSetTaker): FileSetTaker {
+    this.#fileSets = fileSets
+    return {
+      load: (request, done) => {
+        if (!this.#double.isDoubled(request.fileSet)) return fileSets.load(request, done)
+        let hasLeft = false
+        this.#double.load(forwardedLoad(request)).then(
+          () => hasLeft || done(null),
+          (error: unknown) => hasLeft || done(error),
+        )
+        return () => {
+          hasLeft = true
+        }
+      },
+    }
+  }
+
+  /** To be called once everything else runs. */
+  start(): void {
+    this.#watcher.start()
+    this.#double.start()
+  }
+
+  async close(): Promise<void> {
+    this.#double.close()
+    await this.#watcher.close()
+    await Promise.all(Array.from(this.#controllers.values(), (client) => client.close()))
+  }
+
+  #loadTarget(load: ForwardedLoad): Promise<void> {
+    const fileSets = this.#fileSets
+    if (fileSets === null)
+      throw new TypeError('file sets are loaded before there is anything that loads them')
+    // As forwardedLoad wrote it.
+    const request = JSON.parse(load.request) as FileSetRequest
+    return new Promise((resolve, reject) => {
+      fileSets.load(request, (failure) => {
+        if (failure === null) resolve()
+        else reject(failure instanceof Error ? failure : toKVError(failure, 'loadFileSet'))
+      })
+    })
+  }
+
+  #originLoader(origin: string | null): TakeLoad | null {
+    const settings = origin === null ? undefined : this.#parts.config.origins[origin]
+    if (origin === null || settings === undefined || settings.controller.host === '') return null
+    const { host, port } = settings.controller
+    // As forwardedLoad wrote it.
+    return ({ request }) =>
+      this.#controller(origin, host, port).loadFileSet(JSON.parse(request) as FileSetRequest)
+  }
+
+  #controller(name: string, host: string, port: number): TerrapinControllerClient {
+    const known = this.#controllers.get(name)
+    if (known !== undefined) return known
+    const { logger } = this.#parts
+    const made = new TerrapinControllerClient({ name, host, port, clock: systemClock, logger })
+    this.#controllers.set(name, made)
+    return made
+  }
+
+  async #originFacts({ origin: name }: DatasetRecord): Promise<OriginFacts | null> {
+    const settings = name === null ? undefined : this.#parts.config.origins[name]
+    if (name === null || settings === undefined) return null
+    const { api, host, port, otherAddresses, controller } = settings
+    const others = otherAddresses.flatMap((text) => parseAddress(text) ?? [])
+    const problems = await Promise.all([{ host, port }, ...others].map(probe))
+    return {
+      name,
+      api,
+      addresses: [{ host, port }, ...others].map((one) => `${one.host}:${one.port}`),
+      controller: controller.host === '' ? null : `${controller.host}:${controller.port}`,
+      problem: problems.includes(null) ? null : (problems[0] ?? null),
+    }
+  }
+
+  #targetFacts(record: DatasetRecord): TargetFacts {
+    const { loads, placement, versionSet, listeners } = this.#parts
+    const current = record.versions.find(({ state }) => state === 'CURRENT')
+    const placed = placement
+      .versionsOf(record, this.#parts.currentMap())
+      .find(({ version }) => version === current?.id)
+    const load = loads
+      .list()
+      .find(({ request, endedAtMs }) => request.dataset === record.name && endedAtMs === null)
+    return {
+      clusterProblem: this.#clusterProblem(record),
+      problems: versionSet
+        .degraded()
+        .filter(({ dataset }) => dataset === record.name)
+        .map(({ reason }) => reason),
+      wantedCopies: placed?.wanted ?? 0,
+      confirmedCopies: placed?.confirmed ?? 0,
+      load: load?.id ?? null,
+      ownAddresses: listeners.flatMap(addressesOf),
+    }
+  }
+
+  #clusterProblem(record: DatasetRecord): string | null {
+    const cluster = this.#parts.metastore.cluster(record.cluster)
+    if (cluster === null) return `there is no cluster ${record.cluster}`
+    try {
+      checkPlacement(record, cluster)
+      return null
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error)
+    }
+  }
+
+  #isBreakerOpen(origin: string): boolean {
+    const backends = this.#parts.breakers.list()
+    return backends.some(({ name, role, isOpen }) => name === origin && role === 'primary' && isOpen)
+  }
+
+  /** Never rejects: what a breach was made of is no reason not to go back. */
+  async #dump(dataset: string, note: string): Promise<void> {
+    const { observations, logger } = this.#parts
+    try {
+      const path = await observations.dumpFlights(note, dataset)
+      logger.info({ dataset, path }, 'the last decisions before the breach are kept')
+    } catch (error) {
+      logger.error({ dataset, err: error }, 'the last decisions before the breach could not be kept')
+    }
+  }
+}
+
+function forwardedLoad(request: FileSetRequest): ForwardedLoad {
+  const { fileSet, directory, actor } = request
+  return {
+    dataset: fileSet,
+    versionId: directory.versionId,
+    source: directory.url,
+    request: JSON.stringify(request),
+    actor,
+  }
+}
+
+/** Why no connection can be had; null: one could. Never rejects. */
+function probe({ host, port }: { readonly host: string; readonly port: number }): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port })
+    const end = (problem: string | null): void => {
+      stopTimer()
+      socket.destroy()
+      resolve(problem)
+    }
+    const stopTimer = startSystemTimer(limits.originProbeMs, () => {
+      end(`no connection to ${host}:${port} within ${limits.originProbeMs} ms`)
+    })
+    socket.on('connect', () => end(null))
+    // One that all addresses of a name refused has no message of its own.
+    socket.on('error', (error) => {
+      const code = 'code' in error ? String(error.code) : error.message
+      end(`${code} at ${host}:${port}`)
+    })
+  })
+}
+
+/** Every address under which a listener of ours can be meant. */
+function addressesOf({ host, port }: ListenerStatus): string[] {
+  const loopback = ['127.0.0.1', '::1', 'localhost']
+  const all = Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address))
+  const hosts = isWildcardHost(host) ? [...loopback, ...all] : loopback.includes(host) ? loopback : [host]
+  return hosts.map((one) => `${one}:${port}`)
+}

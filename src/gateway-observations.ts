@@ -1,0 +1,101 @@
+/**
+ * What the data threads tell of datasets that move, on the main thread: figures, differences, the last decisions. Guards,
+ * operators and metrics ask here.
+ */
+import { join } from 'node:path'
+import type { Clock } from './base/clock.js'
+import { limits } from './base/limits.js'
+import type { Logger } from './base/logger.js'
+import type { Reading } from './base/metrics.js'
+import { reading } from './base/process-figures.js'
+import type { Difference, DifferenceReport, FlightRecord } from './model/difference.js'
+import type { Metastore } from './model/metastore.js'
+import type { MigrationFigures } from './model/migration.js'
+import { groupDifferences } from './routing/difference-groups.js'
+import { DifferenceLog } from './routing/difference-log.js'
+import { writeDump } from './routing/flight-dumps.js'
+import { MigrationTotals } from './routing/migration-totals.js'
+import type { WatchSnapshot } from './routing/migration-watch.js'
+import type { SharedBreakers } from './routing/shared-breakers.js'
+
+export interface ObservationsOptions {
+  readonly metastore: Metastore
+  /** Of the data directory. */
+  readonly directory: string
+  readonly breakers: SharedBreakers
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Of all data threads. */
+  flights(lastMs: number, dataset: string | null): Promise<FlightRecord[]>
+}
+
+export class GatewayObservations {
+  readonly #options: ObservationsOptions
+  readonly #totals: MigrationTotals
+  readonly #differences: DifferenceLog
+
+  constructor(options: ObservationsOptions) {
+    const { metastore, directory, breakers, logger } = options
+    this.#options = options
+    this.#totals = new MigrationTotals((dataset) => {
+      const origin = metastore.get(dataset)?.origin ?? null
+      return breakers.list().some(({ name, role, isOpen }) => name === origin && role === 'primary' && isOpen)
+    })
+    this.#differences = new DifferenceLog({
+      directory: join(directory, 'differences'),
+      logger,
+      idOf: (dataset) => metastore.get(dataset)?.id ?? null,
+    })
+  }
+
+  receiveFigures(thread: string, figures: readonly WatchSnapshot[]): void {
+    this.#totals.receive(thread, figures)
+  }
+
+  receiveDifferences(differences: readonly Difference[], lost: number): void {
+    this.#differences.add(differences, lost)
+  }
+
+  /** Of all threads, about a second old at most. */
+  migrationFigures(dataset: string): MigrationFigures {
+    return this.#totals.figures(dataset)
+  }
+
+  async differences(dataset: string, lastMs: number): Promise<DifferenceReport> {
+    const toMs = this.#options.clock.nowMs()
+    const fromMs = Math.max(0, toMs - lastMs)
+    const { differences, damaged } = await this.#differences.read(dataset, fromMs)
+    return groupDifferences(differences, { dataset, fromMs, toMs, lost: this.#differences.lost + damaged })
+  }
+
+  /** The newest ones, oldest first. */
+  async flights(lastMs: number, dataset: string | null): Promise<readonly FlightRecord[]> {
+    const all = await this.#options.flights(lastMs, dataset)
+    return all.slice(-limits.maxDumpedFlights)
+  }
+
+  /** Puts the decisions that are remembered into a file, and answers its path. @throws {KVError} UNAVAILABLE */
+  async dumpFlights(reason: string, dataset: string | null): Promise<string> {
+    const { clock, directory } = this.#options
+    const atMs = clock.nowMs()
+    const flights = await this.flights(Number.POSITIVE_INFINITY, dataset)
+    return await writeDump(join(directory, 'dumps'), { atMs, reason, flights })
+  }
+
+  /** A dataset is gone, and what was found in it. */
+  async forget(datasetId: string): Promise<void> {
+    await this.#differences.remove(datasetId)
+  }
+
+  readings(): Reading[] {
+    const names = new Set(this.#options.metastore.list().map(({ name }) => name))
+    return [
+      ...this.#totals.readings(names),
+      reading('godwit_migration_differences_lost_total', this.#differences.lost),
+    ]
+  }
+
+  async close(): Promise<void> {
+    await this.#differences.close()
+  }
+}

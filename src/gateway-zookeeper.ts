@@ -1,0 +1,124 @@
+/** Publishes what this gateway serves where Terrapin's fat clients look for it, if a quorum is configured. */
+import { createHash } from 'node:crypto'
+import { fileSetNode, hostsOfView, viewNode } from '../shims/terrapin/zookeeper-nodes.js'
+import { resourceName } from '../shims/terrapin/translate.js'
+import { startSystemTimer } from './base/clock.js'
+import type { Logger } from './base/logger.js'
+import type { ThreadMetrics } from './base/metrics.js'
+import type { Config } from './config/schema.js'
+import type { DatasetRecord } from './model/dataset.js'
+import type { Metastore } from './model/metastore.js'
+import type { NodeContents, Publication } from './zookeeper/file-set-plan.js'
+import { Publisher } from './zookeeper/publisher.js'
+import { ZooKeeperSession } from './zookeeper/session.js'
+
+interface ZooKeeperParts {
+  readonly config: Config
+  readonly metastore: Metastore
+  readonly metrics: ThreadMetrics
+  readonly logger: Logger
+}
+
+const CONTENTS: NodeContents = {
+  fileSet: fileSetNode,
+  view: viewNode,
+  hostsOfView,
+  viewName: (fileSet, version) => resourceName({ fileSet, version }),
+}
+
+/** Follows the metastore from now on; connects when it is told that requests may come. */
+export class GatewayZooKeeper {
+  readonly #session: ZooKeeperSession | null
+  readonly #publisher: Publisher | null
+
+  constructor({ config, metastore, metrics, logger: parent }: ZooKeeperParts) {
+    const { quorum, clusters, advertisedHost, sessionTimeoutMs } = config.terrapin.zookeeper
+    if (quorum.length === 0) {
+      this.#session = null
+      this.#publisher = null
+      return
+    }
+    const logger = parent.child({ part: 'zookeeper' })
+    const connected = metrics.gauge('godwit_zookeeper_connected')
+    const session = new ZooKeeperSession({
+      servers: quorum.map(serverOf),
+      timeoutMs: sessionTimeoutMs,
+      startTimer: startSystemTimer,
+      logger,
+      events: {
+        onUp: () => {
+          connected(1)
+          publisher.up()
+        },
+        onDown: () => {
+          connected(0)
+          publisher.down()
+        },
+        onChanged: () => publisher.nodeChanged(),
+      },
+    })
+    const publisher = new Publisher({
+      session,
+      clusters,
+      host: advertisedHost,
+      store: storeName(metastore.tokenKey),
+      contents: CONTENTS,
+      served: {
+        get: (name) => publicationOf(metastore.get(name)),
+        names: () =>
+          metastore.list().flatMap((record) => (publicationOf(record) === null ? [] : [record.name])),
+      },
+      startTimer: startSystemTimer,
+      logger,
+      onFailure: metrics.counter('godwit_zookeeper_failures_total'),
+    })
+    const published = metrics.gauge('godwit_zookeeper_file_sets', { state: 'published' })
+    const foreign = metrics.gauge('godwit_zookeeper_file_sets', { state: 'foreign' })
+    metrics.onSnapshot(() => {
+      const figures = publisher.figures()
+      published(figures.published)
+      foreign(figures.foreign)
+    })
+    metastore.subscribe((name) => {
+      publisher.changed(name)
+      return Promise.resolve()
+    })
+    this.#session = session
+    this.#publisher = publisher
+  }
+
+  start(): void {
+    this.#session?.start()
+  }
+
+  /** Other gateways hear of it; the nodes stay as they are. */
+  async close(): Promise<void> {
+    this.#publisher?.close()
+    await this.#session?.close()
+  }
+}
+
+/** Only what can be read by a version's name: datasets of versions, once one is served. */
+function publicationOf(record: DatasetRecord | null): Publication | null {
+  if (record?.mode !== 'BATCH') return null
+  const current = record.versions.find(({ state }) => state === 'CURRENT')
+  if (current === undefined) return null
+  const kept = record.versions.filter(({ state }) => state === 'CURRENT' || state === 'READY')
+  return {
+    name: record.name,
+    current: current.id,
+    kept: kept.map(({ id }) => id),
+    retainedVersions: record.retainedVersions,
+  }
+}
+
+/** The key is made once for a metastore and is a secret; its digest names the metastore. */
+function storeName(tokenKey: Buffer): string {
+  return createHash('sha256').update('godwit zookeeper ').update(tokenKey).digest('hex').slice(0, 32)
+}
+
+/** `host:port`, as the configuration was checked for. */
+function serverOf(text: string): { readonly host: string; readonly port: number } {
+  const at = text.lastIndexOf(':')
+  return { host: text.slice(0, at), port: Number(text.slice(at + 1)) }
+}

@@ -1,0 +1,64 @@
+/** Figures of a migrating dataset over a time: what was counted at its end less what was counted at its beginning. Pure. */
+import type { MigrationFigures, ShadowFigures, SideFigures } from '../model/migration.js'
+
+const NO_SIDE: SideFigures = { requests: 0, errors: 0, p50Ms: null, p99Ms: null, isBreakerOpen: false }
+const NO_SHADOW: ShadowFigures = {
+  sent: 0,
+  matched: 0,
+  mismatched: 0,
+  tied: 0,
+  dropped: 0,
+  expired: 0,
+  failed: 0,
+  waiting: 0,
+  baseline: 0,
+  unstable: 0,
+}
+
+export function noFigures(dataset: string): MigrationFigures {
+  return { dataset, origin: NO_SIDE, target: NO_SIDE, shadow: NO_SHADOW }
+}
+
+/** Counts become differences, also of what waits; latencies and breakers are those of the end. */
+export function figuresBetween(start: MigrationFigures, end: MigrationFigures): MigrationFigures {
+  return {
+    dataset: end.dataset,
+    origin: sideBetween(start.origin, end.origin),
+    target: sideBetween(start.target, end.target),
+    shadow: {
+      sent: less(end.shadow.sent, start.shadow.sent),
+      matched: less(end.shadow.matched, start.shadow.matched),
+      mismatched: less(end.shadow.mismatched, start.shadow.mismatched),
+      tied: less(end.shadow.tied, start.shadow.tied),
+      dropped: less(end.shadow.dropped, start.shadow.dropped),
+      expired: less(end.shadow.expired, start.shadow.expired),
+      failed: less(end.shadow.failed, start.shadow.failed),
+      waiting: end.shadow.waiting - start.shadow.waiting,
+      baseline: less(end.shadow.baseline, start.shadow.baseline),
+      unstable: less(end.shadow.unstable, start.shadow.unstable),
+    },
+  }
+}
+
+/** Shadow reads that are not accounted for: anything but 0 is a fault of ours. */
+export function unaccounted({ shadow }: MigrationFigures): number {
+  const { sent, matched, mismatched, tied, dropped, expired, failed, waiting } = shadow
+  return sent - matched - mismatched - tied - dropped - expired - failed - waiting
+}
+
+export function compared({ shadow }: MigrationFigures): number {
+  return shadow.matched + shadow.mismatched
+}
+
+function sideBetween(start: SideFigures, end: SideFigures): SideFigures {
+  return {
+    ...end,
+    requests: less(end.requests, start.requests),
+    errors: less(end.errors, start.errors),
+  }
+}
+
+/** Counts of threads arrive one after the other, so that one may seem to go back for a moment. */
+function less(end: number, start: number): number {
+  return Math.max(0, end - start)
+}

@@ -1,0 +1,229 @@
+/** What a change of a migration would do, and whether it may: which guards stand before which change. Pure. */
+import { KVError } from '../base/errors.js'
+import type { DatasetRecord } from '../model/dataset.js'
+import { type MigrationDials, type MigrationState, WHOLE_SHARE } from '../model/migration.js'
+import {
+  type Guard,
+  MIGRATION_MOVES,
+  type MigrationMove,
+  type MigrationPlan,
+} from '../model/migration-plan.js'
+import * as seen from './evidence-rules.js'
+import type { MigrationFacts } from './facts.js'
+import * as rules from './guard-rules.js'
+import { type GuardRule, checkRule, migrationOf } from './guard-rules.js'
+
+/** Before every move onwards. What comes first is printed first. */
+const ONWARDS: readonly GuardRule[] = [
+  rules.isBatch,
+  rules.originConfigured,
+  rules.originIsNotSelf,
+  rules.originReachable,
+  rules.clusterReady,
+  rules.nothingOwed,
+]
+
+/** Once the target's answers count. */
+const TARGET_READY: readonly GuardRule[] = [
+  rules.versionPublished,
+  rules.versionNotEmpty,
+  rules.targetServes,
+  rules.noCanary,
+  rules.noLoadRuns,
+  rules.sameVersion,
+]
+
+const COMPARED: readonly GuardRule[] = [
+  rules.shadowDialled,
+  seen.accountedFor,
+  seen.sidesAgree,
+  seen.comparisonsDone,
+  seen.originStable,
+]
+
+const TARGET_HEALTHY: readonly GuardRule[] = [seen.targetBreakerClosed, seen.targetErrors, seen.targetLatency]
+
+/** By the state that a switch, or completion, leads to. */
+const GUARDS_TO: Readonly<Partial<Record<MigrationState, readonly GuardRule[]>>> = {
+  ARMING: [...ONWARDS, rules.doubleLoad, rules.rollbackRetained],
+  VERIFY: [...ONWARDS, ...TARGET_READY],
+  RAMP: [...ONWARDS, ...TARGET_READY, ...COMPARED],
+  TARGET_PRIMARY: [
+    ...ONWARDS,
+    ...TARGET_READY,
+    rules.noRampRuns,
+    rules.splitWhole,
+    ...COMPARED,
+    ...TARGET_HEALTHY,
+  ],
+  TARGET_ONLY: [
+    ...ONWARDS,
+    ...TARGET_READY,
+    rules.soaked,
+    rules.rollbackPossible,
+    ...COMPARED,
+    ...TARGET_HEALTHY,
+  ],
+  RETIRED: [
+    rules.isBatch,
+    rules.versionPublished,
+    rules.targetServes,
+    rules.copiesComplete,
+    rules.nothingOwed,
+    rules.soaked,
+    seen.originUnused,
+    seen.targetBreakerClosed,
+    seen.targetErrors,
+  ],
+}
+
+/** Back to where the origin answers, or may: it has to be there and up to date. Going further back needs nothing. */
+const GUARDS_BACK_FROM: Readonly<Partial<Record<MigrationState, readonly GuardRule[]>>> = {
+  TARGET_PRIMARY: [rules.originConfigured, rules.originReachable, seen.originKeptUp],
+  TARGET_ONLY: [rules.originConfigured, rules.originReachable, seen.originKeptUp],
+}
+
+/** A split or a ramp hands keys to the target: the same that led to RAMP must still hold. */
+const GUARDS_OF_RAISE: readonly GuardRule[] = [
+  ...ONWARDS,
+  rules.versionPublished,
+  rules.targetServes,
+  rules.noCanary,
+  rules.sameVersion,
+  seen.targetBreakerClosed,
+]
+
+const SHARE_BEFORE: Readonly<Partial<Record<MigrationState, number>>> = {
+  TARGET_PRIMARY: WHOLE_SHARE,
+  TARGET_ONLY: WHOLE_SHARE,
+  RETIRED: WHOLE_SHARE,
+}
+
+/** @throws {KVError} FAILED_PRECONDITION when there is no such move from here */
+export function planMove(move: MigrationMove, facts: MigrationFacts, isForced: boolean): MigrationPlan {
+  const { record } = facts
+  const from = record.migrationState
+  const to = MIGRATION_MOVES[from][move]
+  if (to === undefined || (move === 'revert' && record.origin === null)) throw noSuchMove(record, move)
+  const rulesOfMove =
+    move === 'switch' || move === 'complete' ? GUARDS_TO[to] : move === 'revert' ? GUARDS_BACK_FROM[from] : []
+  // A revert to RAMP leaves every key where it is; the split takes them back step by step.
+  const shareAfter = to === 'RAMP' && from === 'TARGET_PRIMARY' ? WHOLE_SHARE : (SHARE_BEFORE[to] ?? 0)
+  return planOf(facts, {
+    change: `${from} -> ${to}`,
+    to,
+    movedShare: Math.abs(targetShare(record) - shareAfter),
+    guards: check(rulesOfMove ?? [], facts),
+    isForced,
+  })
+}
+
+/** Of the moves that operators can make from here, the one onwards first. */
+export function planAll(facts: MigrationFacts): readonly MigrationPlan[] {
+  const moves: readonly MigrationMove[] = ['switch', 'complete', 'revert', 'abort']
+  const { migrationState, origin } = facts.record
+  return moves
+    .filter((move) => MIGRATION_MOVES[migrationState][move] !== undefined && origin !== null)
+    .map((move) => planMove(move, facts, false))
+}
+
+/** Of dials; raising the split needs guards, everything else is safe. */
+export function planDials(
+  facts: MigrationFacts,
+  dials: Partial<MigrationDials>,
+  isForced: boolean,
+): MigrationPlan {
+  const { record } = facts
+  const before = migrationOf(record).dials
+  const isRaised =
+    (dials.splitShare ?? before.splitShare) > before.splitShare ||
+    (dials.splitCallers ?? []).some((caller) => !before.splitCallers.includes(caller))
+  return planOf(facts, {
+    change: describe(before, dials),
+    to: record.migrationState,
+    movedShare: Math.abs((dials.splitShare ?? before.splitShare) - before.splitShare),
+    guards: check(isRaised ? GUARDS_OF_RAISE : [], facts),
+    isForced,
+  })
+}
+
+/** Of a ramp, which begins with the next look at the figures. */
+export function planRamp(facts: MigrationFacts, toShare: number, isForced: boolean): MigrationPlan {
+  const { splitShare } = migrationOf(facts.record).dials
+  return planOf(facts, {
+    change: `ramp of the split from ${splitShare / 100} % to ${toShare / 100} %`,
+    to: facts.record.migrationState,
+    // Keys move with its steps.
+    movedShare: 0,
+    guards: check([...GUARDS_OF_RAISE, rules.shadowDialled], facts),
+    isForced,
+  })
+}
+
+/** @throws {KVError} FAILED_PRECONDITION naming every guard that stands in the way, with its figure and bound */
+export function requireAllowed({ dataset, change, guards, isAllowed }: MigrationPlan): void {
+  if (isAllowed) return
+  const failed = guards.filter(({ outcome }) => outcome !== 'PASS')
+  const reasons = failed.map(
+    ({ name, outcome, figure, bound, advice }) =>
+      `${name}${outcome === 'FAIL' ? '' : ' (too little evidence)'}: ${figure}, must be ${bound} (${advice})`,
+  )
+  throw new KVError(
+    'FAILED_PRECONDITION',
+    `${change} of dataset ${dataset} is refused: ${reasons.join('; ')}`,
+    {
+      dataset,
+    },
+  )
+}
+
+/** Names of the guards that were gone past; for the audit. */
+export function forcedNames({ guards }: MigrationPlan): readonly string[] {
+  return guards.filter(({ outcome }) => outcome !== 'PASS').map(({ name }) => name)
+}
+
+function check(guardRules: readonly GuardRule[], facts: MigrationFacts): readonly Guard[] {
+  return guardRules.map((rule) => checkRule(rule, facts))
+}
+
+function planOf(
+  { record }: MigrationFacts,
+  plan: Omit<MigrationPlan, 'dataset' | 'from' | 'isAllowed'> & { readonly isForced: boolean },
+): MigrationPlan {
+  const { isForced, ...parts } = plan
+  const isAllowed = parts.guards.every(
+    ({ outcome, isForceable }) => outcome === 'PASS' || (isForced && isForceable),
+  )
+  return { dataset: record.name, from: record.migrationState, ...parts, isAllowed }
+}
+
+/** Of the row keys: what the target answers now, callers aside. */
+function targetShare(record: DatasetRecord): number {
+  return SHARE_BEFORE[record.migrationState] ?? migrationOf(record).dials.splitShare
+}
+
+function describe(before: MigrationDials, dials: Partial<MigrationDials>): string {
+  const changes: string[] = []
+  const note = (what: string, was: number, is: number | undefined): void => {
+    if (is !== undefined) changes.push(`${what} ${was / 100} % -> ${is / 100} %`)
+  }
+  note('shadow', before.shadowShare, dials.shadowShare)
+  note('baseline', before.baselineShare, dials.baselineShare)
+  note('split', before.splitShare, dials.splitShare)
+  if (dials.splitCallers !== undefined) {
+    changes.push(
+      `split callers ${before.splitCallers.join(',') || 'none'} -> ${dials.splitCallers.join(',') || 'none'}`,
+    )
+  }
+  return changes.join('; ')
+}
+
+function noSuchMove({ name, migrationState, origin }: DatasetRecord, move: MigrationMove): KVError {
+  const possible = origin === null ? [] : Object.keys(MIGRATION_MOVES[migrationState])
+  return new KVError(
+    'FAILED_PRECONDITION',
+    `dataset ${name} is ${migrationState}${origin === null ? ' and has no origin' : ''}, from where there is no ${move}; ` +
+      `there is ${possible.filter((other) => other !== 'end').join(', ') || 'none'}`,
+    { dataset: name },
+  )
+}

@@ -1,0 +1,80 @@
+/**
+ * What a ramp does next, from what was seen. Pure.
+ *
+ * It goes on one step when its time has come and the evidence since the last step passes; with too little evidence it waits,
+ * however long. A breach takes it back to where it began, at any moment: between steps, while it waits, and after its last
+ * step until somebody switches on. A breach is looked for in the last seconds as well as since the last step, because a long
+ * good time would hide a sudden bad one.
+ */
+import type { MigrationFigures, MigrationRamp } from '../model/migration.js'
+import type { GuardOutcome } from '../model/migration-plan.js'
+import { errorFinding, latencyFinding, mismatchFinding } from './evidence-rules.js'
+import type { Finding } from './guard-rules.js'
+import type { MigrationSettings } from './settings.js'
+import { worst } from './statistics.js'
+
+export interface RampView {
+  readonly ramp: MigrationRamp
+  readonly splitShare: number
+  readonly shadowShare: number
+  /** Figures of the breach window, and since the last step. */
+  readonly recent: MigrationFigures
+  readonly sinceStep: MigrationFigures
+  readonly originP99Ms: number | null
+  readonly settings: MigrationSettings
+  /** Since the last step. */
+  readonly waitedMs: number
+}
+
+export type RampDecision =
+  /** The note says what it waits for; it changes seldom. */
+  | { readonly kind: 'WAIT'; readonly note: string }
+  | { readonly kind: 'STEP'; readonly splitShare: number; readonly isLast: boolean }
+  | { readonly kind: 'BACK'; readonly note: string }
+
+export function decideRamp(view: RampView): RampDecision {
+  const { ramp, splitShare, waitedMs } = view
+  const breach = findBreach(view)
+  if (breach !== null) return { kind: 'BACK', note: breach }
+  if (ramp.state === 'DONE') return { kind: 'WAIT', note: ramp.note }
+  // Before its first step it has nothing to wait for but evidence.
+  if (splitShare > ramp.fromShare && waitedMs < ramp.everyMs) return { kind: 'WAIT', note: '' }
+  const missing = missingEvidence(view)
+  if (missing !== null) return { kind: 'WAIT', note: missing }
+  const next = Math.min(ramp.toShare, splitShare + ramp.stepShare)
+  return { kind: 'STEP', splitShare: next, isLast: next >= ramp.toShare }
+}
+
+/** Why it has to go back; null: nothing says so. */
+function findBreach(view: RampView): string | null {
+  const { recent, sinceStep, settings, originP99Ms } = view
+  if (recent.target.isBreakerOpen) return "the target's breaker is open"
+  for (const figures of [recent, sinceStep]) {
+    const findings: readonly (readonly [string, Finding])[] = [
+      ['mismatches', mismatchFinding(figures, settings)],
+      ["target's errors", errorFinding(figures, settings)],
+      ["target's p99", latencyFinding(figures, settings, originP99Ms)],
+    ]
+    const failed = findings.find(([, { outcome }]) => outcome === 'FAIL')
+    if (failed === undefined) continue
+    const [what, { figure, bound }] = failed
+    return `${what}: ${figure}, must be ${bound}`
+  }
+  return null
+}
+
+/** What a step still has to wait for; null: nothing. */
+function missingEvidence(view: RampView): string | null {
+  const { sinceStep, settings, originP99Ms, splitShare, shadowShare } = view
+  if (shadowShare === 0) return 'the shadow share is 0 %: nothing is compared'
+  const findings: (readonly [string, Finding])[] = [['comparisons', mismatchFinding(sinceStep, settings)]]
+  // While no key is the target's there is nothing to judge its answers by.
+  if (splitShare > 0) {
+    findings.push(['requests', errorFinding(sinceStep, settings)])
+    findings.push(['latency', latencyFinding(sinceStep, settings, originP99Ms)])
+  }
+  const outcomes: readonly GuardOutcome[] = findings.map(([, { outcome }]) => outcome)
+  if (worst(outcomes) === 'PASS') return null
+  const short = findings.filter(([, { outcome }]) => outcome !== 'PASS')
+  return `too little evidence: ${short.map(([what, { figure, bound }]) => `${what} ${figure}, must be ${bound}`).join('; ')}`
+}

@@ -1,0 +1,173 @@
+/**
+ * What the gateway does about migrations by itself: it takes figures down, moves ramps on and back, and ends what is being
+ * aborted. Everything follows from the records, so that it goes on after a restart wherever it was.
+ *
+ * A step back is one change of one record, which every thread has adopted when it resolves. With figures that are a second
+ * old at most and a look a second, a breach is answered within three seconds.
+ */
+import { KVError, toKVError } from '../base/errors.js'
+import type { ChangeContext, DatasetRecord } from '../model/dataset.js'
+import type { MigrationRamp } from '../model/migration.js'
+import type { MigrationPatch } from '../model/migration-plan.js'
+import { EvidenceBook, type Evidence } from './evidence.js'
+import { migrationOf } from './guard-rules.js'
+import { type RampDecision, decideRamp } from './ramp.js'
+import type { MigrationWorld } from './world.js'
+
+/** States of which figures are kept. */
+const WATCHED: readonly DatasetRecord['migrationState'][] = [
+  'VERIFY',
+  'RAMP',
+  'TARGET_PRIMARY',
+  'TARGET_ONLY',
+]
+
+const OWN_ACTOR = 'godwit'
+
+export class MigrationWatcher {
+  readonly #world: MigrationWorld
+  readonly #book: EvidenceBook
+  /** What a ramp waits for, by dataset; changes too often to be stored. */
+  readonly #waiting = new Map<string, string>()
+  readonly #failed = new Map<string, string>()
+  #cancelTimer: () => void = () => undefined
+  #looking: Promise<void> = Promise.resolve()
+  #isClosed = false
+
+  constructor(world: MigrationWorld) {
+    this.#world = world
+    this.#book = new EvidenceBook(world.clock)
+  }
+
+  /** Looks at once, and then every so often until `close`. */
+  start(): void {
+    this.#looking = this.#look()
+  }
+
+  /** Waits for the look that is under way. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#cancelTimer()
+    await this.#looking
+  }
+
+  /** All evidence until now. */
+  evidence(record: DatasetRecord): Evidence {
+    return this.#book.note(record, this.#world.figures(record.name))
+  }
+
+  /** Empty: it waits for nothing but its time, or there is no ramp. */
+  waitingFor(dataset: string): string {
+    return this.#waiting.get(dataset) ?? ''
+  }
+
+  async #look(): Promise<void> {
+    const { metastore, settings, startTimer } = this.#world
+    const watched = metastore.list().filter(({ migrationState }) => WATCHED.includes(migrationState))
+    this.#book.keepOnly(new Set(watched.map(({ name }) => name)))
+    // Together: one that hangs on a thread that does not adopt must not hold up another one's step back.
+    const aborting = metastore.list().filter(({ migrationState }) => migrationState === 'ABORTING')
+    await Promise.all([
+      ...watched.map((record) => this.#safely(record.name, () => this.#lookAt(record))),
+      ...aborting.map((record) => this.#safely(record.name, () => this.#endAbort(record))),
+    ])
+    if (this.#isClosed) return
+    this.#cancelTimer = startTimer(settings.watchEveryMs, () => {
+      this.#looking = this.#look()
+    })
+  }
+
+  async #lookAt(record: DatasetRecord): Promise<void> {
+    const evidence = this.evidence(record)
+    const { ramp, dials } = migrationOf(record)
+    if (record.migrationState !== 'RAMP' || ramp === null || ramp.state === 'BREACHED') {
+      this.#waiting.delete(record.name)
+      return
+    }
+    const { settings, clock } = this.#world
+    const waitedMs = clock.nowMs() - ramp.lastStepAtMs
+    if (waitedMs < 0) {
+      // The clock was put back: counted from now, or the ramp would stand still for as long.
+      await this.#change(record, { ramp: { ...ramp, lastStepAtMs: clock.nowMs() } }, 'the clock was put back')
+      return
+    }
+    const decision = decideRamp({
+      ramp,
+      waitedMs,
+      splitShare: dials.splitShare,
+      shadowShare: dials.shadowShare,
+      recent: this.#book.recent(record.name, settings.breachWindowMs),
+      sinceStep: this.#book.recent(record.name, waitedMs),
+      originP99Ms: evidence.originP99Ms,
+      settings,
+    })
+    await this.#act(record, ramp, decision)
+  }
+
+  async #act(record: DatasetRecord, ramp: MigrationRamp, decision: RampDecision): Promise<void> {
+    const { logger, clock } = this.#world
+    const { name } = record
+    if (decision.kind === 'WAIT') {
+      this.#waiting.set(name, decision.note)
+      return
+    }
+    this.#waiting.delete(name)
+    if (decision.kind === 'STEP') {
+      const { splitShare, isLast } = decision
+      const next: MigrationRamp = {
+        ...ramp,
+        lastStepAtMs: clock.nowMs(),
+        state: isLast ? 'DONE' : 'RUNNING',
+        note: isLast ? 'every step is made; switch on when all is well' : '',
+      }
+      await this.#change(
+        record,
+        { dials: { splitShare }, ramp: next },
+        'the evidence since the last step passed',
+      )
+      return
+    }
+    const next: MigrationRamp = { ...ramp, state: 'BREACHED', note: decision.note }
+    logger.error({ dataset: name, note: decision.note, splitShare: ramp.fromShare }, 'a ramp goes back')
+    this.#world.onBreach(name, decision.note)
+    await this.#change(record, { dials: { splitShare: ramp.fromShare }, ramp: next }, decision.note)
+  }
+
+  /** Threads route to the origin alone since the abort; what is left to undo is what the record says. */
+  async #endAbort(record: DatasetRecord): Promise<void> {
+    await this.#change(record, { state: 'ORIGIN_ONLY' }, 'all that the migration began is undone')
+  }
+
+  /** Only while the record is as it was looked at: an operator's change in between is looked at first. */
+  async #change(record: DatasetRecord, patch: MigrationPatch, reason: string): Promise<void> {
+    const context: ChangeContext = {
+      actor: OWN_ACTOR,
+      reason: reason.slice(0, 1_000),
+      ifRevision: record.revision,
+      isDryRun: false,
+    }
+    try {
+      await this.#world.metastore.migrate(record.name, patch, context)
+    } catch (error) {
+      if (error instanceof KVError && (error.code === 'CONFLICT' || error.code === 'DATASET_NOT_FOUND'))
+        return
+      throw error
+    }
+  }
+
+  /** A failure is tried again with the next look, and logged once. */
+  async #safely(name: string, act: () => Promise<void>): Promise<void> {
+    try {
+      await act()
+      this.#failed.delete(name)
+    } catch (thrown) {
+      const error = toKVError(thrown, `looking at the migration of ${name}`)
+      if (this.#failed.get(name) === error.message) return
+      this.#failed.set(name, error.message)
+      this.#world.logger.error(
+        { dataset: name, err: error },
+        'a migration could not be looked at; it is tried again',
+      )
+    }
+  }
+}

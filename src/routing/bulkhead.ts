@@ -1,0 +1,132 @@
+/**
+ * Bounds what one backend, in one role, may hold of a thread: calls in flight, calls that wait for their turn, and the
+ * bytes of both. Beyond it calls are refused as OVERLOADED at once, so that a backend that stalls costs the others nothing.
+ * Calls that wait are refused when their time is up.
+ */
+import type { Clock, StartTimer } from '../base/clock.js'
+import type { Deadline } from '../base/deadline.js'
+import { KVError } from '../base/errors.js'
+
+export interface BulkheadOptions {
+  /** The backend's name, for errors. */
+  readonly name: string
+  readonly maxInFlight: number
+  readonly maxQueued: number
+  /** Bytes of requests, those in flight and those that wait. */
+  readonly maxBytes: number
+  readonly clock: Clock
+  readonly startTimer: StartTimer
+}
+
+/** A call that wants in. Exactly one of its functions is called, once. */
+export interface Entrant {
+  readonly bytes: number
+  readonly deadline: Deadline
+  /** Its turn has come; it calls `leave` with its bytes when it has ended. */
+  start(): void
+  refuse(error: KVError): void
+}
+
+export class Bulkhead {
+  readonly #options: BulkheadOptions
+  /** In the order of their coming; those that were refused are gone. */
+  #queue: Entrant[] = []
+  #inFlight = 0
+  #bytes = 0
+  #timerAtMs = Number.POSITIVE_INFINITY
+  #stopTimer: (() => void) | null = null
+
+  constructor(options: BulkheadOptions) {
+    this.#options = options
+  }
+
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  get queued(): number {
+    return this.#queue.length
+  }
+
+  enter(entrant: Entrant): void {
+    if (this.tryEnter(entrant.bytes)) {
+      entrant.start()
+      return
+    }
+    const { name, maxQueued } = this.#options
+    if (this.#queue.length >= maxQueued || !this.#hasRoom(entrant.bytes)) {
+      const text = `${name}: ${this.#inFlight} calls in flight and ${this.#queue.length} waiting are all it may have`
+      entrant.refuse(new KVError('OVERLOADED', text, { backend: name, outcome: 'NOT_APPLIED' }))
+      return
+    }
+    this.#bytes += entrant.bytes
+    this.#queue.push(entrant)
+    this.#watch(entrant.deadline)
+  }
+
+  /** Enters if there is room this moment and nobody waits. */
+  tryEnter(bytes: number): boolean {
+    if (this.#inFlight >= this.#options.maxInFlight || this.#queue.length > 0) return false
+    if (!this.#hasRoom(bytes)) return false
+    this.#inFlight += 1
+    this.#bytes += bytes
+    return true
+  }
+
+  leave(bytes: number): void {
+    this.#inFlight -= 1
+    this.#bytes -= bytes
+    if (this.#queue.length === 0 || this.#inFlight >= this.#options.maxInFlight) return
+    const next = this.#queue.shift()
+    if (next === undefined) return
+    this.#inFlight += 1
+    next.start()
+  }
+
+  close(): void {
+    this.#stopTimer?.()
+    this.#stopTimer = null
+    const { name } = this.#options
+    this.#refuseAll(() => new KVError('UNAVAILABLE', `${name} was closed`, { outcome: 'NOT_APPLIED' }))
+  }
+
+  /** A call alone may be as large as it likes: others bound it. */
+  #hasRoom(bytes: number): boolean {
+    return this.#bytes === 0 || this.#bytes + bytes <= this.#options.maxBytes
+  }
+
+  /** One timer, at the earliest deadline of those that wait. */
+  #watch(deadline: Deadline): void {
+    if (deadline >= this.#timerAtMs || deadline === Number.POSITIVE_INFINITY) return
+    const { clock, startTimer } = this.#options
+    this.#stopTimer?.()
+    this.#timerAtMs = deadline
+    const delayMs = Math.max(1, Math.ceil(deadline - clock.monotonicMs()))
+    this.#stopTimer = startTimer(delayMs, () => this.#expire())
+  }
+
+  #expire(): void {
+    this.#stopTimer = null
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    const nowMs = this.#options.clock.monotonicMs()
+    const { name } = this.#options
+    const isLate = ({ deadline }: Entrant): boolean => deadline <= nowMs
+    this.#refuseAll(
+      () =>
+        new KVError('DEADLINE_EXCEEDED', `${name}: the deadline passed while others were waited for`, {
+          backend: name,
+          outcome: 'NOT_APPLIED',
+        }),
+      isLate,
+    )
+    for (const { deadline } of this.#queue) this.#watch(deadline)
+  }
+
+  #refuseAll(error: () => KVError, which: (entrant: Entrant) => boolean = () => true): void {
+    const refused = this.#queue.filter(which)
+    if (refused.length === 0) return
+    this.#queue = this.#queue.filter((entrant) => !which(entrant))
+    for (const { bytes } of refused) this.#bytes -= bytes
+    for (const entrant of refused) entrant.refuse(error())
+  }
+}

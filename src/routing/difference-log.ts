@@ -1,0 +1,168 @@
+/**
+ * Differences on disk, by dataset: lines of text in two files that follow each other, so that about the newest half is
+ * always there. Written by the main thread, behind the requests; what a crash cuts off is a damaged line, and skipped.
+ *
+ *     <directory>/<dataset's id>.log, .log.1       the newer and the older half
+ *     line                                         CRC-32 of the text in 8 hex digits, a space, JSON (FORMATS.md)
+ */
+import { appendFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+import { KVError } from '../base/errors.js'
+import { groupBy } from '../base/group-by.js'
+import { limits } from '../base/limits.js'
+import type { Logger } from '../base/logger.js'
+import { DIFFERENCE_KINDS, type Difference } from '../model/difference.js'
+
+const FORMAT = 1
+const CRC_DIGITS = 8
+
+export interface DifferenceLogOptions {
+  readonly directory: string
+  readonly logger: Logger
+  /** The dataset's id; null: there is no such dataset. */
+  readonly idOf: (dataset: string) => string | null
+  readonly maxBytes?: number
+}
+
+export class DifferenceLog {
+  readonly #options: DifferenceLogOptions
+  readonly #maxFileBytes: number
+  /** Those that are in no file yet. */
+  #waiting: Difference[] = []
+  #writing: Promise<void> = Promise.resolve()
+  #isWriting = false
+  #lost = 0
+
+  constructor(options: DifferenceLogOptions) {
+    this.#options = options
+    this.#maxFileBytes = (options.maxBytes ?? limits.maxDifferenceBytes) / 2
+  }
+
+  /** Differences that are not on disk, because they were too many or the disk failed. */
+  get lost(): number {
+    return this.#lost
+  }
+
+  /** @param lost found, and not among them */
+  add(differences: readonly Difference[], lost: number): void {
+    const room = limits.maxQueuedDifferences - this.#waiting.length
+    this.#waiting.push(...differences.slice(0, room))
+    this.#lost += lost + Math.max(0, differences.length - room)
+    if (this.#isWriting || this.#waiting.length === 0) return
+    this.#isWriting = true
+    this.#writing = this.#writeAll()
+  }
+
+  /** Of the dataset, from that moment on, oldest first; and how many lines could not be read. */
+  async read(
+    dataset: string,
+    fromMs: number,
+  ): Promise<{ readonly differences: Difference[]; readonly damaged: number }> {
+    await this.#writing
+    const path = this.#pathOf(dataset)
+    const differences: Difference[] = []
+    let damaged = 0
+    for (const one of path === null ? [] : [`${path}.1`, path]) {
+      for (const line of (await textOf(one)).split('\n')) {
+        if (line === '') continue
+        const difference = parseLine(line)
+        if (difference === null) damaged += 1
+        else if (difference.atMs >= fromMs) differences.push({ ...difference, dataset })
+      }
+    }
+    return { differences, damaged }
+  }
+
+  async remove(datasetId: string): Promise<void> {
+    await this.#writing
+    const path = join(this.#options.directory, `${datasetId}.log`)
+    await Promise.all([path, `${path}.1`].map((one) => rm(one, { force: true })))
+  }
+
+  async close(): Promise<void> {
+    await this.#writing
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const byDataset = groupBy(this.#waiting, ({ dataset }) => dataset)
+      this.#waiting = []
+      for (const [dataset, differences] of byDataset) await this.#write(dataset, differences)
+    }
+    this.#isWriting = false
+  }
+
+  async #write(dataset: string, differences: readonly Difference[]): Promise<void> {
+    const path = this.#pathOf(dataset)
+    // It was removed meanwhile.
+    if (path === null) return
+    try {
+      await mkdir(this.#options.directory, { recursive: true })
+      if ((await sizeOf(path)) >= this.#maxFileBytes) await rename(path, `${path}.1`)
+      // Behind what a crash may have left of a line.
+      await appendFile(path, `\n${differences.map(formatLine).join('\n')}\n`)
+    } catch (error) {
+      this.#lost += differences.length
+      this.#options.logger.warn({ dataset, err: error }, 'differences could not be recorded')
+    }
+  }
+
+  #pathOf(dataset: string): string | null {
+    const id = this.#options.idOf(dataset)
+    return id === null ? null : join(this.#options.directory, `${id}.log`)
+  }
+}
+
+/** Files of datasets carry no name: that stands in the record of the id. */
+export function formatLine(difference: Difference): string {
+  const text = JSON.stringify({ format: FORMAT, ...difference, dataset: undefined })
+  return `${checksumOf(text)} ${text}`
+}
+
+/** Null: damaged, or of a newer format. */
+export function parseLine(line: string): Omit<Difference, 'dataset'> | null {
+  const text = line.slice(CRC_DIGITS + 1)
+  if (line[CRC_DIGITS] !== ' ' || line.slice(0, CRC_DIGITS) !== checksumOf(text)) return null
+  let given: unknown
+  try {
+    given = JSON.parse(text)
+  } catch {
+    return null
+  }
+  if (typeof given !== 'object' || given === null || !('format' in given) || given.format !== FORMAT)
+    return null
+  // The checksum says that it is as it was written, and format 1 is written by formatLine alone.
+  const known = given as unknown as Omit<Difference, 'dataset'>
+  return DIFFERENCE_KINDS.includes(known.kind) ? known : null
+}
+
+function checksumOf(text: string): string {
+  return crc32(text).toString(16).padStart(CRC_DIGITS, '0')
+}
+
+async function textOf(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (isMissing(error)) return ''
+    throw new KVError('UNAVAILABLE', `${path} cannot be read: ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size
+  } catch (error) {
+    if (isMissing(error)) return 0
+    throw error
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

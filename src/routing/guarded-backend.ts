@@ -1,0 +1,386 @@
+/**
+ * A backend that may fail, stall or be gone, in one role, with what keeps that from its callers' threads and memory:
+ *
+ * - a breaker: who fails half of the time is not asked for a while, by no thread (shared-breakers.ts). Then one thread
+ *   repeats a read that failed, aside, and the backend is asked again when that works. No caller's request is risked
+ *   for that, unless only writes failed: they are not repeated, so one write tries;
+ * - a bulkhead: bounded calls in flight, bounded waiting (bulkhead.ts);
+ * - second attempts of reads within a budget, after a failed connection or a delay (hedge.ts, retry-budget.ts).
+ *
+ * Each role has a guard and connections of its own, so that shadow reads cannot take the callers' share.
+ */
+import type { Clock, StartTimer } from '../base/clock.js'
+import type { Deadline } from '../base/deadline.js'
+import { type Done, type ErrorCode, KVError } from '../base/errors.js'
+import { limits } from '../base/limits.js'
+import type { Logger } from '../base/logger.js'
+import type { Backend } from '../model/backend.js'
+import type { BackendRole } from '../model/operations.js'
+import type { MutatePlan, ReadPlan, ScanPlan } from '../model/plan.js'
+import type { MutateResult, ReadResult } from '../model/request.js'
+import type { ScanResult } from '../model/scan.js'
+import { Breaker } from './breaker.js'
+import { Bulkhead } from './bulkhead.js'
+import { type Attempt, type AttemptsOptions, type SecondAttempt, inTwoAttempts } from './hedge.js'
+import { RetryBudget } from './retry-budget.js'
+import type { SharedBreaker } from './shared-breakers.js'
+
+/** A store's two guards. */
+export interface GuardedPair {
+  /** For requests whose answers callers get. */
+  readonly primary: GuardedBackend
+  /** For what is read to be compared. */
+  readonly shadow: GuardedBackend
+}
+
+export interface GuardSettings {
+  /** Calls of one thread that may wait for answers at the same time. */
+  readonly maxInFlight: number
+  /** Calls that may wait for those; further ones are OVERLOADED. */
+  readonly maxQueued: number
+  /** A second attempt of a read begins so long after the first; 0: never. */
+  readonly hedgeAfterMs: number
+  /** Second attempts, in percent of the reads. */
+  readonly retryPercent: number
+  /** So long the backend is left alone before it is tried again. */
+  readonly breakerResetMs: number
+  /** A probe waits so long for its answer. */
+  readonly probeTimeoutMs: number
+}
+
+/** What is counted. */
+export interface GuardEvents {
+  /** A call was answered by the backend; code null: well. */
+  onAnswer(durationMs: number, code: ErrorCode | null): void
+  onAttempt(kind: SecondAttempt | 'probe'): void
+  /** A call was refused without asking the backend. */
+  onRefused(reason: 'breaker' | 'bulkhead'): void
+}
+
+export interface GuardOptions {
+  readonly role: BackendRole
+  readonly settings: GuardSettings
+  readonly shared: SharedBreaker
+  readonly clock: Clock
+  readonly startTimer: StartTimer
+  readonly logger: Logger
+  readonly events: GuardEvents
+}
+
+/** A call that is made for a caller. */
+interface GuardedCall<T> {
+  readonly bytes: number
+  readonly deadline: Deadline
+  readonly dataset: string
+  /** Set for reads. */
+  readonly plan: ReadPlan | null
+  ask(done: Done<T>): void
+}
+
+export class GuardedBackend implements Backend {
+  readonly name: string
+  readonly role: BackendRole
+  readonly #inner: Backend
+  readonly #options: GuardOptions
+  readonly #bulkhead: Bulkhead
+  readonly #attempts: AttemptsOptions
+  #breaker: Breaker
+  /** Of the shared breaker, when `#breaker` was made. */
+  #era: number
+  /** A read that failed; what a probe repeats. */
+  #sample: ReadPlan | null = null
+  /** One call may try, because there is nothing to probe with. */
+  #mayTry = false
+  #stopTimer: (() => void) | null = null
+  #isClosed = false
+
+  constructor(inner: Backend, options: GuardOptions) {
+    const { settings, clock, startTimer, events, shared } = options
+    this.name = inner.name
+    this.role = options.role
+    this.#inner = inner
+    this.#options = options
+    this.#bulkhead = new Bulkhead({
+      name: inner.name,
+      maxInFlight: settings.maxInFlight,
+      maxQueued: settings.maxQueued,
+      maxBytes: limits.maxGuardedBytes,
+      clock,
+      startTimer,
+    })
+    this.#attempts = {
+      budget: new RetryBudget(settings.retryPercent),
+      startTimer,
+      hedgeAfterMs: settings.hedgeAfterMs,
+      onSecond: (why) => events.onAttempt(why),
+    }
+    this.#breaker = this.#newBreaker()
+    this.#era = shared.changes
+  }
+
+  /** A call made now would be refused without asking. Looking makes this thread take part in the probing. */
+  get isOpen(): boolean {
+    if (!this.#options.shared.isOpen || this.#mayTry) return false
+    this.#waitToProbe()
+    return true
+  }
+
+  get inFlight(): number {
+    return this.#bulkhead.inFlight
+  }
+
+  get queued(): number {
+    return this.#bulkhead.queued
+  }
+
+  read(plan: ReadPlan, done: Done<ReadResult>): void {
+    const { request } = plan.admitted
+    const call: GuardedCall<ReadResult> = {
+      bytes: bytesOf(request.rowKeys),
+      deadline: request.context.deadline,
+      dataset: request.dataset,
+      plan,
+      ask: (answer) => this.#inner.read(plan, answer),
+    }
+    this.#run(call, (attempt, answer) => inTwoAttempts(attempt, this.#attempts, answer), done)
+  }
+
+  scan(plan: ScanPlan, done: Done<ScanResult>): void {
+    const { request } = plan.admitted
+    const call: GuardedCall<ScanResult> = {
+      bytes: 0,
+      deadline: request.context.deadline,
+      dataset: request.dataset,
+      plan: null,
+      ask: (answer) => this.#inner.scan(plan, answer),
+    }
+    this.#run(call, (attempt, answer) => inTwoAttempts(attempt, this.#attempts, answer), done)
+  }
+
+  mutate(plan: MutatePlan, done: Done<MutateResult>): void {
+    const { request } = plan.admitted
+    const call: GuardedCall<MutateResult> = {
+      bytes: request.rowKey.length,
+      deadline: request.context.deadline,
+      dataset: request.dataset,
+      plan: null,
+      ask: (answer) => this.#inner.mutate(plan, answer),
+    }
+    this.#run(call, once, done)
+  }
+
+  close(): Promise<void> {
+    this.#isClosed = true
+    this.#stopTimer?.()
+    this.#stopTimer = null
+    this.#breaker.close()
+    this.#bulkhead.close()
+    return this.#inner.close()
+  }
+
+  #run<T>(
+    call: GuardedCall<T>,
+    inAttempts: (attempt: Attempt<T>, done: Done<T>) => void,
+    done: Done<T>,
+  ): void {
+    const { clock, events } = this.#options
+    if (this.isOpen) {
+      events.onRefused('breaker')
+      done(this.#refusal(call.dataset))
+      return
+    }
+    this.#mayTry = false
+    const era = this.#enterEra()
+    const startedAtMs = clock.monotonicMs()
+    let askedAtMs: number | null = null
+    const asked: GuardedCall<T> = {
+      ...call,
+      ask: (answer) => {
+        askedAtMs ??= clock.monotonicMs()
+        call.ask(answer)
+      },
+    }
+    const attempt: Attempt<T> = (answer, isFirst) => this.#pass(asked, isFirst, answer)
+    inAttempts(attempt, (outcome) => {
+      const nowMs = clock.monotonicMs()
+      if (askedAtMs !== null) {
+        events.onAnswer(nowMs - startedAtMs, outcome instanceof KVError ? outcome.code : null)
+        this.#learn(call.plan, outcome, { era, waitedMs: nowMs - askedAtMs })
+      } else if (outcome instanceof KVError && outcome.code === 'OVERLOADED') events.onRefused('bulkhead')
+      done(outcome)
+    })
+  }
+
+  /** Through the bulkhead. The first attempt waits for its turn, a second one does not. */
+  #pass<T>(call: GuardedCall<T>, isFirst: boolean, done: Done<T>): boolean {
+    const { bytes, deadline } = call
+    const start = (): void => {
+      call.ask((outcome) => {
+        this.#bulkhead.leave(bytes)
+        done(outcome)
+      })
+    }
+    if (isFirst) {
+      this.#bulkhead.enter({ bytes, deadline, start, refuse: done })
+      return true
+    }
+    if (!this.#bulkhead.tryEnter(bytes)) return false
+    start()
+    return true
+  }
+
+  /** @param plan of a read; null: it cannot be repeated */
+  #learn(
+    plan: ReadPlan | null,
+    outcome: unknown,
+    { era, waitedMs }: { readonly era: number; readonly waitedMs: number },
+  ): void {
+    const { shared } = this.#options
+    // A call from before the last change says nothing about now.
+    if (era !== shared.changes || this.#isClosed) return
+    if (shared.isOpen) {
+      this.#endTrial(hasAnswered(outcome))
+      return
+    }
+    const failure = failureOf(outcome, waitedMs)
+    if (failure !== null && plan !== null) this.#sample = plan
+    this.#breaker.record(failure)
+  }
+
+  /** The shared breaker's number; after a change the windows start empty. */
+  #enterEra(): number {
+    const { changes } = this.#options.shared
+    if (changes !== this.#era) {
+      this.#era = changes
+      this.#breaker.close()
+      this.#breaker = this.#newBreaker()
+    }
+    return changes
+  }
+
+  #newBreaker(): Breaker {
+    const { settings } = this.#options
+    return new Breaker(this.#inner.name, {
+      resetMs: settings.breakerResetMs,
+      onChange: (isOpen) => {
+        if (isOpen) this.#open()
+      },
+    })
+  }
+
+  #open(): void {
+    const { shared, clock, logger, role } = this.#options
+    if (this.#isClosed) return
+    if (shared.open(clock.nowMs())) {
+      logger.warn({ backend: this.name, role }, 'a backend fails too often and is not asked for a moment')
+    }
+    this.#waitToProbe()
+  }
+
+  #waitToProbe(): void {
+    if (this.#stopTimer !== null || this.#isClosed) return
+    const { shared, settings, startTimer } = this.#options
+    const seen = shared.probes
+    this.#stopTimer = startTimer(settings.breakerResetMs, () => {
+      this.#stopTimer = null
+      if (!shared.isOpen) return
+      // Another thread has probed meanwhile: its turn goes on.
+      if (shared.claimProbe(seen)) this.#probe()
+      else this.#waitToProbe()
+    })
+  }
+
+  #probe(): void {
+    const { clock, settings, events } = this.#options
+    if (this.#sample === null) {
+      this.#mayTry = true
+      return
+    }
+    events.onAttempt('probe')
+    const startedAtMs = clock.monotonicMs()
+    const plan = firstKeyOf(this.#sample, startedAtMs + settings.probeTimeoutMs)
+    this.#inner.read(plan, (outcome) => this.#endTrial(hasAnswered(outcome)))
+  }
+
+  #endTrial(isWell: boolean): void {
+    const { shared, clock, logger, role } = this.#options
+    if (this.#isClosed || !shared.isOpen) return
+    if (!isWell) {
+      this.#waitToProbe()
+      return
+    }
+    this.#sample = null
+    if (shared.close(clock.nowMs())) {
+      logger.info({ backend: this.name, role }, 'a backend answers again and is asked again')
+    }
+  }
+
+  #refusal(dataset: string): KVError {
+    const { breakerResetMs } = this.#options.settings
+    return new KVError('UNAVAILABLE', `${this.name} failed too often and is not asked for a moment`, {
+      backend: this.name,
+      dataset,
+      outcome: 'NOT_APPLIED',
+      retryAfterMs: breakerResetMs,
+    })
+  }
+}
+
+/** Callers may wait as short as they like: only who waited so long has seen that nothing came. */
+const MIN_WAIT_MS = 100
+
+/** What speaks against the backend; null: it answered, be it that a dataset or a key is wrong. */
+export function failureOf(outcome: unknown, waitedMs: number): KVError | null {
+  if (!(outcome instanceof KVError)) return failureOfRows(outcome)
+  const { code } = outcome
+  const isLate = code === 'DEADLINE_EXCEEDED' && waitedMs >= MIN_WAIT_MS
+  return isLate || code === 'UNAVAILABLE' || code === 'INTERNAL' ? outcome : null
+}
+
+/** Whether a call that tried shows that the backend is well: it must have come to an answer. */
+function hasAnswered(outcome: unknown): boolean {
+  if (outcome instanceof KVError && outcome.code === 'OVERLOADED') return false
+  return failureOf(outcome, Number.POSITIVE_INFINITY) === null
+}
+
+/** An old store answers by each key when what is behind it is gone. */
+function failureOfRows(outcome: unknown): KVError | null {
+  if (typeof outcome !== 'object' || outcome === null || !('datasetVersion' in outcome)) return null
+  // Of the answers with a version, a read's and a scan's; a scan's rows are no errors.
+  const { rows } = outcome as ReadResult
+  const [first] = rows
+  if (!(first instanceof KVError) || first.code !== 'UNAVAILABLE') return null
+  return rows.every((row) => row instanceof KVError && row.code === 'UNAVAILABLE') ? first : null
+}
+
+function once<T>(attempt: Attempt<T>, done: Done<T>): void {
+  attempt(done, true)
+}
+
+/** What a key holds beside its bytes, roughly. */
+const BYTES_PER_KEY = 100
+
+function bytesOf(rowKeys: readonly Buffer[]): number {
+  let bytes = 0
+  for (const { length } of rowKeys) bytes += length + BYTES_PER_KEY
+  return bytes
+}
+
+function firstKeyOf(plan: ReadPlan, deadline: Deadline): ReadPlan {
+  const { admitted } = plan
+  const { request } = admitted
+  const selectors = request.selectorsByKey
+  return {
+    ...plan,
+    admitted: {
+      ...admitted,
+      tokens: admitted.tokens.slice(0, 1),
+      request: {
+        ...request,
+        rowKeys: request.rowKeys.slice(0, 1),
+        selectorsByKey: selectors === null ? null : selectors.slice(0, 1),
+        context: { ...request.context, caller: null, traceId: null, deadline },
+      },
+    },
+  }
+}

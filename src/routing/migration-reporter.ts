@@ -1,0 +1,54 @@
+/**
+ * What a thread tells the main thread of datasets that move: figures about once a second, differences a little sooner.
+ * Bounded: differences that come faster than they are handed over are counted instead.
+ */
+import type { StartTimer } from '../base/clock.js'
+import { limits } from '../base/limits.js'
+import type { Difference } from '../model/difference.js'
+import type { MigrationWatch, WatchSnapshot } from './migration-watch.js'
+
+const FIGURES_MS = 1_000
+const DIFFERENCES_MS = 250
+
+export interface ReporterOptions {
+  readonly watch: MigrationWatch
+  readonly startTimer: StartTimer
+  readonly monotonicMs: () => number
+  readonly sendFigures: (figures: readonly WatchSnapshot[]) => void
+  /** `lost`: found since the last time and not among them. */
+  readonly sendDifferences: (differences: readonly Difference[], lost: number) => void
+}
+
+export class MigrationReporter {
+  readonly #options: ReporterOptions
+  #differences: Difference[] = []
+  #lost = 0
+  #isWaiting = false
+
+  constructor(options: ReporterOptions) {
+    this.#options = options
+    this.#tellFigures()
+  }
+
+  add(difference: Difference): void {
+    if (this.#differences.length >= limits.maxQueuedDifferences) this.#lost += 1
+    else this.#differences.push(difference)
+    if (this.#isWaiting) return
+    this.#isWaiting = true
+    this.#options.startTimer(DIFFERENCES_MS, () => {
+      this.#isWaiting = false
+      const [differences, lost] = [this.#differences, this.#lost]
+      this.#differences = []
+      this.#lost = 0
+      this.#options.sendDifferences(differences, lost)
+    })
+  }
+
+  #tellFigures(): void {
+    const { watch, startTimer, monotonicMs, sendFigures } = this.#options
+    startTimer(FIGURES_MS, () => {
+      if (!watch.isEmpty) sendFigures(watch.snapshot(monotonicMs()))
+      this.#tellFigures()
+    })
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The figures of all threads together, as guards, metrics and operators see them. Each thread tells its own about once a
+ * second; the newest of each is kept.
+ */
+import type { Reading } from '../base/metrics.js'
+import type { MetricName } from '../base/metrics-table.js'
+import type { MigrationFigures, ShadowFigures, Side } from '../model/migration.js'
+import { type WatchSnapshot, noShadows } from './migration-watch.js'
+import { sumSides } from './side-figures.js'
+
+const SHADOW_RESULTS = ['matched', 'mismatched', 'tied', 'dropped', 'expired', 'failed'] as const
+
+export class MigrationTotals {
+  readonly #byThread = new Map<string, ReadonlyMap<string, WatchSnapshot>>()
+  readonly #isOriginOpen: (dataset: string) => boolean
+
+  /** @param isOriginOpen whether the breaker of the dataset's origin is open */
+  constructor(isOriginOpen: (dataset: string) => boolean) {
+    this.#isOriginOpen = isOriginOpen
+  }
+
+  receive(thread: string, snapshots: readonly WatchSnapshot[]): void {
+    this.#byThread.set(thread, new Map(snapshots.map((one) => [one.dataset, one])))
+  }
+
+  /** All zero for a dataset that no thread has seen a request of. */
+  figures(dataset: string): MigrationFigures {
+    const snapshots = this.#of(dataset)
+    const side = (which: Side) => sumSides(snapshots.map(({ sides }) => sides[which]))
+    return {
+      dataset,
+      origin: { ...side('ORIGIN'), isBreakerOpen: this.#isOriginOpen(dataset) },
+      target: { ...side('TARGET'), isBreakerOpen: false },
+      shadow: sumShadows(snapshots.map(({ shadow }) => shadow)),
+    }
+  }
+
+  /** For a scrape; `datasets` are those that exist. */
+  readings(datasets: ReadonlySet<string>): Reading[] {
+    const seen = new Set([...this.#byThread.values()].flatMap((snapshots) => [...snapshots.keys()]))
+    return [...seen].filter((dataset) => datasets.has(dataset)).flatMap((dataset) => this.#readings(dataset))
+  }
+
+  #of(dataset: string): WatchSnapshot[] {
+    const found: WatchSnapshot[] = []
+    for (const snapshots of this.#byThread.values()) {
+      const one = snapshots.get(dataset)
+      if (one !== undefined) found.push(one)
+    }
+    // What a thread has not heard of yet was counted for a dataset that had this name before.
+    const newest = found.at(-1)?.datasetId
+    return found.filter(({ datasetId }) => datasetId === newest)
+  }
+
+  #readings(dataset: string): Reading[] {
+    const { origin, target, shadow } = this.figures(dataset)
+    const readings: Reading[] = []
+    const add = (name: MetricName, value: number, labels: Readonly<Record<string, string>> = {}): void => {
+      readings.push({ name, labels: { dataset, ...labels }, value })
+    }
+    for (const [side, figures] of [['origin', origin] as const, ['target', target] as const]) {
+      add('godwit_migration_reads_total', figures.requests, { side })
+      add('godwit_migration_read_errors_total', figures.errors, { side })
+      if (figures.p50Ms !== null) add('godwit_migration_read_p50_seconds', figures.p50Ms / 1000, { side })
+      if (figures.p99Ms !== null) add('godwit_migration_read_p99_seconds', figures.p99Ms / 1000, { side })
+    }
+    add('godwit_migration_shadow_reads_total', shadow.sent)
+    for (const result of SHADOW_RESULTS) {
+      add('godwit_migration_shadow_results_total', shadow[result], { result })
+    }
+    add('godwit_migration_shadow_waiting', shadow.waiting)
+    add('godwit_migration_shadow_unaccounted', unaccounted(shadow))
+    add('godwit_migration_baseline_reads_total', shadow.baseline)
+    add('godwit_migration_baseline_unstable_total', shadow.unstable)
+    return readings
+  }
+}
+
+/** Must be zero: every shadow read ends as exactly one thing. */
+export function unaccounted(shadow: ShadowFigures): number {
+  const { sent, matched, mismatched, tied, dropped, expired, failed, waiting } = shadow
+  return sent - matched - mismatched - tied - dropped - expired - failed - waiting
+}
+
+function sumShadows(all: readonly ShadowFigures[]): ShadowFigures {
+  const sum = noShadows()
+  for (const one of all) {
+    // Both have the keys of ShadowFigures.
+    for (const name of Object.keys(sum) as (keyof ShadowFigures)[]) sum[name] += one[name]
+  }
+  return sum
+}

@@ -1,0 +1,113 @@
+/** One Terrapin cluster's part of ZooKeeper's tree: its paths, and which gateways publish to it. */
+import { KVError } from '../base/errors.js'
+import type { Logger } from '../base/logger.js'
+import type { Operation } from './protocol.js'
+import type { ZooKeeperSession } from './session.js'
+
+const OWN_FOLDER = 'godwit'
+
+export interface ClusterTreeOptions {
+  readonly session: Pick<ZooKeeperSession, 'id' | 'children' | 'get' | 'transact'>
+  readonly cluster: string
+  readonly host: string
+  readonly store: string
+  readonly logger: Logger
+}
+
+export class ClusterTree {
+  readonly #options: ClusterTreeOptions
+  #live: ReadonlyMap<string, string> = new Map()
+  /** The session in which our node was made. */
+  #thereAs = 0n
+  #isRivalSaid = false
+
+  constructor(options: ClusterTreeOptions) {
+    this.#options = options
+  }
+
+  /** Hosts of the gateways that were there at the last look, this one among them, with their metastores. */
+  get live(): ReadonlyMap<string, string> {
+    return this.#live
+  }
+
+  fileSetPath(name: string): string {
+    return `/${this.#options.cluster}/filesets/${name}`
+  }
+
+  viewPath(view: string): string {
+    return `/${this.#options.cluster}/views/${view}`
+  }
+
+  claimPath(name: string, version: number | null = null): string {
+    const path = `/${this.#options.cluster}/${OWN_FOLDER}/filesets/${name}`
+    return version === null ? path : `${path}/${version}`
+  }
+
+  /** Makes the folders that are missing, says that this gateway is there, and looks who else is. */
+  async prepare(): Promise<void> {
+    const { cluster, session, host, store } = this.#options
+    for (const folder of ['', '/filesets', '/views', ...['', '/filesets', '/gateways'].map(below)]) {
+      await this.#ensureFolder(`/${cluster}${folder}`)
+    }
+    await this.#beThere()
+    const gateways = `/${cluster}${below('/gateways')}`
+    const hosts = (await session.children(gateways, true)) ?? []
+    const live = await Promise.all(
+      hosts.map(async (one): Promise<[string, string]> => {
+        const node = await session.get(`${gateways}/${one}`)
+        return [one, node?.data.toString() ?? '']
+      }),
+    )
+    this.#live = new Map([...live, [host, store]])
+  }
+
+  /** All that some gateway has published and not withdrawn. */
+  async claimedFileSets(): Promise<readonly string[]> {
+    return (await this.#options.session.children(`/${this.#options.cluster}${below('/filesets')}`)) ?? []
+  }
+
+  /** Folders that exist are left as they are: the cluster's own holds what its uploaders need to know. */
+  async #ensureFolder(path: string): Promise<void> {
+    const { session } = this.#options
+    if ((await session.children(path)) !== null) return
+    try {
+      await session.transact([{ kind: 'create', path, data: NO_BYTES }])
+    } catch (error) {
+      if (!(error instanceof KVError && error.code === 'ALREADY_EXISTS')) throw error
+    }
+  }
+
+  /**
+   * A node that goes with the session. One of an earlier session of ours, before a crash, may still be there. Of another
+   * gateway's we wait for the end: to take turns in removing each other's would never end.
+   */
+  async #beThere(): Promise<void> {
+    const { cluster, session, host, store, logger } = this.#options
+    const path = `/${cluster}${below('/gateways')}/${host}`
+    const node = await session.get(path)
+    if (node?.stat.session === session.id) return
+    const isRival = node !== null && (node.data.toString() !== store || this.#thereAs === session.id)
+    if (isRival) {
+      if (!this.#isRivalSaid) {
+        const message =
+          'another gateway publishes under this advertisedHost; each gateway needs one of its own'
+        logger.warn({ path }, message)
+      }
+      this.#isRivalSaid = true
+      return
+    }
+    const removal: Operation[] = node === null ? [] : [{ kind: 'delete', path, version: node.stat.version }]
+    await session.transact([
+      ...removal,
+      { kind: 'create', path, data: Buffer.from(store), isEphemeral: true },
+    ])
+    this.#thereAs = session.id
+    this.#isRivalSaid = false
+  }
+}
+
+function below(folder: string): string {
+  return `/${OWN_FOLDER}${folder}`
+}
+
+const NO_BYTES = Buffer.alloc(0)

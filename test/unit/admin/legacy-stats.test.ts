@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { statsOf, statsPages, statsText } from '../../../src/admin/legacy-stats.js'
+import { RequestFigures, seriesOf } from '../../../src/base/request-figures.js'
+
+function input(figures: RequestFigures) {
+  return {
+    series: [...seriesOf(figures.snapshot())],
+    secondReads: { fired: 3, won: 1, lost: 2, withheld: 9 },
+    connections: 5,
+    onlineShares: new Map([
+      ['pins', 1],
+      ['boards', 0.5],
+    ]),
+  }
+}
+
+function counted(): RequestFigures {
+  const figures = new RequestFigures()
+  for (let call = 0; call < 98; call++) figures.record('terrapin', 'get', 'pins', 0.2, null)
+  figures.record('terrapin', 'get', 'pins', 30, null)
+  figures.record('terrapin', 'get', 'boards', 30_000, 'UNAVAILABLE')
+  figures.record('terrapin', 'multiGet', 'pins', 4, null)
+  figures.record('terrapin', 'internalGet', 'pins', 4, null)
+  figures.record('kvstore', 'get', 'pins', 4, null)
+  return figures
+}
+
+test('calls are counted under the names of the service, of Terrapin and of each file set', () => {
+  const { counters, metrics, gauges } = statsOf(input(counted()))
+  assert.equal(counters['TERRAPIN_THRIFT/requests'], 101)
+  assert.equal(counters['TERRAPIN_THRIFT/success'], 100)
+  assert.equal(counters['TERRAPIN_THRIFT/failures'], 1)
+  assert.equal(counters['terrapin-get-many-backup-fired'], 3)
+  assert.equal(counters['terrapin-get-many-lost'], 2)
+  assert.deepEqual(Object.keys(metrics).sort(), [
+    'TERRAPIN_THRIFT/request_latency_ms',
+    'boards-lookup-latency-ms',
+    'lookup-latency-ms',
+    'multi-lookup-latency-ms',
+    'pins-lookup-latency-ms',
+    'pins-multi-lookup-latency-ms',
+  ])
+  assert.equal(gauges['TERRAPIN_THRIFT/connections'], 5)
+  assert.equal(gauges['terrapin-controller-online-pct'], 0.75)
+  assert.equal(gauges['terrapin-controller-fileset-boards-online-pct'], 0.5)
+})
+
+test('percentiles are upper bounds of buckets, the last known one beyond all', () => {
+  const { metrics } = statsOf(input(counted()))
+  const pins = metrics['pins-lookup-latency-ms']
+  assert.ok(pins)
+  assert.deepEqual(
+    [pins.count, pins.minimum, pins.p50, pins.p99, pins.p9999, pins.maximum],
+    [99, 1, 1, 50, 50, 50],
+  )
+  assert.equal(metrics['boards-lookup-latency-ms']?.maximum, 10_000)
+  assert.equal(pins.sum, 50)
+})
+
+test('nothing was called: counters are zero, and there are no metrics', () => {
+  const { counters, metrics } = statsOf(input(new RequestFigures()))
+  assert.equal(counters['TERRAPIN_THRIFT/requests'], 0)
+  assert.deepEqual(metrics, {})
+})
+
+test('as text each map has a heading and each name a line', () => {
+  const lines = statsText(statsOf(input(counted()))).split('\n')
+  assert.deepEqual(
+    lines.filter((line) => !line.startsWith(' ')),
+    ['counters:', 'gauges:', 'labels:', 'metrics:'],
+  )
+  assert.ok(lines.includes('  terrapin-get-many-backup-fired: 3'))
+  assert.ok(lines.some((line) => line.startsWith('  lookup-latency-ms: (average=')))
+})
+
+test('a period is refused, because sums would pass for its share', async () => {
+  const page = statsPages(() => Promise.reject(new Error('not asked'))).get('/stats.json')
+  const answer = await page?.answer({ query: new URLSearchParams('period=60'), form: new URLSearchParams() })
+  assert.equal(answer?.status, 501)
+})

@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { KVError } from '../../../src/base/errors.js'
+import { silentLogger } from '../../../src/base/logger.js'
+import { DoubleLoad, type ForwardedLoad } from '../../../src/migration/double-load.js'
+import { NO_MIGRATION, type Side } from '../../../src/model/migration.js'
+import { CHANGE, START_MS, kvError } from '../kvsm/fixtures.js'
+import { BY, type World, inState, migrationWorld, settled } from './world.js'
+
+interface Loading {
+  readonly world: World
+  readonly double: DoubleLoad
+  /** What each side was asked for, in order. */
+  readonly calls: string[]
+  /** Sides that refuse. */
+  readonly broken: Set<Side>
+  /** Loads of the target wait for it. */
+  held: Promise<void>
+  readonly load: (id: number) => Promise<void>
+  readonly restart: () => DoubleLoad
+}
+
+async function loading(world: World, { hasController = true } = {}): Promise<Loading> {
+  const calls: string[] = []
+  const broken = new Set<Side>()
+  const state = { held: Promise.resolve() }
+  const side = (name: Side) => async (load: ForwardedLoad) => {
+    calls.push(`${name} ${load.source}`)
+    if (name === 'TARGET') await state.held
+    if (broken.has(name)) throw new KVError('UNAVAILABLE', `${name} is down`)
+    if (name === 'ORIGIN') return
+    const { id } = await world.metastore.beginVersion('cities', load.source, CHANGE)
+    await world.metastore.completeVersion('cities', id, { rows: 1, bytes: 1, checksum: 'aa' }, CHANGE)
+    await world.metastore.publish('cities', id, CHANGE)
+  }
+  const make = (): DoubleLoad =>
+    new DoubleLoad({
+      metastore: world.metastore,
+      clock: world.clock,
+      startTimer: world.timers.start,
+      logger: silentLogger,
+      owedRetryMs: 5_000,
+      loadTarget: side('TARGET'),
+      originLoader: () => (hasController ? side('ORIGIN') : null),
+    })
+  const double = make()
+  double.start()
+  const load = (id: number): Promise<void> => {
+    world.clock.ms = START_MS + id
+    return double.load({
+      dataset: 'cities',
+      versionId: START_MS + id,
+      source: `dir/${id}`,
+      request: `{"id":${id}}`,
+      actor: 'hdfs-uploader',
+    })
+  }
+  await settled()
+  return Object.assign(state, { world, double, calls, broken, load, restart: make })
+}
+
+async function inVerify(): Promise<Loading> {
+  const world = await migrationWorld()
+  await inState(world, 'VERIFY')
+  return loading(world)
+}
+
+const owed = ({ world }: Loading): string[] =>
+  (world.record().migration ?? NO_MIGRATION).owed.map(({ side, source }) => `${side} ${source}`)
+
+test('a load goes to the answering side first and then to the other, and both serve one version', async () => {
+  const all = await inVerify()
+  await all.load(100)
+  await settled()
+  assert.deepEqual(all.calls, ['ORIGIN dir/100', 'TARGET dir/100'])
+  assert.deepEqual(owed(all), [])
+  const { versions, migration } = all.world.record()
+  assert.equal(versions.find(({ state }) => state === 'CURRENT')?.id, START_MS + 100)
+  assert.equal(migration?.originVersion?.versionId, START_MS + 100)
+  const lines = all.world.metastore.audit(10).map(({ detail }) => detail)
+  assert.ok(
+    lines.some((detail) => /owes TARGET 1700000000100;.*origin version/.test(detail)),
+    lines.join('\n'),
+  )
+  assert.ok(
+    lines.some((detail) => /owes TARGET 1700000000100 no more/.test(detail)),
+    lines.join('\n'),
+  )
+})
+
+test('what the answering side refuses the uploader is told, and nothing is owed', async () => {
+  const all = await inVerify()
+  all.broken.add('ORIGIN')
+  await assert.rejects(all.load(100), kvError('UNAVAILABLE', /ORIGIN is down/))
+  await settled()
+  assert.deepEqual(all.calls, ['ORIGIN dir/100'])
+  assert.deepEqual(owed(all), [])
+})
+
+test("the other side's failure is owed, blocks every move onwards, and is tried again with growing pauses", async () => {
+  const all = await inVerify()
+  all.broken.add('TARGET')
+  await all.load(100)
+  await settled()
+  assert.deepEqual(owed(all), ['TARGET dir/100'])
+  const [debt] = all.world.record().migration?.owed ?? []
+  assert.equal(debt?.error, 'TARGET is down')
+  assert.equal(debt.attempts, 1)
+  await assert.rejects(
+    all.world.control.move('cities', 'switch', BY),
+    kvError('FAILED_PRECONDITION', /no load is owed: 1/),
+  )
+  // 5 s, then 10 s, then 20 s: three more attempts in 36 s.
+  await all.world.seconds(36)
+  assert.equal(all.calls.filter((call) => call.startsWith('TARGET')).length, 4)
+  all.broken.clear()
+  await all.world.seconds(40)
+  assert.deepEqual(owed(all), [])
+  assert.equal(all.world.record().versions.find(({ state }) => state === 'CURRENT')?.source, 'dir/100')
+})
+
+test('what is owed is tried again after a restart', async () => {
+  const all = await inVerify()
+  all.broken.add('TARGET')
+  await all.load(100)
+  await settled()
+  all.double.close()
+  all.broken.clear()
+  all.calls.length = 0
+  const again = all.restart()
+  again.start()
+  await settled()
+  assert.deepEqual(all.calls, ['TARGET dir/100'])
+  assert.deepEqual(owed(all), [])
+})
+
+test('a newer load that the side took makes the older ones pointless', async () => {
+  const all = await inVerify()
+  all.broken.add('TARGET')
+  await all.load(100)
+  await settled()
+  await all.load(200)
+  await settled()
+  assert.deepEqual(owed(all), ['TARGET dir/100', 'TARGET dir/200'])
+  all.broken.clear()
+  all.calls.length = 0
+  await all.world.seconds(30)
+  assert.deepEqual(all.calls, ['TARGET dir/200'])
+  assert.deepEqual(owed(all), [])
+})
+
+test('a load that comes while an older one is tried stays owed until it is taken itself', async () => {
+  const all = await inVerify()
+  let release = (): void => undefined
+  all.held = new Promise((resolve) => (release = resolve))
+  await all.load(100)
+  await settled()
+  await all.load(200)
+  all.broken.add('ORIGIN')
+  assert.deepEqual(owed(all), ['TARGET dir/100', 'TARGET dir/200'])
+  all.held = new Promise(() => undefined)
+  release()
+  await settled()
+  assert.deepEqual(owed(all), ['TARGET dir/200'])
+})
+
+test('in TARGET_PRIMARY the target answers and the origin owes', async () => {
+  const world = await migrationWorld()
+  await inState(world, 'TARGET_PRIMARY')
+  const all = await loading(world)
+  all.broken.add('ORIGIN')
+  await all.load(100)
+  await settled()
+  assert.deepEqual(all.calls, ['TARGET dir/100', 'ORIGIN dir/100'])
+  assert.deepEqual(owed(all), ['ORIGIN dir/100'])
+  // Both sides are known to differ until it is taken.
+  assert.equal(world.record().migration?.originVersion?.versionId, START_MS + 1)
+  all.broken.clear()
+  await world.seconds(10)
+  assert.equal(world.record().migration?.originVersion?.versionId, START_MS + 100)
+  assert.deepEqual(owed(all), [])
+})
+
+test('before a migration the origin alone is loaded, after it the target alone', async () => {
+  for (const [state, calls] of [
+    ['ORIGIN_ONLY', ['ORIGIN dir/100']],
+    ['TARGET_ONLY', ['TARGET dir/100']],
+  ] as const) {
+    const world = await migrationWorld()
+    await inState(world, state)
+    const all = await loading(world)
+    assert.equal(all.double.isDoubled('cities'), state === 'ORIGIN_ONLY')
+    await all.load(100)
+    await settled()
+    assert.deepEqual(all.calls, calls)
+    assert.deepEqual(owed(all), [])
+  }
+})
+
+test('without a controller both sides are loaded by hand: the target alone takes what comes', async () => {
+  const world = await migrationWorld()
+  await inState(world, 'VERIFY')
+  const all = await loading(world, { hasController: false })
+  assert.equal(all.double.isDoubled('cities'), false)
+  await all.load(100)
+  assert.deepEqual(all.calls, ['TARGET dir/100'])
+  assert.equal(world.record().migration?.originVersion?.versionId, START_MS + 1)
+})
+
+test('calls for one load at the same time are one load', async () => {
+  const all = await inVerify()
+  await Promise.all([all.load(100), all.load(100), all.load(100)])
+  await settled()
+  assert.deepEqual(all.calls, ['ORIGIN dir/100', 'TARGET dir/100'])
+})
+
+test('a source without an id has the id of the target’s version of it', async () => {
+  const all = await inVerify()
+  all.world.clock.ms = START_MS + 900
+  await all.double.load({ dataset: 'cities', versionId: null, source: 'dir/x', request: '{}', actor: 'a' })
+  await settled()
+  const current = all.world.record().versions.find(({ state }) => state === 'CURRENT')
+  assert.equal(current?.source, 'dir/x')
+  assert.equal(all.world.record().migration?.originVersion?.versionId, current.id)
+})
+
+test('the uploader hears of success only when the debt is written down', async () => {
+  const all = await inVerify()
+  all.world.store.failure = 'before'
+  await assert.rejects(all.load(100))
+  await settled()
+  assert.deepEqual(all.calls, ['ORIGIN dir/100'])
+})

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { MigrationRamp } from '../../../src/model/migration.js'
+import { CHANGE, kvError } from '../kvsm/fixtures.js'
+import { BY, type World, inState, migrationWorld, settled } from './world.js'
+
+const MINUTE = 60_000
+
+/** In RAMP with everything compared, and a ramp to 100 % by 25 % every minute under way. */
+async function ramping(): Promise<World> {
+  const world = await migrationWorld()
+  await inState(world, 'RAMP')
+  await world.metastore.migrate('cities', { dials: { shadowShare: 10_000 } }, CHANGE)
+  world.watcher.start()
+  await settled()
+  await world.control.startRamp('cities', { toShare: 10_000, stepShare: 2_500, everyMs: MINUTE }, BY)
+  return world
+}
+
+function split(world: World): number {
+  return world.record().migration?.dials.splitShare ?? -1
+}
+
+function rampOf(world: World): MigrationRamp {
+  const ramp = world.record().migration?.ramp
+  assert.ok(ramp)
+  return ramp
+}
+
+/** A second of good traffic: enough for a step within a minute. */
+const well = (world: World) => (): void => {
+  world.figures.matched(200)
+  if (split(world) > 0) world.figures.answered(200)
+}
+
+test('a ramp under good traffic makes its steps on time, ends at its share, and stays there', async () => {
+  const world = await ramping()
+  const seen: number[] = []
+  await world.seconds(300, () => {
+    well(world)()
+    if (seen.at(-1) !== split(world)) seen.push(split(world))
+  })
+  assert.deepEqual(seen, [0, 2_500, 5_000, 7_500, 10_000])
+  assert.equal(rampOf(world).state, 'DONE')
+  assert.deepEqual(world.breaches, [])
+  const steps = world.metastore.audit(20).filter(({ actor }) => actor === 'godwit')
+  assert.equal(steps.length, 4)
+  assert.match(String(steps.at(-1)?.detail), /split 0 % -> 25 %/)
+  await world.watcher.close()
+})
+
+test('a ramp without traffic neither advances nor goes back, and says what it waits for', async () => {
+  const world = await ramping()
+  await world.seconds(3_600)
+  assert.equal(split(world), 0)
+  assert.equal(rampOf(world).state, 'RUNNING')
+  assert.match(world.watcher.waitingFor('cities'), /too little evidence: comparisons 0 of 0/)
+  assert.match(String((await world.control.report('cities')).migration.ramp?.note), /too little evidence/)
+  // It stayed armed: what comes now counts.
+  await world.seconds(25, well(world))
+  assert.equal(split(world), 2_500)
+  await world.watcher.close()
+})
+
+const breaches: readonly {
+  readonly name: string
+  readonly says: RegExp
+  readonly bring: (world: World) => void
+}[] = [
+  {
+    name: 'mismatches',
+    says: /mismatches: \d+ of \d+ differ/,
+    bring: ({ figures }) => figures.mismatched(20),
+  },
+  {
+    name: 'errors',
+    says: /target's errors: \d+ of \d+ failed/,
+    bring: ({ figures }) => figures.answered(50, 50),
+  },
+  {
+    name: 'latency',
+    says: /target's p99: 90\.0 ms/,
+    bring: ({ figures }) => void (figures.target.p99Ms = 90),
+  },
+  {
+    name: 'an open breaker',
+    says: /breaker is open/,
+    bring: ({ figures }) => void (figures.target.isBreakerOpen = true),
+  },
+]
+for (const { name, says, bring } of breaches) {
+  test(`a ramp goes back within five seconds of a breach by ${name}, between two steps`, async () => {
+    const world = await ramping()
+    await world.seconds(90, well(world))
+    assert.equal(split(world), 5_000)
+    let seconds = 0
+    while (split(world) !== 0 && seconds < 60) {
+      await world.seconds(1, () => bring(world))
+      seconds += 1
+    }
+    assert.ok(seconds <= 5, `${seconds} seconds`)
+    assert.equal(rampOf(world).state, 'BREACHED')
+    assert.match(rampOf(world).note, says)
+    assert.equal(world.breaches.length, 1)
+    // Nothing starts it again but an operator.
+    await world.seconds(200, well(world))
+    assert.equal(split(world), 0)
+    await world.watcher.close()
+  })
+}
+
+test('a long good time before a breach does not hide it', async () => {
+  const world = await ramping()
+  await world.seconds(21, well(world))
+  await world.seconds(30, () => {
+    world.figures.matched(10_000)
+    world.figures.answered(10_000)
+  })
+  assert.equal(split(world), 2_500)
+  let seconds = 0
+  while (split(world) !== 0 && seconds < 60) {
+    // Of 310,000 since the step, but of few in the last seconds.
+    await world.seconds(1, () => world.figures.answered(400, 200))
+    seconds += 1
+  }
+  assert.ok(seconds >= 1 && seconds <= 5, `${seconds} seconds`)
+  await world.watcher.close()
+})
+
+test('a ramp that is done goes back all the same, while it waits for the switch', async () => {
+  const world = await ramping()
+  await world.seconds(300, well(world))
+  assert.equal(rampOf(world).state, 'DONE')
+  await world.seconds(3, () => world.figures.mismatched(100))
+  assert.equal(split(world), 0)
+  assert.equal(rampOf(world).state, 'BREACHED')
+  await world.watcher.close()
+})
+
+test('one or two failures are no breach, however few the others are', async () => {
+  const world = await ramping()
+  await world.seconds(25, well(world))
+  assert.equal(split(world), 2_500)
+  await world.seconds(30, () => undefined)
+  world.figures.answered(2, 2)
+  await world.seconds(5)
+  assert.equal(split(world), 2_500)
+  await world.watcher.close()
+})
+
+test('a ramp goes on after a restart, on evidence of its own', async () => {
+  const world = await ramping()
+  await world.seconds(90, well(world))
+  assert.equal(split(world), 5_000)
+  await world.watcher.close()
+
+  const again = await migrationWorld(world.store)
+  again.clock.ms = world.clock.ms + MINUTE
+  again.watcher.start()
+  await settled()
+  // Its time has come, but nothing was seen yet.
+  await again.seconds(2)
+  assert.equal(split(again), 5_000)
+  await again.seconds(60, well(again))
+  assert.equal(split(again), 7_500)
+  await again.watcher.close()
+})
+
+test('a clock that was put back does not stop a ramp', async () => {
+  const world = await ramping()
+  await world.seconds(25, well(world))
+  assert.equal(split(world), 2_500)
+  world.clock.ms -= 86_400_000
+  await world.seconds(120, well(world))
+  assert.ok(split(world) > 2_500, `${split(world)}`)
+  await world.watcher.close()
+})
+
+test('a split that is dialled by hand ends the ramp', async () => {
+  const world = await ramping()
+  await world.control.dial('cities', { splitShare: 300 }, BY)
+  assert.equal(world.record().migration?.ramp, null)
+  await world.seconds(200, well(world))
+  assert.equal(split(world), 300)
+  await world.watcher.close()
+})
+
+test('a ramp is stopped where it is, and only where there is one', async () => {
+  const world = await ramping()
+  await world.seconds(25, well(world))
+  await world.control.stopRamp('cities', BY)
+  await world.seconds(200, well(world))
+  assert.equal(split(world), 2_500)
+  await assert.rejects(world.control.stopRamp('cities', BY), kvError('FAILED_PRECONDITION', /no ramp/))
+  await world.watcher.close()
+})
+
+test('a ramp that leads nowhere, or runs in another state, is refused', async () => {
+  const world = await migrationWorld()
+  await inState(world, 'VERIFY')
+  const wish = { toShare: 10_000, stepShare: 100, everyMs: MINUTE }
+  await assert.rejects(world.control.startRamp('cities', wish, BY), kvError('FAILED_PRECONDITION', /VERIFY/))
+  await world.metastore.migrate('cities', { state: 'RAMP' }, CHANGE)
+  await assert.rejects(
+    world.control.startRamp('cities', { ...wish, toShare: 0 }, BY),
+    kvError('INVALID_ARGUMENT', /upwards/),
+  )
+  await world.metastore.migrate('cities', { dials: { shadowShare: 100 } }, CHANGE)
+  await assert.rejects(
+    world.control.startRamp('cities', { ...wish, everyMs: 10 }, BY),
+    kvError('INVALID_ARGUMENT', /everyMs/),
+  )
+})

@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { type ErrorCode, KVError } from '../../../src/base/errors.js'
+import type { Logger } from '../../../src/base/logger.js'
+import type { MutatePlan, ReadPlan } from '../../../src/model/plan.js'
+import { NO_TOKEN } from '../../../src/model/row-order.js'
+import { type GuardSettings, GuardedBackend, failureOf } from '../../../src/routing/guarded-backend.js'
+import { SharedBreakers } from '../../../src/routing/shared-breakers.js'
+import { datasetEntry, putRequest, readRequest } from '../../support/datasets.js'
+import { FakeTimers } from '../../support/fake-timers.js'
+import { ScriptedBackend } from '../../support/scripted-backend.js'
+
+const RESET_MS = 2_000
+const GONE = new KVError('UNAVAILABLE', 'connection refused')
+
+const SETTINGS: GuardSettings = {
+  maxInFlight: 4,
+  maxQueued: 2,
+  hedgeAfterMs: 0,
+  retryPercent: 0,
+  breakerResetMs: RESET_MS,
+  probeTimeoutMs: 500,
+}
+
+/** Some threads of one process, each with its own guard and backend. */
+class World {
+  readonly timers = new FakeTimers()
+  readonly lines: string[] = []
+  readonly refused: string[] = []
+  readonly attempts: string[] = []
+  readonly #shared = SharedBreakers.create(['west'])
+
+  thread(settings: Partial<GuardSettings> = {}): { guard: GuardedBackend; inner: ScriptedBackend } {
+    const { timers } = this
+    const inner = new ScriptedBackend()
+    const note = (_fields: object, message: string) => void this.lines.push(message)
+    const logger: Logger = { debug: note, info: note, warn: note, error: note, child: () => logger }
+    const shared = new SharedBreakers(this.#shared.buffer, ['west']).of('west', 'primary')
+    const guard = new GuardedBackend(inner, {
+      role: 'primary',
+      settings: { ...SETTINGS, ...settings },
+      shared,
+      clock: { nowUs: () => 0n, nowMs: () => 5_000, monotonicMs: () => timers.nowMs },
+      startTimer: timers.start,
+      logger,
+      events: {
+        onAnswer: () => undefined,
+        onAttempt: (kind) => this.attempts.push(kind),
+        onRefused: (reason) => this.refused.push(reason),
+      },
+    })
+    return { guard, inner }
+  }
+
+  status() {
+    return this.#shared.list()[0]
+  }
+}
+
+function readPlan(...keys: string[]): ReadPlan {
+  const request = readRequest(keys)
+  const admitted = { request, entry: datasetEntry({}), tokens: keys.map(() => NO_TOKEN) }
+  return { admitted, backend: new ScriptedBackend(), version: null, shardReads: [] }
+}
+
+function mutatePlan(): MutatePlan {
+  const admitted = {
+    request: putRequest('k', 'v'),
+    entry: datasetEntry({}),
+    token: NO_TOKEN,
+    durability: 'LOG',
+  } as const
+  return { admitted, backend: new ScriptedBackend(), shardMutate: null }
+}
+
+async function codeOf(guard: GuardedBackend, plan = readPlan('k')): Promise<ErrorCode | 'well'> {
+  const outcome = await new Promise((resolve) => guard.read(plan, resolve))
+  // opossum opens with a microtask of its own.
+  await new Promise((resolve) => setImmediate(resolve))
+  return outcome instanceof KVError ? outcome.code : 'well'
+}
+
+async function open({ guard, inner }: { guard: GuardedBackend; inner: ScriptedBackend }): Promise<void> {
+  inner.answer = GONE
+  for (let call = 0; call < 20 && !guard.isOpen; call += 1) await codeOf(guard)
+  assert.equal(guard.isOpen, true)
+  inner.calls = 0
+}
+
+suite('a guarded backend', () => {
+  test('answers pass through, failures as they are', async () => {
+    const { guard, inner } = new World().thread()
+    assert.equal(await codeOf(guard), 'well')
+    inner.answer = new KVError('DATASET_NOT_FOUND', 'no')
+    for (let call = 0; call < 50; call += 1) assert.equal(await codeOf(guard), 'DATASET_NOT_FOUND')
+    assert.equal(guard.isOpen, false)
+    await guard.close()
+    assert.equal(inner.isClosed, true)
+  })
+
+  test('one thread that opens opens all; nobody asks, one line is logged, callers are told when to come back', async () => {
+    const world = new World()
+    const [one, other] = [world.thread(), world.thread()]
+    await open(one)
+    assert.equal(other.guard.isOpen, true)
+    const refused = await new Promise((resolve) => other.guard.read(readPlan('k'), resolve))
+    assert.ok(refused instanceof KVError)
+    assert.deepEqual([refused.code, refused.retryAfterMs, refused.backend], ['UNAVAILABLE', RESET_MS, 'west'])
+    assert.equal(other.inner.calls, 0)
+    assert.deepEqual([world.lines.length, world.refused], [1, ['breaker']])
+    assert.deepEqual(world.status(), {
+      name: 'west',
+      role: 'primary',
+      isOpen: true,
+      openings: 1,
+      sinceMs: 5_000,
+    })
+  })
+
+  test('one thread probes, with one key of a read that failed and nobody waiting; then all are asked again', async () => {
+    const world = new World()
+    const threads = [world.thread(), world.thread(), world.thread()] as const
+    await open(threads[0])
+    for (const { guard } of threads) assert.equal(guard.isOpen, true)
+    for (const { inner } of threads) inner.answer = GONE
+    for (let period = 0; period < 5; period += 1) world.timers.advance(RESET_MS)
+    const probes = threads.reduce((sum, { inner }) => sum + inner.calls, 0)
+    assert.ok(probes >= 4 && probes <= 6, `${probes} probes in five periods of three threads`)
+    assert.equal(threads[2].guard.isOpen, true)
+    for (const { inner } of threads) inner.answer = 'well'
+    world.timers.advance(2 * RESET_MS)
+    for (const { guard } of threads) assert.equal(guard.isOpen, false)
+    assert.equal(world.lines.length, 2)
+    assert.deepEqual(threads[0].inner.reads.at(-1)?.plan.admitted.request.rowKeys.length, 1)
+  })
+
+  test('a probe that found no free connection shows nothing', async () => {
+    const world = new World()
+    const thread = world.thread()
+    await open(thread)
+    thread.inner.answer = new KVError('OVERLOADED', 'too many calls wait for answers')
+    world.timers.advance(RESET_MS)
+    assert.deepEqual([thread.guard.isOpen, thread.inner.calls], [true, 1])
+  })
+
+  test('a thread that never saw a read fail lets one call try', async () => {
+    const world = new World()
+    const { guard, inner } = world.thread()
+    inner.answer = GONE
+    for (let call = 0; call < 20 && !guard.isOpen; call += 1) {
+      await new Promise((resolve) => guard.mutate(mutatePlan(), resolve))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.equal(guard.isOpen, true)
+    world.timers.advance(RESET_MS)
+    assert.equal(guard.isOpen, false)
+    inner.calls = 0
+    assert.equal(await codeOf(guard), 'UNAVAILABLE')
+    assert.deepEqual([guard.isOpen, inner.calls], [true, 1])
+    inner.answer = 'well'
+    world.timers.advance(RESET_MS)
+    assert.equal(guard.isOpen, false)
+  })
+
+  test('calls from before a change say nothing about the time after it', async () => {
+    const world = new World()
+    const { guard, inner } = world.thread({ maxInFlight: 100 })
+    inner.answer = null
+    const stragglers = Array.from({ length: 30 }, () => codeOf(guard))
+    const held = inner.reads.splice(0)
+    await open({ guard, inner })
+    inner.answer = 'well'
+    world.timers.advance(RESET_MS)
+    assert.equal(await codeOf(guard), 'well')
+    for (const { done } of held) done(GONE)
+    await Promise.all(stragglers)
+    assert.equal(guard.isOpen, false)
+  })
+
+  test('a stalled backend holds bounded calls; the rest is refused at once', async () => {
+    const world = new World()
+    const { guard, inner } = world.thread()
+    inner.answer = null
+    const outcomes: string[] = []
+    for (let call = 0; call < 10; call += 1) {
+      guard.read(readPlan(`k${call}`), (outcome) =>
+        outcomes.push(outcome instanceof KVError ? outcome.code : 'well'),
+      )
+    }
+    assert.deepEqual([inner.calls, guard.inFlight, guard.queued], [4, 4, 2])
+    assert.deepEqual(outcomes, ['OVERLOADED', 'OVERLOADED', 'OVERLOADED', 'OVERLOADED'])
+    assert.equal(world.refused.filter((reason) => reason === 'bulkhead').length, 4)
+    for (let index = 0; index < 6; index += 1)
+      inner.reads[index]?.done({ rows: [null], datasetVersion: null })
+    assert.deepEqual([guard.inFlight, guard.queued, outcomes.length], [0, 0, 10])
+    await guard.close()
+  })
+
+  test('reads are tried again and hedged within the budget, writes never', async () => {
+    const world = new World()
+    const { guard, inner } = world.thread({ retryPercent: 10, hedgeAfterMs: 50 })
+    inner.answer = null
+    const hedged = codeOf(guard)
+    world.timers.advance(50)
+    assert.equal(inner.calls, 2)
+    inner.reads[1]?.done({ rows: [null], datasetVersion: null })
+    assert.equal(await hedged, 'well')
+    assert.equal(guard.inFlight, 1)
+    inner.answer = GONE
+    inner.calls = 0
+    await new Promise((resolve) => guard.mutate(mutatePlan(), resolve))
+    assert.equal(inner.calls, 1)
+    assert.deepEqual(world.attempts, ['hedge'])
+    await guard.close()
+  })
+})
+
+test('what speaks against a backend, and what does not', () => {
+  const error = (code: ErrorCode) => new KVError(code, code)
+  const rows = (...outcomes: (KVError | null)[]) => ({ rows: outcomes, datasetVersion: null })
+  const speaks = (outcome: unknown, waitedMs = 1_000) => failureOf(outcome, waitedMs) !== null
+  assert.equal(speaks(error('UNAVAILABLE')), true)
+  assert.equal(speaks(error('INTERNAL')), true)
+  assert.equal(speaks(error('DEADLINE_EXCEEDED')), true)
+  assert.equal(speaks(error('DEADLINE_EXCEEDED'), 5), false, 'a caller that hardly waited')
+  assert.equal(speaks(error('DATASET_NOT_FOUND')), false)
+  assert.equal(speaks(error('OVERLOADED')), false)
+  assert.equal(speaks(rows(error('UNAVAILABLE'), error('UNAVAILABLE'))), true)
+  assert.equal(speaks(rows(error('UNAVAILABLE'), null)), false)
+  assert.equal(speaks(rows(error('SHARD_NOT_SERVING'))), false, 'one data set is not the store')
+  assert.equal(speaks(rows()), false)
+})

@@ -1,0 +1,290 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileSetNode, hostsOfView, viewNode } from '../../../shims/terrapin/zookeeper-nodes.js'
+import { resourceName } from '../../../shims/terrapin/translate.js'
+import { limits } from '../../../src/base/limits.js'
+import { silentLogger, type Logger } from '../../../src/base/logger.js'
+import type { Publication } from '../../../src/zookeeper/file-set-plan.js'
+import { Publisher } from '../../../src/zookeeper/publisher.js'
+import { ZooKeeperSession } from '../../../src/zookeeper/session.js'
+import { FakeZooKeeper } from '../../support/fake-zookeeper.js'
+
+const contents = {
+  fileSet: fileSetNode,
+  view: viewNode,
+  hostsOfView,
+  viewName: (fileSet: string, version: number) => resourceName({ fileSet, version }),
+}
+
+let zookeeper: FakeZooKeeper
+const gateways: FakeGateway[] = []
+
+/** What publishes, with a metastore that is a map. The lingering of views is over at once. */
+class FakeGateway {
+  readonly datasets = new Map<string, Publication>()
+  readonly warnings: string[] = []
+  readonly #session: ZooKeeperSession
+  readonly publisher: Publisher
+  failures = 0
+
+  constructor(host: string, store = `store of ${host}`) {
+    const logger = {
+      ...silentLogger,
+      info: () => undefined,
+      warn: (_fields: object, message: string) => this.warnings.push(message),
+    } as unknown as Logger // what is called of it
+    const startTimer = (delayMs: number, run: () => void) => {
+      if (delayMs === limits.zooKeeperSweepMs) return () => undefined
+      const timer = setTimeout(run, Math.min(delayMs, 20))
+      return () => clearTimeout(timer)
+    }
+    this.#session = new ZooKeeperSession({
+      servers: [{ host: '127.0.0.1', port: zookeeper.port }],
+      timeoutMs: 30_000,
+      startTimer: (delayMs, run) => {
+        // Pings and silence are not this test's matter; attempts to connect come soon.
+        const timer = setTimeout(run, delayMs > 9_000 ? delayMs : Math.min(delayMs, 10))
+        timer.unref()
+        return () => clearTimeout(timer)
+      },
+      logger,
+      events: {
+        onUp: () => this.publisher.up(),
+        onDown: () => this.publisher.down(),
+        onChanged: () => this.publisher.nodeChanged(),
+      },
+    })
+    this.publisher = new Publisher({
+      session: this.#session,
+      clusters: ['terra'],
+      host,
+      store,
+      contents,
+      served: {
+        get: (name) => this.datasets.get(name) ?? null,
+        names: () => [...this.datasets.keys()],
+      },
+      startTimer,
+      logger,
+      onFailure: () => (this.failures += 1),
+    })
+    this.#session.start()
+    gateways.push(this)
+  }
+
+  serve(name: string, current: number, kept: readonly number[] = [current]): void {
+    this.datasets.set(name, { name, current, kept, retainedVersions: 2 })
+    this.publisher.changed(name)
+  }
+
+  drop(name: string): void {
+    this.datasets.delete(name)
+    this.publisher.changed(name)
+  }
+
+  async stop(): Promise<void> {
+    this.publisher.close()
+    await this.#session.close()
+  }
+}
+
+beforeEach(async () => {
+  zookeeper = await FakeZooKeeper.start()
+})
+
+afterEach(async () => {
+  await Promise.all(gateways.splice(0).map((gateway) => gateway.stop()))
+  await zookeeper.stop()
+})
+
+/** Looks until it holds; what publishes does so in its own time. */
+async function until(what: string, holds: () => boolean): Promise<void> {
+  for (let look = 0; look < 500; look++) {
+    if (holds()) return
+    await pause(5)
+  }
+  assert.fail(`never: ${what}; warned: ${gateways.flatMap(({ warnings }) => warnings).join('; ')}`)
+}
+
+function currentOf(name: string): string | null {
+  const data = zookeeper.data(`/terra/filesets/${name}`)
+  if (data === null) return null
+  const { servingInfo } = JSON.parse(data.toString()) as { servingInfo: { helixResource: string } }
+  return servingInfo.helixResource
+}
+
+function hostsOf(name: string, version: number): string {
+  const data = zookeeper.data(`/terra/views/${resourceName({ fileSet: name, version })}`)
+  return data === null ? 'none' : hostsOfView(data).join()
+}
+
+test('a served file set stands in the tree with its views, and goes when it is deleted', async () => {
+  const gateway = new FakeGateway('one')
+  gateway.serve('pins', 2, [2, 1])
+  await until('published', () => currentOf('pins') === '$terrapin$data$pins$2')
+  assert.equal(hostsOf('pins', 1), 'one')
+  assert.equal(hostsOf('pins', 2), 'one')
+  gateway.drop('pins')
+  await until('withdrawn', () => currentOf('pins') === null && hostsOf('pins', 2) === 'none')
+  assert.deepEqual(zookeeper.children('/terra/godwit/filesets'), [])
+  assert.deepEqual(zookeeper.children('/terra/views'), [])
+})
+
+test('a new version and its view come in one transaction, and the old view goes later', async () => {
+  const gateway = new FakeGateway('one')
+  gateway.serve('pins', 1)
+  await until('published', () => currentOf('pins') === '$terrapin$data$pins$1')
+  const before = zookeeper.writes.length
+  gateway.serve('pins', 2)
+  await until('swapped', () => currentOf('pins') === '$terrapin$data$pins$2')
+  assert.deepEqual(zookeeper.writes[before], [
+    '/terra/godwit/filesets/pins',
+    '/terra/filesets/pins',
+    '/terra/godwit/filesets/pins/2',
+    '/terra/views/$terrapin$data$pins$2',
+  ])
+  await until('old view gone', () => hostsOf('pins', 1) === 'none')
+  assert.equal(zookeeper.writes.length, before + 2)
+})
+
+test('what changes while zookeeper is away is put right when it is back', async () => {
+  const gateway = new FakeGateway('one')
+  gateway.serve('pins', 1)
+  gateway.serve('gone', 1)
+  await until('published', () => currentOf('pins') !== null && currentOf('gone') !== null)
+  await zookeeper.stop()
+  gateway.serve('pins', 2)
+  gateway.serve('new', 7)
+  gateway.drop('gone')
+  await zookeeper.listen()
+  await until('put right', () => currentOf('pins') === '$terrapin$data$pins$2')
+  await until('put right', () => currentOf('new') !== null && currentOf('gone') === null)
+})
+
+test('zookeeper that is not there at the start is waited for', async () => {
+  await zookeeper.stop()
+  const gateway = new FakeGateway('one')
+  gateway.serve('pins', 1)
+  await until('it was looked for', () => gateway.warnings.some((text) => text.includes('not connected')))
+  await zookeeper.listen()
+  await until('published', () => hostsOf('pins', 1) === 'one')
+})
+
+test('an expired session is followed by another one, which says again that the gateway is there', async () => {
+  const gateway = new FakeGateway('one')
+  gateway.serve('pins', 1)
+  await until('published', () => currentOf('pins') !== null)
+  zookeeper.expireSessions()
+  assert.deepEqual(zookeeper.children('/terra/godwit/gateways'), [])
+  await until('there again', () => zookeeper.children('/terra/godwit/gateways').join() === 'one')
+  assert.equal(currentOf('pins'), '$terrapin$data$pins$1')
+})
+
+test('a cut connection keeps the session and with it the node that says so', async () => {
+  const gateway = new FakeGateway('one')
+  gateway.serve('pins', 1)
+  await until('published', () => currentOf('pins') !== null)
+  zookeeper.cut()
+  gateway.serve('pins', 2)
+  await until('swapped', () => currentOf('pins') === '$terrapin$data$pins$2')
+  assert.deepEqual(zookeeper.children('/terra/godwit/gateways'), ['one'])
+})
+
+test('a node of another program is left alone until it is gone', async () => {
+  for (const path of ['/terra', '/terra/filesets', '/terra/views']) zookeeper.put(path, '')
+  zookeeper.put('/terra/filesets/pins', 'theirs')
+  const gateway = new FakeGateway('one')
+  gateway.serve('pins', 1)
+  gateway.serve('other', 1)
+  await until('the other one', () => currentOf('other') !== null)
+  await gateway.publisher.idle()
+  assert.equal(zookeeper.data('/terra/filesets/pins')?.toString(), 'theirs')
+  assert.equal(hostsOf('pins', 1), 'none')
+  assert.deepEqual(gateway.publisher.figures(), { published: 1, foreign: 1 })
+  assert.ok(gateway.warnings.some((text) => text.includes('another program')))
+  gateway.drop('pins')
+  await gateway.publisher.idle()
+  assert.equal(zookeeper.data('/terra/filesets/pins')?.toString(), 'theirs')
+  zookeeper.remove('/terra/filesets/pins')
+  gateway.serve('pins', 1)
+  await until('ours now', () => currentOf('pins') !== null)
+})
+
+test('a node of ours that another program changed is not ours any more', async () => {
+  const gateway = new FakeGateway('one')
+  gateway.serve('pins', 1)
+  await until('published', () => currentOf('pins') !== null)
+  zookeeper.put('/terra/filesets/pins', 'theirs')
+  gateway.serve('pins', 2)
+  await gateway.publisher.idle()
+  assert.equal(zookeeper.data('/terra/filesets/pins')?.toString(), 'theirs')
+  assert.equal(hostsOf('pins', 2), 'none')
+  gateway.drop('pins')
+  await gateway.publisher.idle()
+  assert.equal(zookeeper.data('/terra/filesets/pins')?.toString(), 'theirs')
+})
+
+test('gateways of one metastore stand in one list, and one that ends is taken out', async () => {
+  const one = new FakeGateway('one', 'shared')
+  const two = new FakeGateway('two', 'shared')
+  one.serve('pins', 1)
+  two.serve('pins', 1)
+  await until('both', () => hostsOf('pins', 1) === 'one,two')
+  await two.stop()
+  await until('one is left', () => hostsOf('pins', 1) === 'one')
+  await one.stop()
+  // Nobody is left to take it out: clients see a host that does not answer, and find it again when it is back.
+  assert.equal(hostsOf('pins', 1), 'one')
+  assert.equal(currentOf('pins'), '$terrapin$data$pins$1')
+})
+
+test('of gateways with metastores of their own the one whose version changes last decides', async () => {
+  const one = new FakeGateway('one')
+  const two = new FakeGateway('two')
+  one.serve('pins', 1)
+  await until('published', () => hostsOf('pins', 1) === 'one')
+  two.serve('pins', 1)
+  await until('both', () => hostsOf('pins', 1) === 'one,two')
+  one.serve('pins', 2, [2, 1])
+  await until('swapped', () => currentOf('pins') === '$terrapin$data$pins$2')
+  two.publisher.nodeChanged()
+  await two.publisher.idle()
+  assert.equal(currentOf('pins'), '$terrapin$data$pins$2')
+  assert.equal(hostsOf('pins', 2), 'one')
+  two.serve('pins', 2, [2, 1])
+  await until('both again', () => hostsOf('pins', 2) === 'one,two')
+  two.serve('pins', 1, [2, 1])
+  await until('rolled back', () => currentOf('pins') === '$terrapin$data$pins$1')
+})
+
+test('a file set that other gateways have stays when one deletes it', async () => {
+  const one = new FakeGateway('one')
+  const two = new FakeGateway('two')
+  one.serve('pins', 1)
+  await until('published', () => hostsOf('pins', 1) === 'one')
+  two.serve('pins', 1)
+  await until('both', () => hostsOf('pins', 1) === 'one,two')
+  two.drop('pins')
+  await until('two is out', () => hostsOf('pins', 1) === 'one')
+  two.serve('pins', 1)
+  await until('both again', () => hostsOf('pins', 1) === 'one,two')
+  one.drop('pins')
+  await until('one is out', () => hostsOf('pins', 1) === 'two')
+  assert.equal(currentOf('pins'), '$terrapin$data$pins$1')
+})
+
+test('two gateways under one name do not take turns', async () => {
+  const one = new FakeGateway('same', 'first')
+  one.serve('pins', 1)
+  await until('published', () => currentOf('pins') !== null)
+  const two = new FakeGateway('same', 'second')
+  await until('said', () => two.warnings.some((text) => text.includes('advertisedHost')))
+  await Promise.all([one.publisher.idle(), two.publisher.idle()])
+  const writes = zookeeper.writes.length
+  for (const gateway of [one, two, one, two]) {
+    gateway.publisher.nodeChanged()
+    await gateway.publisher.idle()
+  }
+  assert.equal(zookeeper.writes.length, writes)
+})

@@ -15,7 +15,8 @@ import type { ListenerStatus } from './model/operations.js'
 import { createObjectStore } from './objects/objects.js'
 import { ThriftServer } from './thrift/server.js'
 
-const LISTENER = 'terrapinController'
+/** Name of its listener. */
+export const CONTROLLER_LISTENER = 'terrapinController'
 /** Uploaders hold a connection a load; Terrapin's own bound is on requests. */
 const MAX_CONNECTIONS = 1_000
 
@@ -57,7 +58,7 @@ export class GatewayController {
 
   /** Null: it is not enabled. @throws {KVError} UNAVAILABLE when the port is taken */
   async listen(): Promise<ListenerStatus | null> {
-    const at = listenAddress(this.#parts.config, LISTENER)
+    const at = listenAddress(this.#parts.config, CONTROLLER_LISTENER)
     if (at === null) return null
     const server = this.#createServer()
     const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => server.accept(socket))
@@ -71,7 +72,7 @@ export class GatewayController {
     this.#listener = listener
     // Of a TCP socket it is an object.
     const { address, port } = listener.address() as AddressInfo
-    return { name: LISTENER, host: address, port }
+    return { name: CONTROLLER_LISTENER, host: address, port }
   }
 
   /** Calls that wait are answered, and what they have begun goes on with the next start. */
@@ -83,7 +84,7 @@ export class GatewayController {
 
   #createServer(): ThriftServer {
     const { metrics, logger, config, metastore } = this.#parts
-    const labels = { listener: LISTENER }
+    const labels = { listener: CONTROLLER_LISTENER }
     const connections = metrics.gauge('godwit_connections', labels)
     const service = createTerrapinController(this.#doubled, {
       clock: systemClock,
@@ -98,7 +99,7 @@ export class GatewayController {
       },
     })
     const server = new ThriftServer({
-      name: LISTENER,
+      name: CONTROLLER_LISTENER,
       service,
       servesFinagle: true,
       logger,

@@ -1,6 +1,6 @@
 /** Publishes what this gateway serves where Terrapin's fat clients look for it, if a quorum is configured. */
 import { createHash } from 'node:crypto'
-import { fileSetNode, hostsOfView, viewNode } from '../shims/terrapin/zookeeper-nodes.js'
+import { fileSetNode, hostsOfView, leaderNode, viewNode } from '../shims/terrapin/zookeeper-nodes.js'
 import { resourceName } from '../shims/terrapin/translate.js'
 import { startSystemTimer } from './base/clock.js'
 import type { Logger } from './base/logger.js'
@@ -17,6 +17,8 @@ interface ZooKeeperParts {
   readonly metastore: Metastore
   readonly metrics: ThreadMetrics
   readonly logger: Logger
+  /** Port of the controller; null: it does not listen. */
+  readonly controllerPort: () => number | null
 }
 
 const CONTENTS: NodeContents = {
@@ -31,7 +33,7 @@ export class GatewayZooKeeper {
   readonly #session: ZooKeeperSession | null
   readonly #publisher: Publisher | null
 
-  constructor({ config, metastore, metrics, logger: parent }: ZooKeeperParts) {
+  constructor({ config, metastore, metrics, logger: parent, controllerPort }: ZooKeeperParts) {
     const { quorum, clusters, advertisedHost, sessionTimeoutMs } = config.terrapin.zookeeper
     if (quorum.length === 0) {
       this.#session = null
@@ -62,6 +64,10 @@ export class GatewayZooKeeper {
       clusters,
       host: advertisedHost,
       store: storeName(metastore.tokenKey),
+      leader: () => {
+        const port = controllerPort()
+        return port === null ? null : leaderNode(advertisedHost, port)
+      },
       contents: CONTENTS,
       served: {
         get: (name) => publicationOf(metastore.get(name)),

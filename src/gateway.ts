@@ -28,7 +28,7 @@ import {
   loadReadings,
   numberReadings,
 } from './gateway-figures.js'
-import { GatewayController } from './gateway-controller.js'
+import { CONTROLLER_LISTENER, GatewayController } from './gateway-controller.js'
 import { GatewayUsage } from './gateway-usage.js'
 import { GatewayMigration } from './gateway-migration.js'
 import { GatewayObservations } from './gateway-observations.js'
@@ -212,7 +212,10 @@ async function startParts(
       ...{ config, metastore, loads, metrics, logger },
       doubled: (fileSets) => migration.doubled(fileSets),
     }),
-    zookeeper: new GatewayZooKeeper({ config, metastore, metrics, logger }),
+    zookeeper: new GatewayZooKeeper({
+      ...{ config, metastore, metrics, logger },
+      controllerPort: () => listeners.find(({ name }) => name === CONTROLLER_LISTENER)?.port ?? null,
+    }),
     legacyStatus: new GatewayLegacyStatus({ config, pool, currentMap: () => keeper.map, logger }),
     unreadyReasons,
     listeners,

@@ -39,6 +39,14 @@ export function fileSetNode({ name, current, kept, retainedVersions }: ServedFil
   })
 }
 
+/**
+ * The record (ZNRecord of Apache Helix) in which Terrapin's uploaders find their controller: `id` is its host and port with
+ * `_` between them, at which they split it.
+ */
+export function leaderNode(host: string, port: number): Buffer {
+  return json({ id: `${host}_${port}`, simpleFields: {}, mapFields: {}, listFields: {} })
+}
+
 /** The path's slashes are the resource's dollars (TerrapinUtil.hdfsDirToHelixResource). */
 function servingInfo(fileSet: string, version: number): object {
   return {

@@ -1,4 +1,8 @@
-/** One Terrapin cluster's part of ZooKeeper's tree: its paths, and which gateways publish to it. */
+/**
+ * One Terrapin cluster's part of ZooKeeper's tree: its paths, which gateways publish to it, and which controller uploaders
+ * are to ask: CONTROLLER/LEADER is made where nobody has it, and goes with the session that made it. Uploaders make the
+ * locks of their own; nothing here looks at them.
+ */
 import { KVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { Operation } from './protocol.js'
@@ -11,6 +15,8 @@ export interface ClusterTreeOptions {
   readonly cluster: string
   readonly host: string
   readonly store: string
+  /** What uploaders read to find this gateway's controller; null: it has none. */
+  readonly leader: () => Buffer | null
   readonly logger: Logger
 }
 
@@ -46,10 +52,17 @@ export class ClusterTree {
   /** Makes the folders that are missing, says that this gateway is there, and looks who else is. */
   async prepare(): Promise<void> {
     const { cluster, session, host, store } = this.#options
-    for (const folder of ['', '/filesets', '/views', ...['', '/filesets', '/gateways'].map(below)]) {
+    for (const folder of [
+      '',
+      '/filesets',
+      '/views',
+      '/locks',
+      ...['', '/filesets', '/gateways'].map(below),
+    ]) {
       await this.#ensureFolder(`/${cluster}${folder}`)
     }
     await this.#beThere()
+    await this.#lead()
     const gateways = `/${cluster}${below('/gateways')}`
     const hosts = (await session.children(gateways, true)) ?? []
     const live = await Promise.all(
@@ -73,7 +86,22 @@ export class ClusterTree {
     try {
       await session.transact([{ kind: 'create', path, data: NO_BYTES }])
     } catch (error) {
-      if (!(error instanceof KVError && error.code === 'ALREADY_EXISTS')) throw error
+      if (!isTaken(error)) throw error
+    }
+  }
+
+  /** Terrapin's own controller, or another gateway, keeps its place as long as it lives. */
+  async #lead(): Promise<void> {
+    const { cluster, session, leader } = this.#options
+    const data = leader()
+    if (data === null) return
+    await this.#ensureFolder(`/${cluster}/CONTROLLER`)
+    const path = `/${cluster}/CONTROLLER/LEADER`
+    if ((await session.get(path)) !== null) return
+    try {
+      await session.transact([{ kind: 'create', path, data, isEphemeral: true }])
+    } catch (error) {
+      if (!isTaken(error)) throw error
     }
   }
 
@@ -104,6 +132,11 @@ export class ClusterTree {
     this.#thereAs = session.id
     this.#isRivalSaid = false
   }
+}
+
+/** Whether a transaction came too late: another has made the node. */
+function isTaken(error: unknown): boolean {
+  return error instanceof KVError && error.code === 'ALREADY_EXISTS'
 }
 
 function below(folder: string): string {

@@ -30,6 +30,8 @@ export interface PublisherOptions {
   readonly host: string
   /** Names this gateway's metastore. */
   readonly store: string
+  /** What uploaders read to find this gateway's controller; null: it has none. */
+  readonly leader: () => Buffer | null
   readonly contents: NodeContents
   /** What is served now. */
   readonly served: {
@@ -60,9 +62,9 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options
-    const { session, host, store, logger } = options
+    const { session, host, store, leader, logger } = options
     this.#trees = options.clusters.map(
-      (cluster) => new ClusterTree({ session, cluster, host, store, logger }),
+      (cluster) => new ClusterTree({ session, cluster, host, store, leader, logger }),
     )
     this.#queue = new FileSetQueue({
       lanes: limits.zooKeeperLanes,

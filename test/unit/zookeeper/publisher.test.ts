@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileSetNode, hostsOfView, viewNode } from '../../../shims/terrapin/zookeeper-nodes.js'
+import { fileSetNode, hostsOfView, leaderNode, viewNode } from '../../../shims/terrapin/zookeeper-nodes.js'
 import { resourceName } from '../../../shims/terrapin/translate.js'
 import { limits } from '../../../src/base/limits.js'
 import { silentLogger, type Logger } from '../../../src/base/logger.js'
@@ -28,7 +28,7 @@ class FakeGateway {
   readonly publisher: Publisher
   failures = 0
 
-  constructor(host: string, store = `store of ${host}`) {
+  constructor(host: string, store = `store of ${host}`, leader: Buffer | null = null) {
     const logger = {
       ...silentLogger,
       info: () => undefined,
@@ -60,6 +60,7 @@ class FakeGateway {
       clusters: ['terra'],
       host,
       store,
+      leader: () => leader,
       contents,
       served: {
         get: (name) => this.datasets.get(name) ?? null,
@@ -287,4 +288,27 @@ test('two gateways under one name do not take turns', async () => {
     await gateway.publisher.idle()
   }
   assert.equal(zookeeper.writes.length, writes)
+})
+
+test('the controller that uploaders ask is the first that came, and the next one when it ends', async () => {
+  const leaderOf = () => zookeeper.data('/terra/CONTROLLER/LEADER')?.toString() ?? null
+  const first = new FakeGateway('one', 'store', leaderNode('one', 9012))
+  await until('led', () => leaderOf() !== null)
+  assert.equal(leaderOf(), '{"id":"one_9012","simpleFields":{},"mapFields":{},"listFields":{}}')
+  assert.deepEqual(zookeeper.children('/terra/locks'), [])
+
+  const second = new FakeGateway('two', 'store', leaderNode('two', 9013))
+  second.serve('pins', 1)
+  await until('published', () => hostsOf('pins', 1) === 'two')
+  assert.match(leaderOf() ?? '', /"one_9012"/)
+  gateways.splice(gateways.indexOf(first), 1)
+  await first.stop()
+  await until('led by the other', () => leaderOf()?.includes('"two_9013"') === true)
+})
+
+test('a gateway without a controller leads nobody', async () => {
+  const gateway = new FakeGateway('one')
+  gateway.serve('pins', 1)
+  await until('published', () => hostsOf('pins', 1) === 'one')
+  assert.equal(zookeeper.data('/terra/CONTROLLER/LEADER'), null)
 })

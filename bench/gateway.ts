@@ -19,6 +19,8 @@ export interface GatewayOptions {
   readonly nodeOptions?: readonly string[]
   /** Serves TerrapinService besides. */
   readonly servesTerrapin?: boolean
+  /** Serves UserMetaStore besides. */
+  readonly servesUserMetaStore?: boolean
   /** Settings besides. */
   readonly settings?: object
 }
@@ -27,11 +29,14 @@ export interface Gateway extends Server {
   readonly adminUrl: string
   /** Of TerrapinService; null: it is not served. */
   readonly terrapinPort: number | null
+  /** Of UserMetaStore; null: it is not served. */
+  readonly usermetastorePort: number | null
 }
 
 interface ReadyFile {
   readonly pid: number
-  readonly listeners: Readonly<Record<'kvstore' | 'admin', Address>> & { readonly terrapin?: Address }
+  readonly listeners: Readonly<Record<'kvstore' | 'admin', Address>> &
+    Readonly<Partial<Record<'terrapin' | 'usermetastore', Address>>>
 }
 
 interface Address {
@@ -64,16 +69,23 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     port: listeners.kvstore.port,
     adminUrl: `http://${listeners.admin.host}:${listeners.admin.port}`,
     terrapinPort: listeners.terrapin?.port ?? null,
+    usermetastorePort: listeners.usermetastore?.port ?? null,
     stop: () => stopGateway(child),
   }
 }
 
 /** JSON is YAML. Loads get the memory that they take by default. */
-function configText({ folder, dataThreads, servesTerrapin = false, settings = {} }: GatewayOptions): string {
+function configText(options: GatewayOptions): string {
+  const { folder, dataThreads, servesTerrapin = false, servesUserMetaStore = false, settings = {} } = options
   return JSON.stringify({
     data: { directory: join(folder, 'data') },
     threads: { data: dataThreads },
-    listeners: { kvstore: { port: 0 }, admin: { port: 0 }, terrapin: { port: 0, enabled: servesTerrapin } },
+    listeners: {
+      kvstore: { port: 0 },
+      admin: { port: 0 },
+      terrapin: { port: 0, enabled: servesTerrapin },
+      usermetastore: { port: 0, enabled: servesUserMetaStore },
+    },
     log: { level: 'warn' },
     ...settings,
   })

@@ -49,6 +49,18 @@ export const goals = {
     1,
   ),
   terrapinMultiGet: atLeast('percent', 'Terrapin multiGet(20): keys/CPU-s of KVStore multiGet(20)', 0.9, 1),
+  usermetastoreGet: atLeast(
+    'percent',
+    'UserMetaStore get, 64 connections, unpipelined: requests/CPU-s of KVStore get',
+    0.9,
+    1,
+  ),
+  usermetastorePut: atLeast(
+    'percent',
+    'UserMetaStore put, 64 connections, unpipelined: requests/CPU-s of KVStore put',
+    0.9,
+    1,
+  ),
   shadowP99: atMost('times', 'gets compared at 100 %, 1,000 gets/s: p99 of those without', 1.1, 1.05),
   shadowThroughput: atLeast(
     'percent',

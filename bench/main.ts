@@ -28,12 +28,14 @@ import { scans } from './scans.js'
 import { selfCheck } from './self-check.js'
 import { shadowOverhead } from './shadow-overhead.js'
 import { terrapin } from './terrapin.js'
+import { usermetastore } from './usermetastore.js'
 import { wideColumn } from './wide-column.js'
 
 const benches: readonly Bench[] = [
   selfCheck,
   readPath,
   terrapin,
+  usermetastore,
   origin,
   shadowOverhead,
   dataThreads,

@@ -43,6 +43,7 @@ export interface StockPutRequest {
   readonly dataset: string
   readonly key: Buffer
   readonly value: Buffer
+  readonly cells: readonly StockCell[] | null
   readonly ttlSeconds: number | null
 }
 

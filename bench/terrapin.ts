@@ -79,7 +79,7 @@ export const terrapin: Bench = {
 /** Gets of the hot rows. */
 export function terrapinGetFrames(context: BenchContext): string {
   return frameFile(context, 'terrapin-get', () =>
-    encodeCalls(
+    framesOf(
       get,
       hotKeys(context).map((key) => ({
         request: wire.makeTerrapinGetRequest({ clusterList: CLUSTERS, fileSet: NARROW, key }),
@@ -91,7 +91,7 @@ export function terrapinGetFrames(context: BenchContext): string {
 /** The hot rows once over. */
 function terrapinMultiGetFrames(context: BenchContext): string {
   return frameFile(context, 'terrapin-multi-get', () =>
-    encodeCalls(
+    framesOf(
       multiGet,
       hotBatches(context, KEYS_PER_MULTI_GET).map((keyList) => ({
         request: wire.makeTerrapinMultiGetRequest({ clusterList: CLUSTERS, fileSet: NARROW, keyList }),
@@ -101,7 +101,7 @@ function terrapinMultiGetFrames(context: BenchContext): string {
 }
 
 /** One framed request each, sequence numbers from 1: the same bytes that Apache Thrift's own writers make. */
-function encodeCalls<A>(method: ThriftMethod<A, unknown, unknown>, calls: readonly A[]): Buffer {
+export function framesOf<A>(method: ThriftMethod<A, unknown, unknown>, calls: readonly A[]): Buffer {
   const writer = new BinaryWriter(MAX_FRAME_BYTES)
   const frames = calls.map((args, index) => {
     writer.beginFrame(MAX_FRAME_BYTES)

@@ -12,6 +12,7 @@ import type { Config } from './config/schema.js'
 import type { Loads } from './model/load.js'
 import type { Metastore } from './model/metastore.js'
 import type { ListenerStatus } from './model/operations.js'
+import { NUMBERED } from './loader/numbered-parts.js'
 import { createObjectStore } from './objects/objects.js'
 import { ThriftServer } from './thrift/server.js'
 
@@ -46,7 +47,7 @@ export class GatewayController {
     this.#fileSets = new FileSetLoads({
       metastore,
       loads,
-      list: (url) => objects.list(url),
+      list: (url) => objects.list(url, NUMBERED),
       clock: systemClock,
       startTimer: startSystemTimer,
       logger,

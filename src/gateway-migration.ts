@@ -2,10 +2,11 @@
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { TerrapinControllerClient } from '../shims/terrapin/controller-client.js'
+import { isRefusal } from '../shims/terrapin/controller-errors.js'
 import type { FileSetRequest, FileSetTaker } from '../shims/terrapin/controller-loads.js'
 import type { MigrationAccess } from './admin/migration-access.js'
 import { startSystemTimer, systemClock } from './base/clock.js'
-import { toKVError } from './base/errors.js'
+import { KVError, toKVError } from './base/errors.js'
 import { isWildcardHost, parseAddress } from './base/hosts.js'
 import { limits } from './base/limits.js'
 import type { Logger } from './base/logger.js'
@@ -77,6 +78,9 @@ export class GatewayMigration {
       owedRetryMs: config.migration.owedRetryMs,
       loadTarget: (load) => this.#loadTarget(load),
       originLoader: ({ origin }) => this.#originLoader(origin),
+      isRefusal: (error) =>
+        isRefusal(error) ||
+        (error instanceof KVError && error.code === 'UNAVAILABLE' && error.outcome === 'NOT_APPLIED'),
     })
   }
 

@@ -8,6 +8,7 @@ import { limits } from './base/limits.js'
 import type { Logger } from './base/logger.js'
 import type { Reading } from './base/metrics.js'
 import { reading } from './base/process-figures.js'
+import type { DatasetRecord } from './model/dataset.js'
 import type { Difference, DifferenceReport, FlightRecord } from './model/difference.js'
 import type { Metastore } from './model/metastore.js'
 import type { MigrationFigures } from './model/migration.js'
@@ -23,6 +24,8 @@ export interface ObservationsOptions {
   /** Of the data directory. */
   readonly directory: string
   readonly breakers: SharedBreakers
+  /** Whether any thread does not ask a leaf process of the dataset's cluster, because it failed too often. */
+  readonly isLeafBreakerOpen: (record: DatasetRecord) => boolean
   readonly clock: Clock
   readonly logger: Logger
   /** Of all data threads. */
@@ -35,16 +38,38 @@ export class GatewayObservations {
   readonly #differences: DifferenceLog
 
   constructor(options: ObservationsOptions) {
-    const { metastore, directory, breakers, logger } = options
+    const { metastore, directory, breakers, isLeafBreakerOpen, logger } = options
     this.#options = options
-    this.#totals = new MigrationTotals((dataset) => {
-      const origin = metastore.get(dataset)?.origin ?? null
+    this.#totals = new MigrationTotals((dataset, side) => {
+      const record = metastore.get(dataset)
+      if (side === 'TARGET') return record !== null && isLeafBreakerOpen(record)
+      const origin = record?.origin ?? null
       return breakers.list().some(({ name, role, isOpen }) => name === origin && role === 'primary' && isOpen)
     })
     this.#differences = new DifferenceLog({
       directory: join(directory, 'differences'),
       logger,
       idOf: (dataset) => metastore.get(dataset)?.id ?? null,
+    })
+    this.#followRemovals(metastore, logger)
+  }
+
+  /** What was found in a dataset goes with it; names are used again, ids are not. */
+  #followRemovals(metastore: Metastore, logger: Logger): void {
+    const ids = new Map(metastore.list().map(({ name, id }) => [name, id]))
+    metastore.subscribe(async (name, record) => {
+      const before = ids.get(name)
+      if (record === null) ids.delete(name)
+      else ids.set(name, record.id)
+      if (before === undefined || before === record?.id) return
+      try {
+        await this.#differences.remove(before)
+      } catch (error) {
+        logger.warn(
+          { dataset: name, err: error },
+          'the differences of a dataset that is gone could not be removed',
+        )
+      }
     })
   }
 
@@ -80,11 +105,6 @@ export class GatewayObservations {
     const atMs = clock.nowMs()
     const flights = await this.flights(Number.POSITIVE_INFINITY, dataset)
     return await writeDump(join(directory, 'dumps'), { atMs, reason, flights })
-  }
-
-  /** A dataset is gone, and what was found in it. */
-  async forget(datasetId: string): Promise<void> {
-    await this.#differences.remove(datasetId)
   }
 
   readings(): Reading[] {

@@ -14,7 +14,7 @@ import { RocksStore } from './leaf/rocksdb/store/store.js'
 import { shardName } from './leaf/served-dataset.js'
 import type { VersionSet } from './leaf/version-set.js'
 import type { ClusterMap } from './model/cluster-map.js'
-import type { DatasetRecord } from './model/dataset.js'
+import type { ClusterRecord, DatasetRecord } from './model/dataset.js'
 import type { LeafStore } from './model/leaf-engine.js'
 import type { Metastore } from './model/metastore.js'
 import type { LeafStatus, PlacementStatus } from './model/operations.js'
@@ -106,6 +106,11 @@ export class GatewayPlacement {
       this.keeper.refuseOwnCopy(record, versionId)
       throw error
     }
+  }
+
+  /** Whether any thread does not ask one of its leaves. */
+  isBreakerOpen(cluster: ClusterRecord | null): boolean {
+    return cluster !== null && cluster.leaves.some(({ name }) => this.#openBreakers.has(name))
   }
 
   noteBreaker(thread: string, leaf: string, isOpen: boolean): void {

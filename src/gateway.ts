@@ -6,6 +6,7 @@
  * plane, then the DBs (through the lease protocol, like every other close), then the metastore and the directory.
  */
 import { fileURLToPath } from 'node:url'
+import { TableCalls } from '../shims/usermetastore/hbase-table-calls.js'
 import { createAdminServer } from './admin/server.js'
 import type { AdminServer } from './admin/server.js'
 import type { RowAccess } from './admin/dependencies.js'
@@ -187,22 +188,15 @@ async function startParts(
   const startedAtMs = systemClock.nowMs()
   const unreadyReasons = new Set(['starting'])
   return {
-    config,
-    options,
+    ...serving,
     startedAtMs,
-    metrics,
     metricsPage: new MetricsPage(),
     shardFigures: new ShardFigures({
       clock: systemClock,
       databaseOf: (id) => placement.localStore.databaseOf(id),
     }),
-    directory,
-    metastore,
-    keeper,
     versionSet,
-    placement,
     pool,
-    breakers,
     observations,
     loads,
     jobs,
@@ -249,11 +243,14 @@ async function startServing(parts: ServingParts): Promise<Serving> {
     metastore,
     directory: directory.path,
     breakers,
+    isLeafBreakerOpen: (record) => placement.isBreakerOpen(metastore.cluster(record.cluster)),
     clock: systemClock,
     logger,
     flights: (lastMs, dataset) => pool.flights(lastMs, dataset),
   })
   const shardFailures = metrics.counter('godwit_shard_failures_total')
+  const { owner } = config.hbase
+  const tableCalls = new TableCalls(metastore, owner.name === '' || owner.contact === '' ? null : owner)
   const pool: ThreadPool = await ThreadPool.start({
     ...{ config, build, breakers: breakers.buffer, logger, logLevel, keeper },
     tokenKey: metastore.tokenKey,
@@ -261,6 +258,7 @@ async function startServing(parts: ServingParts): Promise<Serving> {
       shardFailures()
       void versionSet.shardFailed(incarnationId, error)
     },
+    onTableCall: (call) => tableCalls.run(call),
     onVersionWanted: (dataset, versionId) => versionSet.open(dataset, versionId),
     onReadHere: (dataset, versionId) => placement.readHere(dataset, versionId),
     onLeafBreaker: (thread, leaf, isOpen) => placement.noteBreaker(thread, leaf, isOpen),

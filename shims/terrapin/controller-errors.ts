@@ -77,6 +77,13 @@ export function toControllerException(error: unknown): ControllerException {
   return makeControllerException({ errorCode: CONTROLLER_CODES[code], message })
 }
 
+/** Whether a controller said no before it loaded anything. */
+export function isRefusal(error: unknown): boolean {
+  return (
+    error instanceof ControllerError && (error.code === INVALID_DATA_SET || error.code === INVALID_REQUEST)
+  )
+}
+
 /** For the figures of requests. */
 export function codeOf({ errorCode }: ControllerException): ErrorCode {
   if (errorCode === HDFS_ERROR) return 'UNAVAILABLE'

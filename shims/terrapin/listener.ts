@@ -212,9 +212,14 @@ class TerrapinInternalListener implements wire.TerrapinServerInternalHandler {
     })
   }
 
+  /** Also one that is kept and not open: the read opens it. */
   #isServed(fileSet: string, version: number): boolean {
     try {
-      return this.#kvstore.describeDataset(fileSet).versions.some(({ id }) => id === version)
+      const { versions, record } = this.#kvstore.describeDataset(fileSet)
+      return (
+        versions.some(({ id }) => id === version) ||
+        record.versions.some(({ id, state }) => id === version && (state === 'READY' || state === 'CURRENT'))
+      )
     } catch {
       return false
     }

@@ -41,6 +41,8 @@ export function toRead(
     selector: UNNAMED,
     selectorsByKey: null,
     datasetVersion,
+    // Who names a version is a fat client, which hears of a publish a moment after it.
+    ...(datasetVersion !== null && { mayBeLeaving: true }),
     withTimestamps: false,
     withTtl: false,
     pageBytes: null,

@@ -14,6 +14,7 @@ import type {
   Owner,
   VersionRecord,
 } from '../model/dataset.js'
+import type { TableSettings } from '../model/table-call.js'
 import type { BackendStatus, GatewayStatus, LeafStatus, ListenerStatus } from '../model/operations.js'
 import type { PlacementStatus, Readiness } from '../model/operations.js'
 import type { BytesJson } from './bytes-json.js'
@@ -48,6 +49,21 @@ export const canarySchema: z.ZodType<Canary> = z.strictObject({
   share: z.int().min(1).max(9_999).describe('Of the row keys, in hundredths of a percent.'),
 })
 
+const tableSchema: z.ZodType<TableSettings> = z.strictObject({
+  families: z.array(
+    z.strictObject({
+      name: z.string(),
+      maxVersions: whole,
+      ttlSeconds: whole.nullable(),
+      compression: z.string(),
+      bloomFilter: z.string(),
+      isInMemory: z.boolean(),
+      isBlockCached: z.boolean(),
+    }),
+  ),
+  isDisabled: z.boolean().describe('HBase clients are refused its data.'),
+})
+
 export const datasetSchema: z.ZodType<DatasetRecord> = z
   .strictObject({
     id: z.string(),
@@ -71,6 +87,7 @@ export const datasetSchema: z.ZodType<DatasetRecord> = z
     migrationState: stateSchema,
     origin: z.string().nullable(),
     migration: migrationSchema.exactOptional().describe('Absent: nothing was dialled.'),
+    table: tableSchema.exactOptional().describe('Absent: it was not made by an HBase client.'),
     generation: whole,
     versions: z.array(versionSchema).describe('Newest first.'),
     createdAtMs: timeMs,

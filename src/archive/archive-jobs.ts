@@ -64,6 +64,9 @@ interface Target {
   readonly version: VersionRecord
 }
 
+/** What is wrong with one copy need not be with another one. */
+const COPY_FAULTS: readonly string[] = ['INVALID_ARGUMENT', 'CORRUPT', 'FAILED_PRECONDITION', 'UNAVAILABLE']
+
 export class ArchiveJobs {
   readonly #options: ArchiveJobsOptions
 
@@ -85,6 +88,7 @@ export class ArchiveJobs {
     const target = this.#target(name, id)
     const url = this.#urlOf(target, to)
     this.#checkIsHere(target)
+    this.#checkNone(name, ['PURGE'])
     const archive = { url, release }
     await metastore.archiveVersion(name, id, archive, { ...change, isDryRun: true })
     const spec = specOf(target, { kind: 'ARCHIVE', subject: `version ${id} to ${url}` }, change)
@@ -104,13 +108,16 @@ export class ArchiveJobs {
   async restore({ dataset: name, version: id }: VersionName, change: ChangeContext): Promise<JobStatus> {
     const { metastore, jobs } = this.#options
     const target = this.#target(name, id)
-    const { version } = target
     await metastore.restoreVersion(name, id, { ...change, isDryRun: true })
-    const url = version.archive
-    if (url === null) throw new KVError('FAILED_PRECONDITION', `version ${id} of ${name} has no archive`)
+    const [url, ...others] = copiesOf(target.version)
+    if (url === undefined) throw new KVError('FAILED_PRECONDITION', `version ${id} of ${name} has no archive`)
     const spec = specOf(target, { kind: 'RESTORE', subject: `version ${id} from ${url}` }, change)
     if (change.isDryRun) return jobs.plan(spec)
-    return jobs.start(spec, (context) => this.#restore(target, url, { context, change: ownChange(change) }))
+    return jobs.start(spec, async (context) => {
+      const how = { context, change: ownChange(change) }
+      if (await this.#options.keepFiles(name, id)) return await this.#restoreKept(target, url, how)
+      return await this.#restoreAny(target, [url, ...others], how)
+    })
   }
 
   /**
@@ -132,8 +139,11 @@ export class ArchiveJobs {
     const spec = specOf(target, { kind: 'PURGE', subject: `version ${id} and ${urls.join(', ')}` }, change)
     if (change.isDryRun) return jobs.plan(spec)
     return jobs.start(spec, async (context) => {
+      // From here on only the end of it leaves nothing behind.
+      context.commit()
+      const { version } = this.#target(name, id)
       await metastore.deleteVersion(name, id, ownChange(change))
-      return await this.#run({ kind: 'PURGE', urls }, context)
+      return await this.#run({ kind: 'PURGE', urls: copiesOf(version) }, context)
     })
   }
 
@@ -146,6 +156,7 @@ export class ArchiveJobs {
     const record = metastore.get(name)
     await metastore.removeDataset(name, { ...change, isDryRun: true })
     const urls = record?.versions.flatMap(copiesOf) ?? []
+    this.#checkNone(name, ['ARCHIVE', 'RESTORE', 'PURGE'])
     if (urls.length === 0)
       throw new KVError('FAILED_PRECONDITION', `dataset ${name} has no archives: delete it without`)
     // The key of its loads: none of them may go on.
@@ -153,8 +164,10 @@ export class ArchiveJobs {
     const spec: JobSpec = { kind: 'PURGE', dataset: name, ...about, actor: change.actor }
     if (change.isDryRun) return jobs.plan(spec)
     return jobs.start(spec, async (context) => {
+      context.commit()
+      const current = metastore.get(name)?.versions.flatMap(copiesOf) ?? urls
       await metastore.removeDataset(name, ownChange(change))
-      return await this.#run({ kind: 'PURGE', urls }, context)
+      return await this.#run({ kind: 'PURGE', urls: current }, context)
     })
   }
 
@@ -179,6 +192,19 @@ export class ArchiveJobs {
         const rows = before.version.rows + after.version.rows
         return { kind: 'DIFF', keyOrder, ...linked, limit, rows }
       }),
+    )
+  }
+
+  /** What copies or removes copies at the same time would leave some that nobody knows. */
+  #checkNone(name: string, kinds: readonly JobStatus['kind'][]): void {
+    const other = this.#options.jobs
+      .list()
+      .find(({ dataset, kind, endedAtMs }) => dataset === name && endedAtMs === null && kinds.includes(kind))
+    if (other === undefined) return
+    throw new KVError(
+      'FAILED_PRECONDITION',
+      `dataset ${name} has a job about its copies that waits or runs, ${other.id}: see "godwit jobs list", and wait for its end or cancel it`,
+      { dataset: name },
     )
   }
 
@@ -222,17 +248,41 @@ export class ArchiveJobs {
     )
   }
 
+  async #restoreKept(
+    { record, version }: Target,
+    url: string,
+    { context, change }: { readonly context: JobContext; readonly change: ChangeContext },
+  ): Promise<unknown> {
+    context.commit()
+    await this.#options.metastore.restoreVersion(record.name, version.id, change)
+    return { url, files: 0, bytes: 0, rows: version.rows }
+  }
+
+  /** From the newest copy that is whole. @throws {KVError} what the newest one failed with */
+  async #restoreAny(
+    target: Target,
+    urls: readonly string[],
+    how: { readonly context: JobContext; readonly change: ChangeContext },
+  ): Promise<unknown> {
+    let first: KVError | null = null
+    for (const url of urls) {
+      try {
+        return await this.#restore(target, url, how)
+      } catch (error) {
+        if (!(error instanceof KVError) || how.context.ending !== null || isInDoubt(error)) throw error
+        if (!COPY_FAULTS.includes(error.code)) throw error
+        first ??= error
+      }
+    }
+    throw first ?? new KVError('FAILED_PRECONDITION', 'there is no copy')
+  }
+
   async #restore(
     { record, version }: Target,
     url: string,
     { context, change }: { readonly context: JobContext; readonly change: ChangeContext },
   ): Promise<unknown> {
-    const { files, metastore, keepFiles } = this.#options
-    if (await keepFiles(record.name, version.id)) {
-      context.commit()
-      await metastore.restoreVersion(record.name, version.id, change)
-      return { url, files: 0, bytes: 0, rows: version.rows }
-    }
+    const { files, metastore } = this.#options
     const staging = await files.newStaging()
     try {
       const directories = shardDirectories(staging, record.shardCount)

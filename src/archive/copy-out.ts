@@ -10,7 +10,14 @@ import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { KeyOrder } from '../model/dataset.js'
 import type { VersionFigures } from '../model/metastore.js'
-import { inParallel, namesBelow, readWhole, uploadFile, writeDigested } from '../objects/checked-copy.js'
+import {
+  inParallel,
+  isObjectAs,
+  namesBelow,
+  readWhole,
+  uploadFile,
+  writeDigested,
+} from '../objects/checked-copy.js'
 import type { ObjectStore } from '../objects/object-store.js'
 import type { OnProgress, ShardFormatAccess } from './copies.js'
 import {
@@ -107,10 +114,19 @@ async function presentCopy(
   )
 }
 
-/** Whether every file that the manifest names is there, with its size. */
+/**
+ * Whether every file that the manifest names is there and is what it says. They are read: the files here may go because
+ * this says yes.
+ */
 async function isComplete(objects: ObjectStore, url: string, { files }: ArchiveManifest): Promise<boolean> {
-  const sizes = new Map((await objects.list(url)).map((object) => [object.url, object.sizeBytes]))
-  return files.every(({ name, sizeBytes }) => sizes.get(`${url}${name}`) === sizeBytes)
+  const present = new Map((await objects.list(url)).map((object) => [object.url, object]))
+  let isWhole = files.every(({ name }) => present.has(`${url}${name}`))
+  await inParallel(isWhole ? files : [], limits.parallelTransfers, async ({ name, ...expected }) => {
+    const object = present.get(`${url}${name}`)
+    if (object === undefined || !isWhole) return
+    if (!(await isObjectAs(objects, object, expected))) isWhole = false
+  })
+  return isWhole
 }
 
 async function verifyAll(

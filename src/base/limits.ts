@@ -155,6 +155,26 @@ export const limits = {
   maxOriginBackoffMs: 100,
   /** A call of Terrapin's, whose requests carry no deadline: its own clients wait for two passes of 500 ms. */
   terrapinTimeoutMs: 1_000,
+  /** A call of an HBase client, whose requests carry no deadline: hbase.rpc.timeout. */
+  hbaseTimeoutMs: 60_000,
+  /** Scanners that HBase clients have open on one thread: a place each, a filter's state and rows not yet asked for. */
+  maxScannersPerThread: 10_000,
+  /** A scanner that nobody asked for so long is forgotten: twice hbase.client.scanner.timeout.period, as in HBase. */
+  scannerIdleMs: 120_000,
+  /** Rows, or pieces of rows, that one call may ask of a scanner; it gets no more at a time. */
+  maxScannerRows: 100_000,
+  /** Rows and bytes of one page that a scanner reads ahead. */
+  maxScannerPageRows: 1_000,
+  scannerPageBytes: 2 * 1024 * 1024,
+  /** Bytes behind which a scanner's answer ends, however many rows were asked for. */
+  maxScannerAnswerBytes: 16 * 1024 * 1024,
+  /** An HBase filter as text; each part is asked for every cell. */
+  maxFilterBytes: 64 * 1024,
+  maxFilterParts: 1_000,
+  /** Parentheses, SKIP and WHILE of a filter within each other, and groups of a regular expression. */
+  maxFilterDepth: 50,
+  /** States of a filter's regular expression; matching takes at most so many steps a character. */
+  maxRegexStates: 2_000,
   /** loadFileSet answers SHARD_LOAD_TIMEOUT after so long, and the load goes on: its clients give a call up after 120 s. */
   terrapinLoadAnswerMs: 110_000,
   /** Calls of loadFileSet that wait, and loads that they began: Terrapin's own bound (thrift_max_concurrent_requests). */

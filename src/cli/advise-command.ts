@@ -91,7 +91,7 @@ function columnRow(
 function sentencesOf({ sampledRequests, rows, readers, columns: all }: AdviceReport): string[] {
   if (sampledRequests === 0) return ['No request was seen yet: ask again when callers have read the dataset.']
   if (rows === 0) return ['No stored row could be looked at, so that sizes are not known.']
-  const named = all.filter(({ requests }) => requests > 0)
+  const named = all.filter(({ column, requests }) => requests > 0 && column !== '')
   const wholeReaders = readers.filter(({ whole, unnamed }) => whole + unnamed > 0)
   if (wholeReaders.length === 0)
     return ['Every sampled request names its columns: there is nothing more to save.']

@@ -14,7 +14,7 @@ export function addUsageCommand(program: Command, host: CommandHost): void {
     .command('usage')
     .argument('[dataset]', 'only calls for this dataset')
     .description('print who calls which API and method, from where, how often and when last')
-    .addOption(new Option('--api <name>', 'only calls of this API: kvstore, terrapin'))
+    .addOption(new Option('--api <name>', 'only calls of this API: kvstore, usermetastore, terrapin'))
     .addHelpText(
       'after',
       `

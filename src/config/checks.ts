@@ -20,6 +20,9 @@ export function listenAddress(config: Config, name: ListenerName): ListenAddress
 const LISTENERS: Readonly<Record<Config['role'], readonly ListenerName[]>> = {
   gateway: [
     'kvstore',
+    'usermetastore',
+    'hbase1',
+    'hbase2',
     'terrapin',
     'terrapinInternal',
     'terrapinController',

@@ -189,6 +189,22 @@ const terrapinSchema = z.strictObject({
     .prefault({}),
 })
 
+const hbaseSchema = z.strictObject({
+  owner: z
+    .strictObject({
+      name: z.string().max(limits.maxNameLength).default('').register(facts, {
+        description:
+          'Owner of the tables that HBase clients make; empty: they may neither make nor change any.',
+        allowed: 'text',
+      }),
+      contact: z.string().max(256).default('').register(facts, {
+        description: 'How to reach that owner; empty: as without a name.',
+        allowed: 'text',
+      }),
+    })
+    .prefault({}),
+})
+
 const originSchema = z.strictObject({
   api: z.enum(['kvstore', 'terrapin']).register(facts, { description: 'Wire API that the origin speaks.' }),
   host: host.register(facts, { description: 'Where the origin listens.', allowed: HOST_IN_WORDS }),
@@ -311,6 +327,9 @@ export const configSchema = z.strictObject({
   listeners: z
     .strictObject({
       kvstore: z.strictObject(listenerFields(7300, 'the KVStore API')).prefault({}),
+      usermetastore: z.strictObject(listenerFields(7302, 'UserMetaStore', false)).prefault({}),
+      hbase1: z.strictObject(listenerFields(9090, 'HBase’s first Thrift gateway', false)).prefault({}),
+      hbase2: z.strictObject(listenerFields(9091, 'HBase’s second Thrift gateway', false)).prefault({}),
       terrapin: z.strictObject(listenerFields(9010, 'TerrapinService', false)).prefault({}),
       terrapinInternal: z
         .strictObject(listenerFields(9011, 'TerrapinServerInternal, for fat clients', false))
@@ -409,6 +428,7 @@ export const configSchema = z.strictObject({
     .prefault({}),
   objects: objectsSchema.prefault({}),
   terrapin: terrapinSchema.prefault({}),
+  hbase: hbaseSchema.prefault({}),
   jobs: z
     .strictObject({
       concurrent: z.int().min(1).max(16).default(1).register(facts, {

@@ -3,6 +3,7 @@ import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { Canary, ChangeContext, DatasetRecord } from '../model/dataset.js'
 import type { DatasetDraft, VersionFigures } from '../model/metastore.js'
+import { readTable } from './table-records.js'
 
 const MEBIBYTE = 1024 * 1024
 const MAX_TEXT_LENGTH = 1024
@@ -43,6 +44,7 @@ const DRAFT_FIELDS: Readonly<Record<Exclude<keyof DatasetDraft, 'id'>, true>> = 
   defaultDurability: true,
   migrationState: true,
   origin: true,
+  table: true,
 }
 
 /** Settings of data that is written in place. */
@@ -115,6 +117,7 @@ export function draftToRecord(
       fallback: 'TARGET_ONLY',
     }),
     origin: isAbsent(given['origin']) ? null : readName(given, 'origin', faults),
+    ...readTable(given['table'], faults),
     generation: 0,
     versions: [],
     revision: 0,

@@ -9,6 +9,7 @@ import { KVError } from '../base/errors.js'
 import type { AuditLine, DatasetRecord, VersionRecord } from '../model/dataset.js'
 import { MIGRATION_STATES } from '../model/migration.js'
 import { DEFAULT_GRACE_SECONDS, LOCAL_CLUSTER } from './drafts.js'
+import { freezeTable, isTableOrAbsent } from './table-records.js'
 import { freezeMigration, isMigrationOrAbsent } from './migration-records.js'
 import type { ShelfRules } from './shelf.js'
 import type { StoredRecord } from './store.js'
@@ -75,6 +76,7 @@ const datasetChecks: Checks<Omit<DatasetRecord, 'revision'>> = {
   migrationState: isOneOf(...MIGRATION_STATES),
   origin: isTextOrNull,
   migration: isMigrationOrAbsent,
+  table: isTableOrAbsent,
   generation: isCount,
   versions: (value) => Array.isArray(value) && value.every((one) => wrongField(versionChecks, one) === null),
   createdAtMs: isCount,
@@ -183,6 +185,7 @@ export function freezeRecord(record: DatasetRecord): DatasetRecord {
   Object.freeze(record.owner)
   Object.freeze(record.canary)
   if (record.migration !== undefined) freezeMigration(record.migration)
+  if (record.table !== undefined) freezeTable(record.table)
   return Object.freeze(record)
 }
 

@@ -16,6 +16,7 @@ const PATCH_FIELDS: Readonly<Record<keyof DatasetPatch, true>> = {
   defaultTtlSeconds: true,
   graceSeconds: true,
   defaultDurability: true,
+  table: true,
 }
 
 /** What is fixed when a dataset is made, and the rules of the others depend on. */

@@ -134,8 +134,9 @@ function addMutation(digest: Digest, mutation: Mutation): void {
       return
     case 'INCREMENT':
       digest.number(mutation.deltas.length)
-      for (const { localKey, delta, ttlSeconds } of mutation.deltas) {
+      for (const { localKey, delta, ttlSeconds, wraps } of mutation.deltas) {
         digest.bytes(localKey).number(delta).number(ttlSeconds)
+        if (wraps === true) digest.text('wraps')
       }
       return
     case 'APPEND':

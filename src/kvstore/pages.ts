@@ -57,7 +57,11 @@ export class AnswerTokens {
   }
 
   /** Where the scan goes on; null: that was all. `request` is what the caller sent with this page. */
-  scanToken(scan: ScanRequest, result: ScanResult, request: wire.ScanRequest): Buffer | null {
+  scanToken(
+    scan: ScanRequest,
+    result: ScanResult,
+    request: Pick<wire.ScanRequest, 'limit' | 'order'>,
+  ): Buffer | null {
     if (result.next === null) return null
     const rowsLeft = scan.limit === null ? null : scan.limit - result.rows.length
     if (rowsLeft !== null && rowsLeft <= 0) return null

@@ -15,6 +15,7 @@ import type { Logger } from '../base/logger.js'
 import type { ClusterRecord, DatasetRecord, LeafRecord, VersionRecord } from '../model/dataset.js'
 import type { LeafStatus } from '../model/operations.js'
 import { type CopySource, localSource } from './http/leaf-agent.js'
+import { doTablesDiffer, type ShardFiles } from './http/shard-copy.js'
 import { targetPath } from './http/leaf-directory.js'
 import type { ShardTarget } from './http/wire.js'
 import { type Agent, PlacementLeaves } from './placement-leaves.js'
@@ -388,11 +389,8 @@ export class PlacementKeeper {
   async #copy({ leaf, target, dataset }: CopyStep): Promise<void> {
     const agent = this.#leaves.agentOf(leaf.name)
     if (agent === null) return
-    const source = this.#sourceOf(target, leaf)
-    if (source === null)
-      throw new KVError('UNAVAILABLE', `no copy of ${targetPath(target)} is left to copy from`)
     const startedAtMs = this.#options.clock.monotonicMs()
-    const list = await source.describe()
+    const { source, list } = await this.#sourceOf(target, leaf)
     await agent.copy(target, source, list)
     this.#leaves.noteCopied(leaf, target)
     const durationMs = Math.round(this.#options.clock.monotonicMs() - startedAtMs)
@@ -407,10 +405,36 @@ export class PlacementKeeper {
     this.#leaves.noteRemoved(leaf, target)
   }
 
-  /** The gateway's own copy, or else that of another leaf. */
-  #sourceOf(target: ShardTarget, leaf: LeafRecord): CopySource | null {
+  /**
+   * The gateway's own copy, or else that of another leaf. Where there are both they are held against each other first: what
+   * a leaf has was checked when it came, so that of tables that differ the gateway's are damaged, and must not take the
+   * place of good ones.
+   * @throws {KVError} UNAVAILABLE when there is neither
+   */
+  async #sourceOf(target: ShardTarget, leaf: LeafRecord): Promise<{ source: CopySource; list: ShardFiles }> {
     const directory = this.#options.localShard(target)
-    return directory === null ? this.#leaves.sourceOf(target, leaf) : localSource(directory)
+    const other = this.#leaves.sourceOf(target, leaf)
+    if (directory === null) {
+      if (other !== null) return { source: other, list: await other.describe() }
+      throw new KVError('UNAVAILABLE', `no copy of ${targetPath(target)} is left to copy from`)
+    }
+    const source = localSource(directory)
+    const list = await source.describe()
+    const known = await other?.describe().catch((error: unknown) => {
+      this.#options.logger.warn(
+        { copy: targetPath(target), err: error },
+        'a leaf does not say what its copy consists of',
+      )
+      return null
+    })
+    if (other === null || known === null || known === undefined || !doTablesDiffer(known, list))
+      return { source, list }
+    this.#options.logger.error(
+      { copy: targetPath(target), directory },
+      "the gateway's own copy is damaged: that of a leaf is copied in its place",
+    )
+    this.#trust.noteUnfit(`${target.datasetId}/${target.versionId}`, this.#options.clock.monotonicMs())
+    return { source: other, list: known }
   }
 }
 

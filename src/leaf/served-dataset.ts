@@ -267,6 +267,8 @@ export class ServedDataset {
   collectable(): VersionRecord[] {
     return this.#record.versions.filter(({ id, state }) => {
       if (!isOver(state) || this.collected.has(id)) return false
+      // Asleep for want of room, or failed: who restores it counts on its files all the same.
+      if (this.#leaving.has(id)) return false
       const path = this.#paths.versionPath(this.id, id)
       return ![...this.open.keys(), ...this.closing.keys()].some((shard) => dirname(shard) === path)
     })

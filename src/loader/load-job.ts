@@ -23,6 +23,7 @@ import {
   update,
 } from './load-run.js'
 import { INPUT_FILE, readLoadRecord, writeLoadRecord } from './load-staging.js'
+import { NUMBERED } from './numbered-parts.js'
 import { NO_PROGRESS } from './messages.js'
 import { checkAnnounced, spool, type SpoolOptions } from './upload.js'
 
@@ -68,7 +69,8 @@ export class LoadJobs implements Loads {
 
   async start(request: LoadRequest, change: ChangeContext): Promise<LoadStatus> {
     return this.#begin(request.dataset, change, async (begun) => {
-      const found = await this.#options.objects.list(request.from)
+      const only = request.fileSet === undefined ? undefined : NUMBERED
+      const found = await this.#options.objects.list(request.from, only)
       const totalBytes = found.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
       return this.#load(begun, { request, totalBytes, content: null })
     })

@@ -1,8 +1,11 @@
 /** The files of a directory that a file set of Terrapin's consists of: `part-00000`, `part-00001`, ... and no others. */
 import { KVError } from '../base/errors.js'
-import type { StoredObject } from '../objects/object-store.js'
+import type { DirectOnly, StoredObject } from '../objects/object-store.js'
 
 const DIGITS = 5
+
+/** What their directory is asked for: whatever else stands in it, below it or comes and goes there does not matter. */
+export const NUMBERED: DirectOnly = { namesBegin: 'part-' }
 
 /**
  * The first `count` of them, in their order.

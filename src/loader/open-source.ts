@@ -12,7 +12,7 @@ import type { PartReader } from './formats/part-reader.js'
 import { readOptionsOf, type ReadOptions } from './formats/read-options.js'
 import { unpack } from './formats/unpack.js'
 import type { LoadSource, PartRows, SourcePart, SourceRequest } from './load-source.js'
-import { numberedParts } from './numbered-parts.js'
+import { NUMBERED, numberedParts } from './numbered-parts.js'
 
 /**
  * A directory or prefix stands for the objects below it, in the order of their URLs, without those whose name, or the
@@ -23,7 +23,7 @@ export function openSource(objects: ObjectStore, request: SourceRequest): LoadSo
   readOptionsOf(request) // Checks what is asked for before anything is read.
   return {
     parts: async () => {
-      const found = await objects.list(toObjectUrl(from))
+      const found = await objects.list(toObjectUrl(from), partCount === undefined ? undefined : NUMBERED)
       return partsOf(from, partCount === undefined ? found : numberedParts(from, found, partCount))
     },
     rows: (part) => readerOf(objects, part, format, readOptionsOf(request)),

@@ -49,6 +49,8 @@ export interface DoubleLoadOptions {
   readonly loadTarget: TakeLoad
   /** Null: loads of this dataset's origin cannot be forwarded. */
   readonly originLoader: (record: DatasetRecord) => TakeLoad | null
+  /** Whether it says that an origin did not begin a load; whatever else went wrong, it may have taken it all the same. */
+  readonly isRefusal: (error: unknown) => boolean
 }
 
 interface Order {
@@ -123,7 +125,7 @@ export class DoubleLoad {
   async #load(load: ForwardedLoad): Promise<void> {
     const record = this.#options.metastore.get(load.dataset)
     const { first, second } = record === null ? ORDERS.TARGET_ONLY : this.#orderOf(record)
-    await this.#take(first, load, record)
+    await this.#takeKnown(first, load, record)
     if (record === null || record.origin === null) return
     await this.#note(load, first, second)
     if (second !== null) this.#tryDue()
@@ -145,10 +147,33 @@ export class DoubleLoad {
     })
   }
 
+  /**
+   * As `#take`. An origin swaps before it says so, and a read of several keys may have both sides while they are known to
+   * serve one version: before the origin is asked, nobody knows that any more. What it refuses outright changes nothing.
+   */
+  async #takeKnown(side: Side, load: ForwardedLoad, record: DatasetRecord | null): Promise<void> {
+    const before = record === null ? null : migrationOf(record).originVersion
+    if (side === 'TARGET' || before === null || before.versionId === load.versionId) {
+      return this.#take(side, load, record)
+    }
+    const reason = `ORIGIN is asked to load ${load.source}`
+    await this.#change(load.dataset, reason, () => ({ originVersion: null }))
+    try {
+      await this.#take(side, load, record)
+    } catch (thrown) {
+      if (this.#options.isRefusal(thrown)) {
+        await this.#change(load.dataset, `ORIGIN refused ${load.source}`, (now) =>
+          migrationOf(now).originVersion === null ? { originVersion: before } : {},
+        )
+      }
+      throw thrown
+    }
+  }
+
   /** The first side has it: what the other one owes is written down before anybody hears of it. */
   async #note(load: ForwardedLoad, first: Side, second: Side | null): Promise<void> {
     await this.#change(load.dataset, `${first} took ${load.source}`, (now) => {
-      const taken = this.#afterTaken(now, first, load)
+      const taken = this.#afterTaken(now, first, { load, hasOriginTaken: first === 'ORIGIN' })
       if (second === null) return taken
       const owed: OwedLoad = {
         side: second,
@@ -161,18 +186,22 @@ export class DoubleLoad {
       const others = (taken.owed ?? []).filter(
         ({ side, source }) => side !== second || source !== load.source,
       )
-      return { ...taken, owed: [...others, owed] }
+      return { ...taken, owed: [...withRoom(others, second), owed] }
     })
   }
 
   /** What a side owes from before a load that it took is owed no more; from then on the origin's version is known. */
-  #afterTaken(now: DatasetRecord, side: Side, load: ForwardedLoad): MigrationPatch {
+  #afterTaken(
+    now: DatasetRecord,
+    side: Side,
+    { load, hasOriginTaken }: { readonly load: ForwardedLoad; readonly hasOriginTaken: boolean },
+  ): MigrationPatch {
     const { owed, originVersion } = migrationOf(now)
     const at = owed.findIndex((one) => one.side === side && one.source === load.source)
     // One that is not owed is newer than all that are.
     const left = owed.filter((one, index) => one.side !== side || (at !== -1 && index > at))
-    // What the target owes, the origin has taken before.
-    const doesOriginHaveIt = side === 'ORIGIN' || this.#orderOf(now).first === 'ORIGIN'
+    // The state may have changed since the load began: what the target took first, the origin has not.
+    const doesOriginHaveIt = hasOriginTaken && (side === 'ORIGIN' || this.#orderOf(now).first === 'ORIGIN')
     if (!doesOriginHaveIt) return { owed: left }
     // The target's version of a source has its id; until there is one, a source without an id leaves the origin's unknown.
     const versionId = now.versions.find(({ source }) => source === load.source)?.id ?? load.versionId
@@ -218,9 +247,10 @@ export class DoubleLoad {
     }
     const fields = { dataset: record.name, side: owed.side, source: owed.source, version: owed.versionId }
     try {
-      await this.#take(owed.side, load, record)
+      await this.#takeKnown(owed.side, load, record)
       await this.#change(record.name, `${owed.side} took ${owed.source}`, (now) =>
-        this.#afterTaken(now, owed.side, load),
+        // What the target owes, the origin has taken before.
+        this.#afterTaken(now, owed.side, { load, hasOriginTaken: true }),
       )
       logger.info({ ...fields, attempts: owed.attempts + 1 }, 'an owed load is taken')
       debt.dueAtMs = clock.monotonicMs()
@@ -269,4 +299,11 @@ export class DoubleLoad {
       await this.#options.metastore.migrate(dataset, decide, context)
     }
   }
+}
+
+/** Only the newest of what a side owes is tried: the oldest makes room, so that no debt refuses the other side's load. */
+function withRoom(owed: readonly OwedLoad[], side: Side): readonly OwedLoad[] {
+  if (owed.length < limits.maxOwedLoads) return owed
+  const oldest = owed.find((one) => one.side === side)
+  return owed.filter((one) => one !== oldest)
 }

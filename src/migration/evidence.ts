@@ -33,6 +33,11 @@ export interface Evidence {
   readonly originP99Ms: number | null
 }
 
+/** With what was seen in the last seconds: what ended long ago must not stand in the way for ever. */
+export interface RecentEvidence extends Evidence {
+  readonly recent: MigrationFigures
+}
+
 export class EvidenceBook {
   readonly #clock: Clock
   /** By the wall, to compare with records; and monotonic. */

@@ -1,6 +1,6 @@
 /** What guards look at: the record, what was seen, and what the parts of the gateway say of themselves. Plain data. */
 import type { DatasetRecord } from '../model/dataset.js'
-import type { Evidence } from './evidence.js'
+import type { RecentEvidence } from './evidence.js'
 import type { MigrationSettings } from './settings.js'
 
 /** The configured origin of a dataset. */
@@ -36,7 +36,7 @@ export interface MigrationFacts {
   /** Null: it is not configured. */
   readonly origin: OriginFacts | null
   readonly target: TargetFacts
-  readonly evidence: Evidence
+  readonly evidence: RecentEvidence
   readonly settings: MigrationSettings
   readonly nowMs: number
 }

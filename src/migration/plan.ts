@@ -83,7 +83,7 @@ const GUARDS_BACK_FROM: Readonly<Partial<Record<MigrationState, readonly GuardRu
   TARGET_ONLY: [rules.originConfigured, rules.originReachable, seen.originKeptUp],
 }
 
-/** A split or a ramp hands keys to the target: the same that led to RAMP must still hold. */
+/** A split or a ramp hands keys to the target: nothing that is known may speak against it. */
 const GUARDS_OF_RAISE: readonly GuardRule[] = [
   ...ONWARDS,
   rules.versionPublished,
@@ -91,6 +91,7 @@ const GUARDS_OF_RAISE: readonly GuardRule[] = [
   rules.noCanary,
   rules.sameVersion,
   seen.targetBreakerClosed,
+  ...[seen.sidesAgree, seen.targetErrors, seen.targetLatency].map(seen.unlessItFails),
 ]
 
 const SHARE_BEFORE: Readonly<Partial<Record<MigrationState, number>>> = {

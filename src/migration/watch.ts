@@ -9,7 +9,7 @@ import { KVError, toKVError } from '../base/errors.js'
 import type { ChangeContext, DatasetRecord } from '../model/dataset.js'
 import type { MigrationRamp } from '../model/migration.js'
 import type { MigrationPatch } from '../model/migration-plan.js'
-import { EvidenceBook, type Evidence } from './evidence.js'
+import { EvidenceBook, type RecentEvidence } from './evidence.js'
 import { migrationOf } from './guard-rules.js'
 import { type RampDecision, decideRamp } from './ramp.js'
 import type { MigrationWorld } from './world.js'
@@ -52,8 +52,9 @@ export class MigrationWatcher {
   }
 
   /** All evidence until now. */
-  evidence(record: DatasetRecord): Evidence {
-    return this.#book.note(record, this.#world.figures(record.name))
+  evidence(record: DatasetRecord): RecentEvidence {
+    const evidence = this.#book.note(record, this.#world.figures(record.name))
+    return { ...evidence, recent: this.#book.recent(record.name, this.#world.settings.breachWindowMs) }
   }
 
   /** Empty: it waits for nothing but its time, or there is no ramp. */

@@ -1,5 +1,6 @@
 /** What the metastore knows of a dataset. Records are plain data: they travel between threads and to disk. */
 import type { Migration, MigrationState } from './migration.js'
+import type { TableSettings } from './table-call.js'
 
 export type DatasetMode = 'BATCH' | 'READ_WRITE' | 'STREAMING'
 export type KeyOrder = 'HASHED' | 'ORDERED'
@@ -95,6 +96,8 @@ export interface DatasetRecord {
   readonly defaultTtlSeconds: number | null
   /** READ_WRITE: newest versions of a cell that are kept, 1 to 1,000; more than 1 makes its format `history`. Fixed. */
   readonly maxCellVersions: number
+  /** Absent: it was not made by an HBase client, and any column family is taken. */
+  readonly table?: TableSettings
   /** READ_WRITE: deletions and what they cover are kept so long, for writes that come late, before they are purged. */
   readonly graceSeconds: number
   /** READ_WRITE: promise of an acknowledgement that asks for none. */

@@ -1,7 +1,8 @@
 /** What KVSM offers to the admin API, the loader and the composition root. Control plane: main thread only. */
-import type { AuditLine, ChangeContext, DatasetMode, DatasetRecord, Durability, KeyOrder } from './dataset.js'
-import type { Canary, ClusterRecord, LeafRecord } from './dataset.js'
-import type { Owner, TimestampUnit, VersionRecord } from './dataset.js'
+import type { AuditLine, Canary, ChangeContext, ClusterRecord, DatasetMode } from './dataset.js'
+import type { DatasetRecord, Durability, KeyOrder, LeafRecord, Owner, TimestampUnit } from './dataset.js'
+import type { VersionRecord } from './dataset.js'
+import type { TableSettings } from './table-call.js'
 import type { MigrationState } from './migration.js'
 import type { MigrationDecision } from './migration-plan.js'
 
@@ -27,6 +28,7 @@ export interface DatasetDraft {
   readonly defaultDurability?: Durability
   readonly migrationState?: MigrationState
   readonly origin?: string | null
+  readonly table?: TableSettings
 }
 
 /** What may be changed of a dataset that exists; what is absent stays. */
@@ -43,6 +45,7 @@ export type DatasetPatch = Partial<
     | 'defaultTtlSeconds'
     | 'graceSeconds'
     | 'defaultDurability'
+    | 'table'
   >
 >
 
@@ -134,10 +137,7 @@ export interface Metastore {
   subscribe(listener: MetastoreListener): void
   /** Called like a MetastoreListener when a cluster changed. */
   subscribeClusters(listener: () => Promise<void>): void
-  /**
-   * `check` is asked before a version becomes CURRENT or a canary; what it throws refuses the change whole. `prepare` is
-   * awaited before the change has its turn.
-   */
+  /** `check` is asked before a version becomes CURRENT or a canary, and may refuse; `prepare` is awaited before. */
   guardPublish(check: PublishCheck, prepare?: PublishPreparation): void
   close(): Promise<void>
 }

@@ -33,6 +33,8 @@ export interface CounterDelta {
   readonly delta: bigint
   /** Null: what is left of the counter's own; for a new one the dataset's default. */
   readonly ttlSeconds: number | null
+  /** Beyond 64 bits it goes on at the other end, as HBase's counters do; absent: the increment is refused. */
+  readonly wraps?: true
 }
 
 export interface AppendMutation {

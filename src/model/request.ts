@@ -33,6 +33,8 @@ export interface ReadRequest {
   readonly selectorsByKey: readonly (CellSelector | null)[] | null
   /** Pinned version of a BATCH dataset, milliseconds since 1970; null: the current one. */
   readonly datasetVersion: number | null
+  /** The pinned version answers also while it leaves, as for later pages: callers that hear late of what is served. */
+  readonly mayBeLeaving?: true
   readonly withTimestamps: boolean
   readonly withTtl: boolean
   /** Bytes of all rows together, roughly, behind which rows are cut and say where they go on; null: never cut. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { KVError } from '../base/errors.js'
-import type { ObjectStore } from './object-store.js'
+import type { ObjectStore, StoredObject } from './object-store.js'
 
 /** What a copy is known by. */
 export interface FileDigest {
@@ -85,6 +85,18 @@ export async function downloadFile(
   if (sizeBytes !== expected.sizeBytes) throw wrongSize(url, sizeBytes, expected)
   if (hash.digest('hex') !== expected.sha256)
     throw new KVError('CORRUPT', `${url} is not what its manifest says (SHA-256): it was changed or damaged`)
+}
+
+/** Whether an object is there and is what `expected` says: all of it is read. @throws {KVError} UNAVAILABLE */
+export async function isObjectAs(
+  objects: ObjectStore,
+  object: StoredObject,
+  expected: FileDigest,
+): Promise<boolean> {
+  if (object.sizeBytes !== expected.sizeBytes) return false
+  const hash = createHash('sha256')
+  for await (const piece of objects.read(object)) hash.update(piece)
+  return hash.digest('hex') === expected.sha256
 }
 
 /** The whole of a small object. @throws {KVError} TOO_LARGE */

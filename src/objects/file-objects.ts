@@ -22,7 +22,7 @@ import {
 import { basename, dirname, join, sep } from 'node:path'
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
-import type { ObjectStore, StoredObject } from './object-store.js'
+import type { DirectOnly, ObjectStore, StoredObject } from './object-store.js'
 import { pathOfUrl, urlOfPath } from './object-url.js'
 
 export interface FileObjectsOptions {
@@ -43,12 +43,12 @@ export class FileObjects implements ObjectStore {
     this.#roots = roots
   }
 
-  async list(url: string): Promise<readonly StoredObject[]> {
+  async list(url: string, only?: DirectOnly): Promise<readonly StoredObject[]> {
     const path = pathOfUrl(url)
     const found = await this.#guard(url, () => stat(path, { bigint: true }))
     if (!found.isDirectory()) return [await this.stat(url)]
     const objects: StoredObject[] = []
-    await this.#listBelow(path, objects, new Set())
+    await this.#listBelow(path, objects, { above: new Set(), ...(only !== undefined && { only }) })
     return objects.sort((one, other) => (one.url < other.url ? -1 : 1))
   }
 
@@ -121,17 +121,22 @@ export class FileObjects implements ObjectStore {
     })
   }
 
-  async #listBelow(folder: string, objects: StoredObject[], above: ReadonlySet<string>): Promise<void> {
+  async #listBelow(
+    folder: string,
+    objects: StoredObject[],
+    { above, only }: { readonly above: ReadonlySet<string>; readonly only?: DirectOnly },
+  ): Promise<void> {
     const url = urlOfPath(folder)
     const real = await this.#guard(url, () => realpath(folder))
     if (above.has(real)) throw new KVError('INVALID_ARGUMENT', `${url} is a link to a directory above it`)
     await this.#guard(url, () => this.#refuseOutside(url, real))
     for (const name of await this.#guard(url, () => readdir(folder))) {
-      if (TEMPORARY.test(name)) continue
+      if (TEMPORARY.test(name) || (only !== undefined && !name.startsWith(only.namesBegin))) continue
       const path = join(folder, name)
       const found = await this.#guard(urlOfPath(path), () => stat(path, { bigint: true }))
-      if (found.isDirectory()) await this.#listBelow(path, objects, new Set([...above, real]))
-      else objects.push(await this.stat(urlOfPath(path)))
+      if (found.isDirectory()) {
+        if (only === undefined) await this.#listBelow(path, objects, { above: new Set([...above, real]) })
+      } else objects.push(await this.stat(urlOfPath(path)))
       if (objects.length > limits.maxListedObjects) {
         throw new KVError(
           'INVALID_ARGUMENT',

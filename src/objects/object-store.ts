@@ -10,9 +10,14 @@ export interface StoredObject {
   readonly tag: string
 }
 
+/** Of a directory: what stands directly in it under names that begin so. Nothing else is looked at. */
+export interface DirectOnly {
+  readonly namesBegin: string
+}
+
 export interface ObjectStore {
   /** What stands below a prefix that ends in `/`, or the one object of that URL; in the order of their URLs. */
-  list(url: string): Promise<readonly StoredObject[]>
+  list(url: string, only?: DirectOnly): Promise<readonly StoredObject[]>
   stat(url: string): Promise<StoredObject>
   /** Bytes from `offset` on. Fails with FAILED_PRECONDITION when the object is no longer the one that `object` describes. */
   read(object: StoredObject, offset?: number, length?: number): AsyncIterable<Buffer>

@@ -1,5 +1,5 @@
 /** The store that every URL is looked up in: files of this machine, S3, and HDFS. */
-import type { ObjectStore, StoredObject } from './object-store.js'
+import type { DirectOnly, ObjectStore, StoredObject } from './object-store.js'
 import { FileObjects } from './file-objects.js'
 import { toObjectUrl } from './object-url.js'
 import type { S3Settings } from './s3-objects.js'
@@ -32,9 +32,9 @@ class Objects implements ObjectStore {
     this.#files = new FileObjects(settings)
   }
 
-  async list(url: string): Promise<readonly StoredObject[]> {
+  async list(url: string, only?: DirectOnly): Promise<readonly StoredObject[]> {
     const place = toObjectUrl(url)
-    return (await this.#storeOf(place)).list(place)
+    return (await this.#storeOf(place)).list(place, only)
   }
 
   async stat(url: string): Promise<StoredObject> {

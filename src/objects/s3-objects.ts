@@ -17,7 +17,7 @@ import {
 import { Upload } from '@aws-sdk/lib-storage'
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
-import type { ObjectStore, StoredObject } from './object-store.js'
+import type { DirectOnly, ObjectStore, StoredObject } from './object-store.js'
 import { s3Location, s3Url } from './object-url.js'
 import { changed, isMissing, isTransient, s3Error, stalled } from './s3-errors.js'
 
@@ -52,12 +52,13 @@ export class S3Objects implements ObjectStore {
     this.#client = new S3Client(clientConfig(settings))
   }
 
-  async list(url: string): Promise<readonly StoredObject[]> {
+  async list(url: string, only?: DirectOnly): Promise<readonly StoredObject[]> {
     const { bucket, key } = s3Location(url)
     if (key !== '' && !key.endsWith('/')) return [await this.stat(url)]
     const objects: StoredObject[] = []
     try {
-      const pages = paginateListObjectsV2({ client: this.#client }, { Bucket: bucket, Prefix: key })
+      const wanted = only === undefined ? { Prefix: key } : { Prefix: key + only.namesBegin, Delimiter: '/' }
+      const pages = paginateListObjectsV2({ client: this.#client }, { Bucket: bucket, ...wanted })
       for await (const { Contents: contents = [] } of pages) {
         for (const { Key: name, Size: size, ETag: tag } of contents) {
           if (name === undefined || size === undefined || tag === undefined) throw incomplete(url)

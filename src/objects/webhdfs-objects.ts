@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
-import type { ObjectStore, StoredObject } from './object-store.js'
+import type { DirectOnly, ObjectStore, StoredObject } from './object-store.js'
 import { hdfsLocation, hdfsUrl, shown, type HdfsLocation } from './object-url.js'
 import { WebHdfsClient, type WebHdfsSettings } from './webhdfs-client.js'
 import { changed, fieldOf, notWebHdfs } from './webhdfs-errors.js'
@@ -33,7 +33,7 @@ export class WebHdfsObjects implements ObjectStore {
     this.#client = isConfigured ? new WebHdfsClient(settings) : null
   }
 
-  async list(url: string): Promise<readonly StoredObject[]> {
+  async list(url: string, only?: DirectOnly): Promise<readonly StoredObject[]> {
     const place = hdfsLocation(url)
     const found = await this.#statusOf(url, place)
     if (!found.isDirectory) {
@@ -41,7 +41,10 @@ export class WebHdfsObjects implements ObjectStore {
       throw new KVError('INVALID_ARGUMENT', `${shown(url)} is a file, not a directory`)
     }
     const objects: StoredObject[] = []
-    await this.#listBelow({ ...place, path: withoutSlash(place.path) }, objects, MAX_DEPTH)
+    await this.#listBelow({ ...place, path: withoutSlash(place.path) }, objects, {
+      depth: MAX_DEPTH,
+      ...(only !== undefined && { only }),
+    })
     return objects.sort((one, other) => (one.url < other.url ? -1 : 1))
   }
 
@@ -94,7 +97,11 @@ export class WebHdfsObjects implements ObjectStore {
     }
   }
 
-  async #listBelow(folder: HdfsLocation, objects: StoredObject[], depth: number): Promise<void> {
+  async #listBelow(
+    folder: HdfsLocation,
+    objects: StoredObject[],
+    { depth, only }: { readonly depth: number; readonly only?: DirectOnly },
+  ): Promise<void> {
     const url = hdfsUrl(folder)
     const body = await this.#clientFor(url).json({ url, path: folder.path || '/', operation: 'LISTSTATUS' })
     const found = fieldOf(fieldOf(body, 'FileStatuses'), 'FileStatus')
@@ -102,9 +109,10 @@ export class WebHdfsObjects implements ObjectStore {
     for (const one of found) {
       const status = readStatus(url, one)
       if (/^(|\.|\.\.|.*\/.*)$/s.test(status.name)) throw notWebHdfs(url, 'a file without a name')
+      if (only !== undefined && (status.isDirectory || !status.name.startsWith(only.namesBegin))) continue
       const place = { ...folder, path: `${folder.path}/${status.name}` }
       if (!status.isDirectory) objects.push(toObject(place, status))
-      else if (depth > 0) await this.#listBelow(place, objects, depth - 1)
+      else if (depth > 0) await this.#listBelow(place, objects, { depth: depth - 1 })
       else
         throw new KVError(
           'INVALID_ARGUMENT',

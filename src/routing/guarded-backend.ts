@@ -87,8 +87,14 @@ export class GuardedBackend implements Backend {
   #breaker: Breaker
   /** Of the shared breaker, when `#breaker` was made. */
   #era: number
-  /** A read that failed; what a probe repeats. */
-  #sample: ReadPlan | null = null
+  /** Reads that failed, of different keys; probes repeat them in turn, because one may fail for a reason of its own. */
+  #samples: ReadPlan[] = []
+  /** Probes in a row that failed for their keys, though the backend answered. */
+  #answeredProbes = 0
+  /** This thread opened the breaker: it tries with a call where there is no read to repeat. */
+  #hasSeenFailures = false
+  /** Turns to probe that no thread took, while this one had nothing to probe with. */
+  #idleTurns = 0
   /** One call may try, because there is nothing to probe with. */
   #mayTry = false
   #stopTimer: (() => void) | null = null
@@ -243,7 +249,7 @@ export class GuardedBackend implements Backend {
       return
     }
     const failure = failureOf(outcome, waitedMs)
-    if (failure !== null && plan !== null) this.#sample = plan
+    if (failure !== null && plan !== null) this.#keepSample(plan)
     this.#breaker.record(failure)
   }
 
@@ -271,6 +277,7 @@ export class GuardedBackend implements Backend {
   #open(): void {
     const { shared, clock, logger, role } = this.#options
     if (this.#isClosed) return
+    this.#hasSeenFailures = true
     if (shared.open(clock.nowMs())) {
       logger.warn({ backend: this.name, role }, 'a backend fails too often and is not asked for a moment')
     }
@@ -284,22 +291,51 @@ export class GuardedBackend implements Backend {
     this.#stopTimer = startTimer(settings.breakerResetMs, () => {
       this.#stopTimer = null
       if (!shared.isOpen) return
+      // A thread that saw reads fail can probe without a caller's request: it goes first.
+      const hasNothing = this.#samples.length === 0 && !this.#hasSeenFailures
+      if (hasNothing && shared.probes === seen && this.#idleTurns < MAX_IDLE_TURNS) {
+        this.#idleTurns += 1
+        this.#waitToProbe()
+        return
+      }
       // Another thread has probed meanwhile: its turn goes on.
       if (shared.claimProbe(seen)) this.#probe()
-      else this.#waitToProbe()
+      else {
+        this.#idleTurns = 0
+        this.#waitToProbe()
+      }
     })
   }
 
   #probe(): void {
     const { clock, settings, events } = this.#options
-    if (this.#sample === null) {
+    const sample = this.#samples.shift()
+    // It answers, by key, that it cannot: perhaps these keys alone, which is not for them to say.
+    const haveAllAnswered = this.#answeredProbes >= this.#samples.length + 1
+    if (sample === undefined || haveAllAnswered) {
+      if (sample !== undefined) this.#samples.push(sample)
+      this.#answeredProbes = 0
+      this.#idleTurns = 0
       this.#mayTry = true
       return
     }
+    this.#samples.push(sample)
     events.onAttempt('probe')
     const startedAtMs = clock.monotonicMs()
-    const plan = firstKeyOf(this.#sample, startedAtMs + settings.probeTimeoutMs)
-    this.#inner.read(plan, (outcome) => this.#endTrial(hasAnswered(outcome)))
+    const plan = firstKeyOf(sample, startedAtMs + settings.probeTimeoutMs)
+    this.#inner.read(plan, (outcome) => {
+      this.#answeredProbes = outcome instanceof KVError ? 0 : this.#answeredProbes + 1
+      this.#endTrial(hasAnswered(outcome))
+    })
+  }
+
+  #keepSample(plan: ReadPlan): void {
+    const nameOf = ({ admitted: { request } }: ReadPlan): string =>
+      `${request.dataset}\n${request.rowKeys[0]?.toString('latin1') ?? ''}`
+    const name = nameOf(plan)
+    this.#samples = this.#samples.filter((one) => nameOf(one) !== name)
+    this.#samples.push(plan)
+    if (this.#samples.length > MAX_SAMPLES) this.#samples.shift()
   }
 
   #endTrial(isWell: boolean): void {
@@ -309,7 +345,10 @@ export class GuardedBackend implements Backend {
       this.#waitToProbe()
       return
     }
-    this.#sample = null
+    this.#hasSeenFailures = false
+    this.#samples = []
+    this.#answeredProbes = 0
+    this.#idleTurns = 0
     if (shared.close(clock.nowMs())) {
       logger.info({ backend: this.name, role }, 'a backend answers again and is asked again')
     }
@@ -325,6 +364,12 @@ export class GuardedBackend implements Backend {
     })
   }
 }
+
+/** Reads that failed and may be repeated. */
+const MAX_SAMPLES = 8
+
+/** Turns that a thread without such reads leaves to others. */
+const MAX_IDLE_TURNS = 3
 
 /** Callers may wait as short as they like: only who waited so long has seen that nothing came. */
 const MIN_WAIT_MS = 100

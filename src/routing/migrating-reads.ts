@@ -54,7 +54,7 @@ export class MigratingReads implements Backend {
 
   read({ admitted }: ReadPlan, done: Done<ReadResult>): void {
     const { entry, request } = admitted
-    const decision = decideRead(entry, request, () => servesSameVersion(entry))
+    const decision = decideRead(entry, request, () => servesSameVersion(entry, this.#options.clock.nowMs()))
     const read: Read = {
       admitted,
       decision,

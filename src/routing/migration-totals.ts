@@ -12,11 +12,11 @@ const SHADOW_RESULTS = ['matched', 'mismatched', 'tied', 'dropped', 'expired', '
 
 export class MigrationTotals {
   readonly #byThread = new Map<string, ReadonlyMap<string, WatchSnapshot>>()
-  readonly #isOriginOpen: (dataset: string) => boolean
+  readonly #isOpen: (dataset: string, side: Side) => boolean
 
-  /** @param isOriginOpen whether the breaker of the dataset's origin is open */
-  constructor(isOriginOpen: (dataset: string) => boolean) {
-    this.#isOriginOpen = isOriginOpen
+  /** @param isOpen whether the breaker of a side's backend is open: of the origin, or of a leaf that has the dataset */
+  constructor(isOpen: (dataset: string, side: Side) => boolean) {
+    this.#isOpen = isOpen
   }
 
   receive(thread: string, snapshots: readonly WatchSnapshot[]): void {
@@ -29,8 +29,8 @@ export class MigrationTotals {
     const side = (which: Side) => sumSides(snapshots.map(({ sides }) => sides[which]))
     return {
       dataset,
-      origin: { ...side('ORIGIN'), isBreakerOpen: this.#isOriginOpen(dataset) },
-      target: { ...side('TARGET'), isBreakerOpen: false },
+      origin: { ...side('ORIGIN'), isBreakerOpen: this.#isOpen(dataset, 'ORIGIN') },
+      target: { ...side('TARGET'), isBreakerOpen: this.#isOpen(dataset, 'TARGET') },
       shadow: sumShadows(snapshots.map(({ shadow }) => shadow)),
     }
   }

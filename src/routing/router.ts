@@ -48,16 +48,14 @@ export class Router {
   /** @throws {KVError} NO_VERSION_ONLINE, VERSION_NOT_FOUND, SHARD_NOT_SERVING, UNAVAILABLE (origin not configured) */
   planRead(admitted: AdmittedRead): ReadPlan {
     traceHop('routing.router')
-    const { migrationState } = admitted.entry.record
-    if (migrationState === 'TARGET_ONLY' || migrationState === 'RETIRED') return this.planTarget(admitted)
+    if (isTargetAlone(admitted.entry)) return this.planTarget(admitted)
     return { admitted, backend: this.#elsewhere(admitted.entry), version: null, shardReads: [] }
   }
 
   /** @throws {KVError} as planRead; SHARD_NOT_SERVING when the page begins in a shard that is not open */
   planScan(admitted: AdmittedScan): ScanPlan {
     traceHop('routing.router')
-    const { migrationState } = admitted.entry.record
-    if (migrationState === 'TARGET_ONLY' || migrationState === 'RETIRED') return this.planTargetScan(admitted)
+    if (isTargetAlone(admitted.entry)) return this.planTargetScan(admitted)
     return { admitted, backend: this.#elsewhere(admitted.entry), version: null, shardScans: [] }
   }
 
@@ -68,7 +66,8 @@ export class Router {
       const pinned = request.datasetVersion
       const canary =
         pinned === null && entry.record.canary !== null ? canaryVersion(entry, request.rowKeys) : null
-      const version = canary ?? servedVersion(entry, pinned, request.position !== null)
+      const goesOn = request.position !== null || request.mayBeLeaving === true
+      const version = canary ?? servedVersion(entry, pinned, goesOn)
       return planShards(admitted, version.shards, { backend: this.#leafTier, version })
     }
     return planShards(admitted, entry.live, { backend: this.#leafTier, version: null })
@@ -123,7 +122,7 @@ export class Router {
   }
 }
 
-/** @param goesOn a later page of what was begun */
+/** @param goesOn a later page of what was begun, or a caller that may read versions that leave */
 function servedVersion(entry: DatasetEntry, pinned: number | null, goesOn: boolean): ServedVersion {
   const { name } = entry.record
   if (pinned === null) {
@@ -139,6 +138,11 @@ function servedVersion(entry: DatasetEntry, pinned: number | null, goesOn: boole
   const version = entry.versions.find((candidate) => candidate.id === pinned)
   if (version !== undefined && (goesOn || version.isLeaving === undefined)) return version
   throw new KVError('VERSION_NOT_FOUND', `dataset ${name} keeps no version ${pinned}`, { dataset: name })
+}
+
+/** Nobody looks at how the sides do. In TARGET_ONLY somebody does while there is an origin to go back to. */
+function isTargetAlone({ record: { migrationState, origin } }: DatasetEntry): boolean {
+  return migrationState === 'RETIRED' || (migrationState === 'TARGET_ONLY' && origin === null)
 }
 
 function servingShard(entry: DatasetEntry, shards: Shards, shard: number): Incarnation {

@@ -1,5 +1,6 @@
 /** What two sides answered to one read, held against each other: pure. Only answers of the same version are compared. */
 import { KVError } from '../base/errors.js'
+import { limits } from '../base/limits.js'
 import type { DatasetEntry } from '../model/cluster-map.js'
 import type { ReadResult } from '../model/request.js'
 import type { RowOutcome } from '../model/row.js'
@@ -47,9 +48,11 @@ export function declaredVersion({ record }: DatasetEntry): number | null {
  * Whether both sides are known to serve the same version now, so that keys of one read can be answered by either. Not while
  * a canary is out: it answers some keys by another one.
  */
-export function servesSameVersion({ record, current }: DatasetEntry): boolean {
+export function servesSameVersion({ record, current }: DatasetEntry, nowMs: number): boolean {
   const declared = record.migration?.originVersion ?? null
-  return record.canary === null && declared !== null && declared.versionId === current?.id
+  if (record.canary !== null || declared === null || declared.versionId !== current?.id) return false
+  // Just taken: some of an origin's servers may still answer from the version before.
+  return nowMs - declared.takenAtMs >= limits.originSwapMs
 }
 
 export interface RowFinding {

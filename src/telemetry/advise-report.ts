@@ -55,8 +55,10 @@ function columnAdvice(
     readonly sampledRequests: number
   },
 ): ColumnAdvice {
-  const naming = readers.filter(({ columns }) => (columns[name] ?? 0) > 0)
-  const requests = naming.reduce((sum, { columns }) => sum + (columns[name] ?? 0), 0)
+  // Who reads the unnamed value alone asks for that column, although the sampler counts them apart.
+  const countOf = ({ columns, unnamed }: SampledReader) => (columns[name] ?? 0) + (name === '' ? unnamed : 0)
+  const naming = readers.filter((reader) => countOf(reader) > 0)
+  const requests = naming.reduce((sum, reader) => sum + countOf(reader), 0)
   return {
     column: textOf(name),
     presence: sizes.length === 0 ? 0 : sizes.filter((row) => row.has(name)).length / sizes.length,

@@ -13,6 +13,7 @@ import type { Difference, FlightRecord } from '../model/difference.js'
 import type { MutateRequest, MutateResult, ReadRequest } from '../model/request.js'
 import type { Row } from '../model/row.js'
 import type { ScanRequest, ScanResult } from '../model/scan.js'
+import type { TableCall } from '../model/table-call.js'
 import type { Observations } from '../base/usage.js'
 import type { WatchSnapshot } from '../routing/migration-watch.js'
 import type { LeaseMessage } from './leases.js'
@@ -21,7 +22,14 @@ import type { LeaseMessage } from './leases.js'
 export type Portable<T extends { readonly context: unknown }> = Omit<T, 'context'>
 
 /** What data threads serve, in the order in which it is listened to. */
-export const DATA_LISTENERS = ['kvstore', 'terrapin', 'terrapinInternal'] as const
+export const DATA_LISTENERS = [
+  'kvstore',
+  'usermetastore',
+  'hbase1',
+  'hbase2',
+  'terrapin',
+  'terrapinInternal',
+] as const
 export type DataListener = (typeof DATA_LISTENERS)[number]
 
 /** Where to listen. `fd`: share the socket that another data thread listens on. */
@@ -94,6 +102,8 @@ export type ToThread =
   | { readonly kind: 'map'; readonly delta: ClusterMapDelta }
   | { readonly kind: 'ask'; readonly id: number; readonly ask: Ask }
   | ({ readonly kind: 'versionRefused'; readonly error: PortableError } & VersionQuestion)
+  /** Null: the change is made, and every thread's map has it. */
+  | { readonly kind: 'tableAnswer'; readonly id: number; readonly error: PortableError | null }
 
 /** A version that reads wait for: one that is kept and not open, or one that no leaf answers for. */
 export interface WantedVersion {
@@ -113,6 +123,8 @@ export type FromThread =
   | { readonly kind: 'migrationFigures'; readonly figures: readonly WatchSnapshot[] }
   | { readonly kind: 'differences'; readonly differences: readonly Difference[]; readonly lost: number }
   | { readonly kind: 'leafBreaker'; readonly leaf: string; readonly isOpen: boolean }
+  /** Answered by `tableAnswer` with the same id. */
+  | { readonly kind: 'tableCall'; readonly id: number; readonly call: TableCall }
 
 export interface PortableError {
   readonly isPortableError: true
@@ -172,6 +184,10 @@ export class ThreadLink {
 
   refuseVersion({ dataset, versionId, wish }: VersionQuestion, error: unknown): void {
     this.#post({ kind: 'versionRefused', dataset, versionId, wish, error: errorToPortable(error) })
+  }
+
+  answerTable(id: number, error: unknown): void {
+    this.#post({ kind: 'tableAnswer', id, error: error === null ? null : errorToPortable(error) })
   }
 
   /** @throws {KVError} what the thread refused with */

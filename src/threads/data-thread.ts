@@ -8,6 +8,10 @@ import { type Server, createServer } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createTerrapinInternalService, createTerrapinService } from '../../shims/terrapin/listener.js'
 import { SecondReads } from '../../shims/terrapin/second-reads.js'
+import { AskedTableCalls } from '../../shims/usermetastore/hbase-asked-calls.js'
+import { createHBase1Service } from '../../shims/usermetastore/hbase-thrift1.js'
+import { createHBase2Service } from '../../shims/usermetastore/hbase-thrift2.js'
+import { createUserMetaStoreService } from '../../shims/usermetastore/listener.js'
 import { startSystemTimer, systemClock } from '../base/clock.js'
 import { KVError } from '../base/errors.js'
 import { HttpPool } from '../base/http.js'
@@ -15,8 +19,11 @@ import { limits } from '../base/limits.js'
 import { createLogger } from '../base/logger.js'
 import { ThreadMetrics } from '../base/metrics.js'
 import { watchThread } from '../base/thread-health.js'
+import { digestOfWrite } from '../kvstore/digest.js'
 import { GatewayKVStore } from '../kvstore/kvstore.js'
 import { createKVStoreService } from '../kvstore/listener.js'
+import { AnswerTokens } from '../kvstore/pages.js'
+import { Tokens } from '../kvstore/tokens.js'
 import { VersionWaits } from '../kvstore/version-waits.js'
 import { HttpEngine } from '../leaf/http/engine.js'
 import { LeafLink, MAX_POSTS } from '../leaf/http/leaf-link.js'
@@ -110,6 +117,8 @@ const waits = new VersionWaits({
   askToOpen: (dataset, versionId) => send({ kind: 'version', wish: 'openVersion', dataset, versionId }),
 })
 const watch = new RequestWatch(clock)
+const pageTokens = new Tokens(setup.tokenKey)
+const tableCalls = new AskedTableCalls((id, call) => send({ kind: 'tableCall', id, call }))
 const kvstore = new GatewayKVStore(routing.router, () => leases.map, {
   clock,
   metrics,
@@ -144,6 +153,8 @@ mainPort.on('message', (message: ToThread) => {
     const { dataset, versionId, wish, error } = message
     const refused = wish === 'openVersion' ? waits : ownWaits
     refused.refuse(dataset, versionId, portableToError(error))
+  } else if (message.kind === 'tableAnswer') {
+    tableCalls.settle(message.id, message.error === null ? null : portableToError(message.error))
   } else answer(message.id, message.ask)
 })
 
@@ -238,6 +249,31 @@ function serviceOf(listener: DataListener): ThriftService {
         build: setup.build,
         secrets: { tokenKey: setup.tokenKey },
       })
+    case 'usermetastore':
+      return createUserMetaStoreService(kvstore, {
+        logger,
+        clock,
+        build: setup.build,
+        datasets: () => leases.map.datasets.values(),
+        tokensOf: (entry) => new AnswerTokens(pageTokens, entry),
+        fingerprint: digestOfWrite,
+      })
+    case 'hbase1':
+    case 'hbase2': {
+      const create = listener === 'hbase1' ? createHBase1Service : createHBase2Service
+      return create(kvstore, {
+        clock,
+        datasets: {
+          find: (name) => leases.map.datasets.get(name),
+          list: () => leases.map.datasets.values(),
+        },
+        changeTable: (call) => tableCalls.run(call),
+        thread: Number(setup.name.slice(setup.name.lastIndexOf('-') + 1)),
+        threads: setup.config.threads.data,
+        address: setup.config.listeners[listener],
+        clusterId: createHmac('sha256', setup.tokenKey).update('cluster').digest('hex').slice(0, 32),
+      })
+    }
     case 'terrapin':
       return createTerrapinService(kvstore, {
         ...terrapin,
@@ -256,7 +292,7 @@ function createThriftServer(listener: DataListener): ThriftServer {
   const server = new ThriftServer({
     name: listener,
     service: serviceOf(listener),
-    servesFinagle: listener !== 'kvstore',
+    servesFinagle: listener === 'terrapin' || listener === 'terrapinInternal',
     logger,
     clock,
     events: {

@@ -17,6 +17,7 @@ import type { Difference, FlightRecord } from '../model/difference.js'
 import type { MutateRequest, MutateResult, ReadRequest } from '../model/request.js'
 import type { RowOutcome } from '../model/row.js'
 import type { ScanRequest, ScanResult } from '../model/scan.js'
+import type { TableCall } from '../model/table-call.js'
 import type { Observations } from '../base/usage.js'
 import type { WatchSnapshot } from '../routing/migration-watch.js'
 import {
@@ -52,6 +53,8 @@ export interface ThreadPoolOptions {
   onDifferences(differences: readonly Difference[], lost: number): void
   /** A thread's breaker of a leaf process opened or closed. */
   onLeafBreaker(thread: string, leaf: string, isOpen: boolean): void
+  /** A client of a data thread changes a table. */
+  onTableCall(call: TableCall): Promise<void>
 }
 
 export class ThreadPool {
@@ -225,6 +228,12 @@ export class ThreadPool {
         break
       case 'leafBreaker':
         this.#options.onLeafBreaker(name, message.leaf, message.isOpen)
+        break
+      case 'tableCall':
+        this.#options.onTableCall(message.call).then(
+          () => link.answerTable(message.id, null),
+          (error: unknown) => link.answerTable(message.id, error),
+        )
         break
       case 'answer':
       case 'refusal':

@@ -243,6 +243,20 @@ forWritableShards('leaf counters', (verbs, format) => {
     await assert.rejects(add('full', ['n', -1n]), { code: 'INVALID_ARGUMENT' })
   })
 
+  test('a counter that wraps goes on at the other end of 64 bits', async () => {
+    const delta = { localKey: Buffer.from('n'), ttlSeconds: null, wraps: true } as const
+    await add('wraps', ['n', LAST])
+    const deltas = [
+      { ...delta, delta: 2n },
+      { ...delta, delta: -2n },
+    ]
+    const { counters } = await verbs.apply('wraps', { kind: 'INCREMENT', deltas })
+    assert.deepEqual(
+      counters.map(({ value }) => value),
+      [-LAST, LAST],
+    )
+  })
+
   test('a counter from the future is still added to', async () => {
     await verbs.put('future', [cell('n', counter(1n), { timestamp: FUTURE })])
     assert.deepEqual(await add('future', ['n', 1n]), [['n', 2n]])

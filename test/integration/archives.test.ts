@@ -8,9 +8,10 @@ import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import type { VersionDiff } from '../../src/archive/version-diff.js'
+import type { JobStatus } from '../../src/base/job.js'
 import type { VersionRecord } from '../../src/model/dataset.js'
 import { Gateway } from '../support/gateway.js'
-import { doneJob, failedJob, revisionOf, startJob } from '../support/jobs.js'
+import { doneJob, endOf, failedJob, revisionOf, startJob } from '../support/jobs.js'
 import { S3Server } from '../support/s3-server.js'
 
 const root = mkdtempSync(join(tmpdir(), 'godwit-archives-'))
@@ -171,6 +172,50 @@ describe('a gateway with two versions', () => {
     spawnSync('cp', [join(root, 'kept'), join(files, table)])
     assert.ok(existsSync(manifest))
     await doneJob(gateway, `${VERSIONS}/${young}/restore`)
+  })
+
+  test('a version whose newest copy is damaged comes back from an earlier one', async () => {
+    await doneJob(gateway, `${VERSIONS}/${young}/archive`)
+    const to = pathToFileURL(join(root, 'second')).href
+    await doneJob(gateway, `${VERSIONS}/${young}/archive`, { body: { to, release: true } })
+    rmSync(join(root, 'second', dataset, `${young}`, 'archive.json'))
+    await doneJob(gateway, `${VERSIONS}/${young}/restore`)
+    assert.equal((await versionOf(gateway, young))?.state, 'READY')
+  })
+
+  test('a removal with copies waits for nobody and cannot be cancelled half-way', async () => {
+    await gateway.createDataset('purged', { mode: 'BATCH', shardCount: 4 })
+    const path = join(root, 'purged.ndjson')
+    writeFileSync(path, '{"id":"a","text":"b"}\n')
+    const body = { from: path, format: 'ndjson', keyField: 'id' }
+    const started = await gateway.admin('POST', '/v1/datasets/purged/loads', body)
+    const { id, version } = (started.body as { load: { id: string; version: number } }).load
+    for (;;) {
+      const { load: now } = (await gateway.admin('GET', `/v1/loads/${id}`)).body as {
+        load: { endedAtMs: unknown }
+      }
+      if (now.endedAtMs !== null) break
+      await pause(20)
+    }
+    const archiving = await startJob(gateway, `/v1/datasets/purged/versions/${version}/archive`)
+    const purge = async () =>
+      gateway.admin(
+        'DELETE',
+        '/v1/datasets/purged/archives',
+        {},
+        { 'if-match': await revisionOf(gateway, 'purged') },
+      )
+    const refused = await purge()
+    assert.equal(refused.status, 409, refused.text)
+    assert.match(refused.text, /has a job about its copies/)
+    await endOf(gateway, archiving)
+    const answer = await purge()
+    assert.equal(answer.status, 202, answer.text)
+    const { job } = answer.body as { job: JobStatus }
+    const cancelled = await gateway.admin('POST', `/v1/jobs/${job.id}/cancel`, {})
+    assert.equal(cancelled.status, 409, cancelled.text)
+    assert.equal((await endOf(gateway, job)).state, 'DONE')
+    assert.equal(existsSync(join(root, 'archive', 'purged', `${version}`, 'archive.json')), false)
   })
 
   test('archives to S3 and restores from it, and says what S3 refuses', async (t) => {

@@ -1,6 +1,6 @@
 /** Leaves that are not what they seem: hung, emptied, or one process under two names. Real processes on loopback. */
 import assert from 'node:assert/strict'
-import { readdirSync, rmSync } from 'node:fs'
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -181,5 +181,48 @@ describe('one leaf process that clusters know by two names', () => {
     await change(gateway, 'PUT', '/v1/clusters/east', { leaves: [{ name: 'b', url: leafUrl(other) }] })
     await until(gateway, 'no refused name', (status) => refused(status).length === 0)
     assert.ok(versionsOf(await statusOf(gateway)).every(({ isReadFromLeaves }) => isReadFromLeaves))
+  })
+})
+
+describe("a gateway's own copy that was damaged", () => {
+  let gateway: Gateway
+  let west: Gateway
+  let east: Gateway
+
+  before(async () => {
+    ;[gateway, west, east] = await Promise.all([Gateway.start(), startLeaf(), startLeaf()])
+    await putCluster(gateway, 'west', { west })
+    await putCluster(gateway, 'east', { east })
+  })
+
+  after(async () => {
+    for (const process of [gateway, west, east]) await process.dispose()
+  })
+
+  test('does not take the place of a good one on a leaf when the dataset is moved', async () => {
+    await gateway.createDataset(DATASET, { mode: 'BATCH', cluster: 'west' })
+    const version = await load(gateway, DATASET, writeRows(gateway, 'one', 2_000))
+    await placed(gateway, DATASET, version)
+    const { body } = await gateway.admin('GET', `/v1/datasets/${DATASET}`)
+    const { id } = (body as { dataset: { id: string } }).dataset // the admin API's answer
+    const own = join(gateway.dataDirectory, 'data', id, String(version), '0', 'db')
+    const table = join(own, readdirSync(own).find((name) => name.endsWith('.sst')) ?? 'none')
+    const bytes = readFileSync(table)
+    const at = Math.floor(bytes.length / 3)
+    bytes.writeUInt8(bytes.readUInt8(at) ^ 0xff, at)
+    writeFileSync(table, bytes)
+
+    await change(gateway, 'POST', `/v1/datasets/${DATASET}/move`, { cluster: 'east', now: true })
+    await placed(gateway, DATASET, version)
+    await until(gateway, 'the end of the copy on the old cluster', () =>
+      west.output.includes('a copy was removed'),
+    )
+    const client = await gateway.connect()
+    for (let row = 0; row < 2_000; row += 100) {
+      const keys = Array.from({ length: 100 }, (_, at) => keyOf(row + at))
+      const { rows } = await client.multiGet({ dataset: DATASET, keys })
+      assert.ok(rows.every(({ cells, error }) => cells !== null && (error ?? null) === null))
+    }
+    assert.match(gateway.output, /own copy is damaged: that of a leaf is copied/)
   })
 })

@@ -1,6 +1,6 @@
 /** loadFileSet through the whole gateway: directories of HFiles that HBase wrote go live, are kept and are refused. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, truncateSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -132,6 +132,14 @@ test('a directory of another name gets its id from the clock, and only files of 
   assert.equal(version.rows, 1258)
   assert.equal(await load('odd', `${directory}/`), 'ok')
   assert.equal((await described('odd')).versions.length, 1)
+})
+
+test('what stands beside the parts, and below, is not looked at', async () => {
+  const directory = written('littered', '1448390400000')
+  mkdirSync(join(hdfs, directory, '_logs', 'history'), { recursive: true })
+  symlinkSync('/gone', join(hdfs, directory, '_logs', 'history', 'job'))
+  symlinkSync('/gone', join(hdfs, directory, '_temporary'))
+  assert.equal(await load('littered', directory), 'ok')
 })
 
 test('callers of one directory at the same time get one version', async () => {

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { root } from '../support/tree.js'
-import { build, isRequired, javaOf, missing, ready } from './languages.js'
+import { build, isRequired, javaOf, missing, ready, serversLeftOut } from './languages.js'
 
 const START_TIMEOUT_MS = 120_000
 
@@ -27,6 +27,7 @@ export class Hdfs {
 
   /** A string says why it cannot run here. */
   static async start(): Promise<Hdfs | string> {
+    if (serversLeftOut !== '') return serversLeftOut
     const lacking = await missing(['mvn', 'javac', 'java'])
     let lack = lacking.length === 0 ? '' : `this machine lacks ${lacking.join(', ')}`
     let folder = ''

@@ -55,7 +55,7 @@ export const EXAMPLE = [
 export type Command = readonly [file: string, ...args: string[]]
 
 export interface Language {
-  readonly name: 'python' | 'java' | 'go' | 'node' | 'terrapin-java' | 'terrapin-hdfs'
+  readonly name: 'python' | 'java' | 'go' | 'node' | 'terrapin-java' | 'terrapin-hdfs' | 'hbase-java'
   /** Programs without which it cannot be built. */
   readonly needs: readonly string[]
   /** Makes the programs ready in an empty folder; with nothing to do, absent. */
@@ -74,6 +74,10 @@ export function isRequired(language: string): boolean {
   const required = process.env['GODWIT_REQUIRE_INTEROP'] ?? ''
   return required === '1' || required.split(',').includes(language)
 }
+
+/** Real servers of other stores take minutes, and their downloads more: GODWIT_SERVERS=0 leaves them out, and says so. */
+export const serversLeftOut =
+  process.env['GODWIT_SERVERS'] === '0' ? 'GODWIT_SERVERS=0 leaves real servers out' : ''
 
 export async function missing(needs: readonly string[]): Promise<string[]> {
   const found = await Promise.all(

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { root } from '../support/tree.js'
-import { build, isRequired, javaOf, missing, ready } from './languages.js'
+import { build, isRequired, javaOf, missing, ready, serversLeftOut } from './languages.js'
 import { Pins } from './terrapin-data.js'
 
 const SWAPS = 4
@@ -31,6 +31,8 @@ let server: ChildProcess | null = null
 let pins: Pins | null = null
 
 before(async () => {
+  lack = serversLeftOut
+  if (lack !== '') return
   const lacking = await missing(['mvn', 'javac', 'java'])
   if (lacking.length > 0) lack = `this machine lacks ${lacking.join(', ')}`
   else {

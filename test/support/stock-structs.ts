@@ -119,7 +119,13 @@ function writeValue(output: StockProtocol, type: ShapeType, value: ShapeValue): 
       output.writeI64(new Int64(bytes))
       break
     }
-    default:
+    case 'binary':
+    case 'bool':
+    case 'byte':
+    case 'double':
+    case 'i16':
+    case 'i32':
+    case 'string':
       // The shape says which of the protocol's types the value has.
       SCALARS[type.kind](output, value as never)
   }

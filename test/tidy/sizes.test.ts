@@ -11,7 +11,7 @@ const MAX_FUNCTION_LINES = 70
 /** The formatter keeps code to 110 and does not break comments. */
 const MAX_COMMENT_COLUMNS = 125
 const MAX_POSITIONAL_PARAMETERS = 3
-const MAX_MODEL_FILES = 18
+const MAX_MODEL_FILES = 19
 const MAX_MODEL_LINES = 150
 
 function linesOf(path: string): string[] {
@@ -34,7 +34,7 @@ test('no hand-written source is longer than 600 lines and no test longer than 80
   assert.deepEqual([...longerThan(others, MAX_SOURCE_LINES), ...longerThan(tests, MAX_TEST_LINES)], [])
 })
 
-test('the vocabulary folder stays small: 18 files of 150 lines', () => {
+test('the vocabulary folder stays small: 19 files of 150 lines', () => {
   const files = sources('src/model')
   assert.ok(files.length <= MAX_MODEL_FILES, `src/model has ${files.length} files`)
   assert.deepEqual(longerThan(files, MAX_MODEL_LINES), [])

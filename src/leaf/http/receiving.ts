@@ -14,7 +14,13 @@ import type { Logger } from '../../base/logger.js'
 import { exists, makeDirectories, onDisk, writeFileDurably } from '../disk.js'
 import { readJsonNow, syncFile } from '../rocksdb/store/files.js'
 import { type LeafDirectory, targetPath } from './leaf-directory.js'
-import { type CopiedFile, decodeShardFiles, encodeShardFiles, type ShardFiles } from './shard-copy.js'
+import {
+  type CopiedFile,
+  decodeShardFiles,
+  doTablesDiffer,
+  encodeShardFiles,
+  type ShardFiles,
+} from './shard-copy.js'
 import type { ShardSet } from './shard-set.js'
 import type { ShardTarget } from './wire.js'
 
@@ -139,6 +145,13 @@ export class Receiving {
     } finally {
       this.#busy.delete(name)
     }
+  }
+
+  /** @throws {KVError} CORRUPT when a served copy's files are not what came: it must not be copied on */
+  checkUnchanged(target: ShardTarget, list: ShardFiles): void {
+    const path = this.#directory.shardPath(target)
+    if (!doTablesDiffer(this.#checkIsOf(target, path), list)) return
+    throw new KVError('CORRUPT', `the files in ${path} are not those that were copied here`)
   }
 
   /** Other files of the same copy may arrive meanwhile. */

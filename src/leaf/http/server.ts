@@ -267,13 +267,15 @@ export class LeafServer {
 
   /** The list of a copy's files, or one of them. */
   async #sendCopy(response: ServerResponse, target: ShardTarget, path: string | null): Promise<void> {
-    const { shards, directory } = this.#options
+    const { shards, directory, receiving } = this.#options
     const copy = shards.find(target)
     if (copy === null) throw new KVError('SHARD_NOT_SERVING', `this leaf has no copy ${targetPath(target)}`)
     const root = directory.shardPath(target)
     if (path === null) {
+      const list = await describeShard(root)
+      receiving.checkUnchanged(target, list)
       response.setHeader('content-type', 'application/json')
-      response.end(encodeShardFiles(await describeShard(root)))
+      response.end(encodeShardFiles(list))
       return
     }
     if (!isFileOfShard(path)) throw new KVError('INVALID_ARGUMENT', 'that is no file of a shard')

@@ -44,6 +44,18 @@ export async function describeShard(directory: string): Promise<ShardFiles> {
   return { files }
 }
 
+/**
+ * Whether two lists of one shard cannot both be right: a table file, which is never written again, differs. Compaction makes
+ * files of other names, which says nothing.
+ */
+export function doTablesDiffer(one: ShardFiles, other: ShardFiles): boolean {
+  const known = new Map(one.files.map(({ path, sha256 }) => [path, sha256]))
+  return other.files.some(({ path, sha256 }) => {
+    const expected = path.endsWith('.sst') ? known.get(path) : undefined
+    return expected !== undefined && expected !== sha256
+  })
+}
+
 /** Null: there is no such directory. */
 async function pathsIn(directory: string): Promise<string[] | null> {
   const names = await listOrNull(directory)

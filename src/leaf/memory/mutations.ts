@@ -186,7 +186,8 @@ export class RowWriter {
       if (isRepeated) stamp = this.#stamp()
       const localKey = hex(delta.localKey)
       const existing = this.#newest(localKey)
-      const value = counterOf(existing, delta) + delta.delta
+      const sum = counterOf(existing, delta) + delta.delta
+      const value = delta.wraps === true ? BigInt.asIntN(64, sum) : sum
       if (BigInt.asIntN(64, value) !== value) {
         throw refused('INVALID_ARGUMENT', `counter ${hexPreview(delta.localKey)} would leave 64 bits`)
       }

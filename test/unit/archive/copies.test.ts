@@ -124,6 +124,22 @@ test('a second archive leaves a complete copy as it is, whatever has become of t
   await restore(url)
 })
 
+test('a second archive replaces a copy of which a file is damaged, although its size is right', async () => {
+  const { path, url } = await archive()
+  const table = join(
+    path,
+    '0',
+    'db',
+    readdirSync(join(path, '0', 'db')).find((one) => one.endsWith('.sst')) ?? '',
+  )
+  const bytes = readFileSync(table)
+  bytes[200] = (bytes[200] ?? 0) ^ 0xff
+  writeFileSync(table, bytes)
+  const result = await copyOut(outTask(url), { objects, shards: SEALED, onProgress })
+  assert.ok(result.bytes > 0)
+  await restore(url)
+})
+
 test('an incomplete copy is not touched before the files here were read', async () => {
   const { path, url } = await archive()
   rmSync(join(path, '0', 'FORMAT.json'))

@@ -104,13 +104,14 @@ suite('figures of shards', () => {
     const shards = Array.from({ length: 60 }, (_, index) => world.shard(100 + index, 'mutable'))
     const map = mapOf(datasetEntry({ name: 'large' }, { live: shards }))
     world.asked.length = 0
-    world.costMs = 10
-    const first = await world.read(map, 25)
+    // The limit is kept by the machine's clock as well, which a busy machine needs more of.
+    world.costMs = 200
+    const first = await world.read(map, 500)
     const askedFirst = world.asked.length
     assert.ok(askedFirst >= 3 && askedFirst < 30, String(askedFirst))
     assert.equal(first.get('godwit_rocksdb_sst_files large'), 2 * askedFirst)
     world.nowMs += 60_000
-    while (world.asked.length < 60 + askedFirst) await world.read(map, 25)
+    while (world.asked.length < 60 + askedFirst) await world.read(map, 500)
     assert.equal(new Set(world.asked.slice(0, 60)).size, 60)
     const all = await world.read(map, 0)
     assert.equal(all.get('godwit_rocksdb_sst_files large'), 120)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KVError } from '../../../src/base/errors.js'
+import { limits } from '../../../src/base/limits.js'
 import { silentLogger } from '../../../src/base/logger.js'
 import { DoubleLoad, type ForwardedLoad } from '../../../src/migration/double-load.js'
 import { NO_MIGRATION, type Side } from '../../../src/model/migration.js'
@@ -16,6 +17,9 @@ interface Loading {
   readonly broken: Set<Side>
   /** Loads of the target wait for it. */
   held: Promise<void>
+  /** What the origin says instead of taking a load; and who is told that it is asked. */
+  refusal: KVError | null
+  onOrigin: () => void
   readonly load: (id: number) => Promise<void>
   readonly restart: () => DoubleLoad
 }
@@ -23,12 +27,20 @@ interface Loading {
 async function loading(world: World, { hasController = true } = {}): Promise<Loading> {
   const calls: string[] = []
   const broken = new Set<Side>()
-  const state = { held: Promise.resolve() }
+  const state: Pick<Loading, 'held' | 'refusal' | 'onOrigin'> = {
+    held: Promise.resolve(),
+    refusal: null,
+    onOrigin: () => undefined,
+  }
   const side = (name: Side) => async (load: ForwardedLoad) => {
     calls.push(`${name} ${load.source}`)
     if (name === 'TARGET') await state.held
     if (broken.has(name)) throw new KVError('UNAVAILABLE', `${name} is down`)
-    if (name === 'ORIGIN') return
+    if (name === 'ORIGIN') {
+      state.onOrigin()
+      if (state.refusal !== null) throw state.refusal
+      return
+    }
     const { id } = await world.metastore.beginVersion('cities', load.source, CHANGE)
     await world.metastore.completeVersion('cities', id, { rows: 1, bytes: 1, checksum: 'aa' }, CHANGE)
     await world.metastore.publish('cities', id, CHANGE)
@@ -42,6 +54,7 @@ async function loading(world: World, { hasController = true } = {}): Promise<Loa
       owedRetryMs: 5_000,
       loadTarget: side('TARGET'),
       originLoader: () => (hasController ? side('ORIGIN') : null),
+      isRefusal: (error) => error instanceof KVError && error.outcome === 'NOT_APPLIED',
     })
   const double = make()
   double.start()
@@ -173,8 +186,8 @@ test('in TARGET_PRIMARY the target answers and the origin owes', async () => {
   await settled()
   assert.deepEqual(all.calls, ['TARGET dir/100', 'ORIGIN dir/100'])
   assert.deepEqual(owed(all), ['ORIGIN dir/100'])
-  // Both sides are known to differ until it is taken.
-  assert.equal(world.record().migration?.originVersion?.versionId, START_MS + 1)
+  // Which version the origin serves, nobody knows until it is taken: it failed without saying that it had not begun.
+  assert.equal(world.record().migration?.originVersion, null)
   all.broken.clear()
   await world.seconds(10)
   assert.equal(world.record().migration?.originVersion?.versionId, START_MS + 100)
@@ -229,5 +242,47 @@ test('the uploader hears of success only when the debt is written down', async (
   all.world.store.failure = 'before'
   await assert.rejects(all.load(100))
   await settled()
-  assert.deepEqual(all.calls, ['ORIGIN dir/100'])
+  // The origin is not even asked: a swap that the record does not know of would mix versions in one answer.
+  assert.deepEqual(all.calls, [])
+})
+
+test('while the origin takes a load, nobody knows its version; what it refuses outright changes nothing', async () => {
+  const all = await inVerify()
+  const versionOf = (): number | undefined => all.world.record().migration?.originVersion?.versionId
+  const seen: (number | undefined)[] = []
+  all.onOrigin = () => void seen.push(versionOf())
+  all.refusal = new KVError('UNAVAILABLE', 'no connection', { outcome: 'NOT_APPLIED' })
+  await assert.rejects(all.load(100))
+  assert.equal(versionOf(), START_MS + 1)
+  all.refusal = null
+  await all.load(200)
+  await settled()
+  assert.equal(versionOf(), START_MS + 200)
+  assert.deepEqual(seen, [undefined, undefined])
+})
+
+test('a target that is broken for long does not refuse what the origin takes: the oldest of what is owed makes room', async () => {
+  const all = await inVerify()
+  all.broken.add('TARGET')
+  for (let id = 1; id <= limits.maxOwedLoads + 3; id += 1) await all.load(100 + id)
+  await settled()
+  assert.equal(owed(all).length, limits.maxOwedLoads)
+  assert.equal(owed(all).at(-1), `TARGET dir/${100 + limits.maxOwedLoads + 3}`)
+})
+
+test('a load that only the target took does not pass for one that the origin has, though a revert came between', async () => {
+  const world = await migrationWorld()
+  await inState(world, 'TARGET_PRIMARY')
+  const all = await loading(world)
+  let release = (): void => undefined
+  all.held = new Promise((resolve) => (release = resolve))
+  all.broken.add('ORIGIN')
+  const begun = all.load(100)
+  await settled()
+  await world.control.move('cities', 'revert', BY)
+  release()
+  await begun
+  await settled()
+  assert.deepEqual(owed(all), ['ORIGIN dir/100'])
+  assert.equal(world.record().migration?.originVersion, null)
 })

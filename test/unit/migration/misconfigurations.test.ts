@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import type { MigrationState } from '../../../src/model/migration.js'
 import type { MigrationPlan } from '../../../src/model/migration-plan.js'
 import { CHANGE, START_MS, kvError } from '../kvsm/fixtures.js'
-import { BY, ORIGIN, TARGET, type World, inState, migrationWorld } from './world.js'
+import { BY, DRY, ORIGIN, TARGET, type World, inState, migrationWorld } from './world.js'
 
 const OWED = {
   side: 'TARGET',
@@ -367,3 +367,29 @@ for (const mistake of mistakes) {
     assert.equal(world.record().migrationState, mistake.in)
   })
 }
+
+test('what was asked of the origin as the last state began does not stand in the way for ever', async () => {
+  const world = await readyIn('TARGET_ONLY')
+  world.figures.origin.requests += 3
+  const nameOf = 'nothing is asked of the origin'
+  const outcome = async () =>
+    (await planOf(world, 'complete')).guards.find(({ name }) => name === nameOf)?.outcome
+  assert.equal(await outcome(), 'FAIL')
+  for (let second = 0; second < 12; second += 1) {
+    world.clock.monotonic += 1_000
+    world.watcher.evidence(world.record())
+  }
+  assert.equal(await outcome(), 'PASS')
+})
+
+test('keys are not handed over by hand while the sides are known to differ', async () => {
+  const world = await migrationWorld()
+  await inState(world, 'RAMP')
+  await dials(world, { shadowShare: 1_000 })
+  world.watcher.evidence(world.record())
+  const plan = async () =>
+    (await world.control.dial('cities', { splitShare: 5_000 }, { change: DRY, isForced: false })).plan
+  assert.equal((await plan()).isAllowed, true)
+  world.figures.mismatched(300)
+  assert.equal((await plan()).isAllowed, false)
+})

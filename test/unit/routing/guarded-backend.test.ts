@@ -88,6 +88,50 @@ async function open({ guard, inner }: { guard: GuardedBackend; inner: ScriptedBa
 }
 
 suite('a guarded backend', () => {
+  test('a key that always fails is not all that probes ask for', async () => {
+    const world = new World()
+    const thread = world.thread()
+    const { guard, inner } = thread
+    inner.answer = GONE
+    for (const key of ['a', 'b', 'c', 'd', 'poison']) await codeOf(guard, readPlan(key))
+    assert.equal(guard.isOpen, true)
+    const failed = new KVError('UNAVAILABLE', 'READ_ERROR for a key')
+    inner.read = ({ admitted: { request } }, done) => {
+      const rows = request.rowKeys.map((key) => (key.toString() === 'poison' ? failed : null))
+      done({ rows, datasetVersion: null })
+    }
+    for (let turn = 0; turn < 5; turn += 1) world.timers.advance(RESET_MS)
+    assert.equal(guard.isOpen, false)
+  })
+
+  test('a dataset whose keys all fail does not keep the others out for ever', async () => {
+    const world = new World()
+    const { guard, inner } = world.thread()
+    inner.answer = GONE
+    for (let call = 0; call < 5; call += 1) await codeOf(guard, readPlan('poison'))
+    const failed = new KVError('UNAVAILABLE', 'READ_ERROR for a key')
+    inner.read = ({ admitted: { request } }, done) => {
+      const rows = request.rowKeys.map((key) => (key.toString() === 'poison' ? failed : null))
+      done({ rows, datasetVersion: null })
+    }
+    for (let turn = 0; turn < 5 && guard.isOpen; turn += 1) world.timers.advance(RESET_MS)
+    assert.equal(await codeOf(guard, readPlan('good')), 'well')
+    assert.equal(guard.isOpen, false)
+  })
+
+  test('a thread that saw no failure risks no request while another one can probe', async () => {
+    const world = new World()
+    const [first, second] = [world.thread(), world.thread()]
+    await open(first)
+    second.inner.answer = GONE
+    for (let turn = 0; turn < 200; turn += 1) {
+      if (!second.guard.isOpen) await codeOf(second.guard)
+      world.timers.advance(RESET_MS / 4)
+    }
+    assert.equal(second.inner.calls, 0)
+    assert.ok(first.inner.calls > 20)
+  })
+
   test('answers pass through, failures as they are', async () => {
     const { guard, inner } = new World().thread()
     assert.equal(await codeOf(guard), 'well')

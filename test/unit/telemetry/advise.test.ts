@@ -158,7 +158,7 @@ describe('the advice', () => {
     assert.equal(advice.sampledRequests, 100)
     assert.deepEqual(
       advice.columns.map(({ column, requests, readers }) => [column, requests, ...readers]),
-      [['x', 90, 'kvstore search'], ['y', 10, 'kvstore search'], ['', 0], ['z', 0]], // prettier-ignore
+      [['x', 90, 'kvstore search'], ['', 10, 'terrapin (unnamed)'], ['y', 10, 'kvstore search'], ['z', 0]], // prettier-ignore
     )
     const [reads, terrapin] = advice.readers
     assert.deepEqual([reads?.saved, reads?.columns], [null, ['x', 'y']])

@@ -46,6 +46,7 @@ const HAS_TIMESTAMP = 1
 const HAS_TTL = 2
 const IS_REPLACING = 4
 const HAS_SELECTOR = 4
+const WRAPS = 4
 const IF_MISSING = 4
 const HAS_LIMIT = 1
 const IS_REVERSED = 2
@@ -155,8 +156,8 @@ function writeMutation(output: WireOutput, mutation: Mutation): void {
       return
     }
     case 'INCREMENT':
-      output.list(mutation.deltas, ({ localKey, delta, ttlSeconds }) => {
-        output.u8(ttlSeconds === null ? 0 : HAS_TTL)
+      output.list(mutation.deltas, ({ localKey, delta, ttlSeconds, wraps }) => {
+        output.u8((ttlSeconds === null ? 0 : HAS_TTL) | (wraps === true ? WRAPS : 0))
         output.run(localKey)
         output.i64(delta)
         if (ttlSeconds !== null) output.f64(ttlSeconds)
@@ -205,7 +206,8 @@ function readDelta(input: WireInput): CounterDelta {
   const flags = input.u8()
   const localKey = input.run()
   const delta = input.i64()
-  return { localKey, delta, ttlSeconds: (flags & HAS_TTL) === 0 ? null : input.f64() }
+  const plain = { localKey, delta, ttlSeconds: (flags & HAS_TTL) === 0 ? null : input.f64() }
+  return (flags & WRAPS) === 0 ? plain : { ...plain, wraps: true }
 }
 
 function writeCell(output: WireOutput, { localKey, value, timestamp, ttlSeconds }: Cell): void {

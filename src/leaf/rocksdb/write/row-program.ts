@@ -237,7 +237,8 @@ class ProgramRun {
       written.add(id)
       const front = this.#view.front(delta.localKey)
       const existing = front.newest
-      const value = counterOf(existing, delta) + delta.delta
+      const sum = counterOf(existing, delta) + delta.delta
+      const value = delta.wraps === true ? BigInt.asIntN(64, sum) : sum
       if (value > MAX_COUNTER || value < MIN_COUNTER) {
         throw refused('INVALID_ARGUMENT', `counter ${hexPreview(delta.localKey)} would leave 64 bits`)
       }

@@ -1,0 +1,165 @@
+/** A parsed filter as what judges rows, by the names and arguments that HBase's ParseFilter knows. */
+import { type ByteTest, comparison } from './filter-compare.js'
+import { AllOf, AnyOf, Skip, While } from './filter-lists.js'
+import type { FilterArgument, FilterTree } from './filter-parse.js'
+import {
+  CellTest,
+  ColumnPage,
+  ColumnPrefixes,
+  ColumnRange,
+  ColumnValue,
+  DependentColumn,
+  FirstKeyOnly,
+  InclusiveStop,
+  KeyOnly,
+  KeyTest,
+  Page,
+  Prefix,
+  type RowFilter,
+} from './filter-rules.js'
+import { runtime } from './hbase-errors.js'
+
+type Args = readonly FilterArgument[]
+type Maker = (args: Args, isReversed: boolean) => RowFilter
+
+const ANY_COUNT = Number.POSITIVE_INFINITY
+
+/** With how many arguments each is called: at least, at most. */
+const MAKERS: Readonly<Record<string, readonly [least: number, most: number, make: Maker]>> = {
+  KeyOnlyFilter: [0, 1, (args) => new KeyOnly(args.length > 0 && booleanOf(args[0]))],
+  FirstKeyOnlyFilter: [0, 0, () => new FirstKeyOnly()],
+  PrefixFilter: [1, 1, (args, isReversed) => new Prefix(bytesOf(args[0]), isReversed)],
+  InclusiveStopFilter: [1, 1, (args, isReversed) => new InclusiveStop(bytesOf(args[0]), isReversed)],
+  PageFilter: [1, 1, (args) => new Page(countOf(args[0]))],
+  ColumnPrefixFilter: [1, 1, (args) => new ColumnPrefixes([bytesOf(args[0])])],
+  MultipleColumnPrefixFilter: [
+    1,
+    ANY_COUNT,
+    (args) => new ColumnPrefixes(args.map(bytesOf).sort((a, b) => a.compare(b))),
+  ],
+  ColumnRangeFilter: [4, 4, columnRange],
+  ColumnCountGetFilter: [1, 1, (args) => new ColumnPage(countOf(args[0]), 0, null)],
+  ColumnPaginationFilter: [2, 2, columnPage],
+  TimestampsFilter: [0, ANY_COUNT, timestamps],
+  RowFilter: [2, 2, (args) => new KeyTest(comparison(args[0], args[1]))],
+  FamilyFilter: [2, 2, (args) => family(comparison(args[0], args[1]))],
+  QualifierFilter: [2, 2, (args) => qualifier(comparison(args[0], args[1]))],
+  ValueFilter: [2, 2, (args) => value(comparison(args[0], args[1]))],
+  SingleColumnValueFilter: [4, 6, (args) => columnValue(args, false)],
+  SingleColumnValueExcludeFilter: [4, 6, (args) => columnValue(args, true)],
+  DependentColumnFilter: [2, 5, dependentColumn],
+}
+
+/** A filter at its start. @throws {KVError} for names and arguments that do not exist */
+export function buildFilter(tree: FilterTree, isReversed: boolean): RowFilter {
+  switch (tree.kind) {
+    case 'and':
+      return new AllOf(tree.parts.map((part) => buildFilter(part, isReversed)))
+    case 'or':
+      return new AnyOf(tree.parts.map((part) => buildFilter(part, isReversed)))
+    case 'skip':
+      return new Skip(buildFilter(tree.inner, isReversed))
+    case 'while':
+      return new While(buildFilter(tree.inner, isReversed))
+    case 'call':
+      return call(tree, isReversed)
+  }
+}
+
+function call({ name, args }: Extract<FilterTree, { kind: 'call' }>, isReversed: boolean): RowFilter {
+  const maker = Object.hasOwn(MAKERS, name) ? MAKERS[name] : undefined
+  if (maker === undefined) throw runtime(`Filter Name ${name.slice(0, 60)} not supported`)
+  const [least, most, make] = maker
+  if (args.length < least || args.length > most) {
+    const wanted = least === most ? `${least}` : `${least} to ${most}`
+    throw runtime(`${name}: Expected ${wanted} but got: ${args.length}`)
+  }
+  return make(args, isReversed)
+}
+
+function columnRange([min, hasMin, max, hasMax]: Args): RowFilter {
+  return new ColumnRange({
+    min: orNull(bytesOf(min)),
+    isMinIncluded: booleanOf(hasMin),
+    max: orNull(bytesOf(max)),
+    isMaxIncluded: booleanOf(hasMax),
+  })
+}
+
+function orNull(bytes: Buffer): Buffer | null {
+  return bytes.length === 0 ? null : bytes
+}
+
+function columnPage([limit, offset]: Args): RowFilter {
+  if (offset?.kind === 'bytes') return new ColumnPage(countOf(limit), 0, offset.value)
+  return new ColumnPage(countOf(limit), countOf(offset), null)
+}
+
+function timestamps(args: Args): RowFilter {
+  const wanted = new Set(args.map(timestampOf))
+  let oldest: bigint | null = null
+  for (const one of wanted) if (oldest === null || one < oldest) oldest = one
+  return new CellTest(({ cell: { timestamp } }) => {
+    if (timestamp === null || wanted.has(timestamp)) return 'INCLUDE'
+    return oldest === null || timestamp < oldest ? 'NEXT_COLUMN' : 'SKIP'
+  })
+}
+
+function family(passes: ByteTest): RowFilter {
+  return new CellTest((one) => (passes(one.family) ? 'INCLUDE' : 'NEXT_FAMILY'))
+}
+
+function qualifier(passes: ByteTest): RowFilter {
+  return new CellTest((one) => (passes(one.qualifier) ? 'INCLUDE' : 'NEXT_COLUMN'))
+}
+
+function value(passes: ByteTest): RowFilter {
+  return new CellTest(({ cell }) => (passes(cell.value) ? 'INCLUDE' : 'SKIP'))
+}
+
+function columnValue(args: Args, isExcluded: boolean): RowFilter {
+  const [name, column, operator, comparator, missing, latest] = args
+  if (args.length === 5) throw runtime('Expected 4 or 6 arguments but got: 5')
+  return new ColumnValue(
+    { family: bytesOf(name), qualifier: bytesOf(column) },
+    comparison(operator, comparator),
+    {
+      filterIfMissing: missing !== undefined && booleanOf(missing),
+      latestVersionOnly: latest === undefined || booleanOf(latest),
+      isExcluded,
+    },
+  )
+}
+
+function dependentColumn(args: Args): RowFilter {
+  const [name, column, dropped, operator, comparator] = args
+  if (args.length === 4) throw runtime('Expected 2, 3 or 5 but got: 4')
+  return new DependentColumn(
+    { family: bytesOf(name), qualifier: bytesOf(column) },
+    dropped !== undefined && booleanOf(dropped),
+    operator === undefined ? null : comparison(operator, comparator),
+  )
+}
+
+function bytesOf(argument: FilterArgument | undefined): Buffer {
+  if (argument?.kind === 'bytes') return argument.value
+  throw runtime('Incorrect argument: bytes stand in single quotes')
+}
+
+function booleanOf(argument: FilterArgument | undefined): boolean {
+  const word = argument?.kind === 'word' ? argument.value.toLowerCase() : ''
+  if (word === 'true' || word === 'false') return word === 'true'
+  throw runtime('Incorrect argument: true or false')
+}
+
+/** Whole numbers of 32 bits, not negative. */
+function countOf(argument: FilterArgument | undefined): number {
+  const number = argument?.kind === 'word' && /^\d{1,10}$/.test(argument.value) ? Number(argument.value) : -1
+  if (number >= 0 && number < 2 ** 31) return number
+  throw runtime('Incorrect argument: a whole number of 0 or more')
+}
+
+function timestampOf(argument: FilterArgument): bigint {
+  if (argument.kind === 'word' && /^\d{1,18}$/.test(argument.value)) return BigInt(argument.value)
+  throw runtime('Incorrect argument: a timestamp of 0 or more')
+}

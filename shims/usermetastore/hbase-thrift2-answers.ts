@@ -1,0 +1,69 @@
+/** Outcomes of the second gateway's calls in its own words. TIOError carries the exception's message without its class. */
+import { type Done, KVError, toKVError } from '../../src/base/errors.js'
+import type { Cell } from '../../src/model/row.js'
+import { ApplicationExceptionType } from '../../src/thrift/application-exception.js'
+import * as wire from '../../src/thrift/generated/hbase2.js'
+import type { ThriftCall } from '../../src/thrift/protocol.js'
+import { columnOf } from './hbase-columns.js'
+import { faultOf } from './hbase-errors.js'
+
+/** KeyValue.Type.Put. */
+const TYPE_PUT = 4
+/** Of the second gateway; the first one says `scanner ID is invalid`. */
+const NO_SCANNER = 'Invalid scanner Id'
+
+export function serve(call: ThriftCall<never, never>, run: () => void): void {
+  try {
+    run()
+  } catch (error) {
+    refuse(call, toKVError(error, call.method))
+  }
+}
+
+export function refuse(call: ThriftCall<never, never>, error: KVError): void {
+  const fault = faultOf(error)
+  // Every method of it declares TIOError, and those of scanners TIllegalArgument.
+  const failing = call as unknown as { fail(exception: wire.TIOError | wire.TIllegalArgument): void }
+  switch (fault.faultKind) {
+    case 'io':
+    case 'exists':
+      failing.fail(wire.makeTIOError({ message: fault.text, canRetry: error.isRetryable }))
+      break
+    case 'scanner':
+      failing.fail(wire.makeTIllegalArgument({ message: NO_SCANNER }))
+      break
+    case 'illegal':
+    case 'runtime':
+      call.abort(
+        ApplicationExceptionType.INTERNAL_ERROR,
+        `Internal error processing ${call.method}: ${fault.text}`,
+      )
+  }
+}
+
+export function answer<T, R>(call: ThriftCall<R, never>, reply: (value: T) => R): Done<T> {
+  return (outcome) => {
+    if (outcome instanceof KVError) refuse(call, outcome)
+    else call.reply(reply(outcome))
+  }
+}
+
+export function tooLargeOf(method: string, maxBytes: number): wire.TIOError {
+  const message = `the answer of ${method} exceeds ${maxBytes} bytes: ask for less at a time`
+  return wire.makeTIOError({ message, canRetry: false })
+}
+
+/** Without cells there is no row. */
+export function existing(cells: readonly Cell[]): readonly Cell[] | null {
+  return cells.length === 0 ? null : cells
+}
+
+export function toResult(row: Buffer | null, cells: readonly Cell[] | null, isPartial = false): wire.TResult {
+  if (cells === null || cells.length === 0)
+    return { row: null, columnValues: [], stale: false, partial: isPartial }
+  const columnValues = cells.map(({ localKey, value, timestamp }) => {
+    const { family, qualifier } = columnOf(localKey)
+    return { family, qualifier, value, timestamp, tags: null, type: TYPE_PUT }
+  })
+  return { row, columnValues, stale: false, partial: isPartial }
+}

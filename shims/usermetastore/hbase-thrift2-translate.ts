@@ -1,0 +1,177 @@
+/**
+ * Requests of the second gateway in our words: gets, puts, deletions, comparisons. Pure. Source:
+ * thrift2/ThriftUtilities.
+ */
+import type { Durability } from '../../src/model/dataset.js'
+import type { Mutation } from '../../src/model/mutation.js'
+import { ALL_VERSIONS, type Cell, type Comparison, type Condition } from '../../src/model/row.js'
+import * as wire from '../../src/thrift/generated/hbase2.js'
+import { buildFilter } from './filter-build.js'
+import { parseFilter } from './filter-parse.js'
+import type { RowFilter } from './filter-rules.js'
+import { type ColumnName, NEWEST, type Versions, checkedRow, columnOf, timeRange } from './hbase-columns.js'
+import { DO_NOT_RETRY, IO_EXCEPTION, ioFault, runtime } from './hbase-errors.js'
+import type { Table } from './hbase-tables.js'
+import { type Now, deleteRow, deletion, distinctPuts, putOf, stampOf } from './hbase-writes.js'
+import { LATEST_TIMESTAMP } from './mapping.js'
+
+export interface GetWish {
+  readonly columns: readonly ColumnName[]
+  readonly versions: Versions
+}
+
+export function columnsOf(columns: readonly wire.TColumn[] | null): ColumnName[] {
+  return (columns ?? []).map(({ family, qualifier }) => ({ family: family ?? NO_BYTES, qualifier }))
+}
+
+/** @throws {KVError} for what is refused by name and for times and counts that are none */
+export function toWishOfGet(get: wire.TGet): GetWish {
+  checkOffered(get)
+  const { timestamp, timeRange: range, maxVersions } = get
+  let versions = NEWEST
+  if (timestamp !== null) versions = { count: 1, ...exactly(timestamp) }
+  else if (range !== null) versions = { count: 1, ...timeRange(range.minStamp ?? 0n, range.maxStamp ?? 0n) }
+  return { columns: columnsOf(get.columns), versions: { ...versions, count: versionsOf(maxVersions) } }
+}
+
+/** Of a request that names none: the newest. @throws {KVError} */
+export function versionsOf(maxVersions: number | null): number {
+  if (maxVersions === null) return 1
+  if (maxVersions > 0) return Math.min(maxVersions, ALL_VERSIONS)
+  throw ioFault(IO_EXCEPTION, 'versions must be positive')
+}
+
+function exactly(timestamp: bigint): { readonly from: bigint; readonly to: bigint } {
+  if (timestamp < 0n) throw runtime(`Timestamp cannot be negative. minStamp:${timestamp}`)
+  return { from: timestamp, to: timestamp === LATEST_TIMESTAMP ? timestamp : timestamp + 1n }
+}
+
+/** @throws {KVError} for what changes an answer and is not offered */
+export function checkOffered(given: Pick<wire.TGet, 'filterBytes' | 'authorizations'>): void {
+  if (given.filterBytes !== null)
+    throw ioFault(DO_NOT_RETRY, 'filterBytes is not offered: write the filter as a filterString')
+  if ((given.authorizations?.labels ?? []).length > 0)
+    throw ioFault(DO_NOT_RETRY, 'authorizations are not offered: no cell has a visibility')
+}
+
+export function filterOfGet({ filterString }: wire.TGet): RowFilter | null {
+  return filterString === null ? null : buildFilter(parseFilter(filterString), false)
+}
+
+/** storeOffset and storeLimit count the cells of each family. */
+export function limitedStores(
+  cells: readonly Cell[],
+  { storeLimit, storeOffset }: wire.TGet,
+): readonly Cell[] {
+  if (storeLimit === null && storeOffset === null) return cells
+  const from = Math.max(0, storeOffset ?? 0)
+  const count = storeLimit === null || storeLimit < 0 ? Number.POSITIVE_INFINITY : storeLimit
+  const seen = new Map<string, number>()
+  return cells.filter(({ localKey }) => {
+    const family = columnOf(localKey).family.toString('latin1')
+    const index = seen.get(family) ?? 0
+    seen.set(family, index + 1)
+    return index >= from && index < from + count
+  })
+}
+
+/** @throws {KVError} for a visibility, which no cell has here */
+export function putsOf(table: Table, put: wire.TPut, now: Now): Mutation[] {
+  if ((put.cellVisibility?.expression ?? '') !== '')
+    throw ioFault(DO_NOT_RETRY, 'cellVisibility is not offered: no cell has one')
+  const cells = (put.columnValues ?? []).map(({ family, qualifier, value, timestamp }) => ({
+    column: { family: family ?? NO_BYTES, qualifier: qualifier ?? NO_BYTES },
+    value,
+    timestamp,
+  }))
+  if (cells.length === 0) throw runtime('No columns to insert')
+  return distinctPuts(putOf(table, checkedRow(put.row), cells, { timestamp: put.timestamp, now }))
+}
+
+/** A mutation a column, because each may have a time of its own. @throws {KVError} */
+export function deletionsOf(table: Table, remove: wire.TDelete): Mutation[] {
+  if (remove.columns === null) return [deleteRow(remove.timestamp)]
+  const { columns, deleteType } = remove
+  const isFamily = deleteType === wire.TDeleteType.DELETE_FAMILY
+  // Delete.addFamily forgets what was said of the family before.
+  const last = new Map(columns.map((column) => [(column.family ?? NO_BYTES).toString('latin1'), column]))
+  return (isFamily ? [...last.values()] : columns).map((column) => deletionOf(table, column, deleteType))
+}
+
+function deletionOf(table: Table, column: wire.TColumn, type: number): Mutation {
+  const family = column.family ?? NO_BYTES
+  const name = { family, qualifier: column.qualifier ?? NO_BYTES }
+  const whole = { family, qualifier: null }
+  const timestamp = stampOf(column.timestamp)
+  switch (type) {
+    case wire.TDeleteType.DELETE_COLUMN:
+      return timestamp === null
+        ? deletion(table, [name], { timestamp, scope: 'NEWEST_VERSION' })
+        : deletion(table, [name], { timestamp, scope: 'EXACT_TIMESTAMP' })
+    case wire.TDeleteType.DELETE_COLUMNS:
+      return deletion(table, [name], { timestamp, scope: 'UP_TO_TIMESTAMP' })
+    case wire.TDeleteType.DELETE_FAMILY:
+      return deletion(table, [whole], { timestamp, scope: 'UP_TO_TIMESTAMP' })
+    case wire.TDeleteType.DELETE_FAMILY_VERSION:
+      if (timestamp === null) throw runtime('Timestamp is required for TDelete with DeleteFamilyVersion type')
+      return deletion(table, [whole], { timestamp, scope: 'EXACT_TIMESTAMP' })
+    default:
+      throw runtime(`DeleteType is required for TDelete, not ${type}`)
+  }
+}
+
+/** @throws {KVError} where a mutation names another row */
+export function mutationsOf(
+  table: Table,
+  { row, mutations }: wire.TRowMutations,
+  now: Now,
+): { readonly row: Buffer; readonly mutations: Mutation[] } {
+  const key = checkedRow(row)
+  const all = (mutations ?? []).flatMap(({ put, deleteSingle }) => {
+    const other = put?.row ?? deleteSingle?.row ?? null
+    if (other === null || !other.equals(key))
+      throw runtime('The row in the recently added Put/Delete does not match the original one')
+    if (put !== null) return putsOf(table, put, now)
+    return deleteSingle === null ? [] : deletionsOf(table, deleteSingle)
+  })
+  return { row: key, mutations: all }
+}
+
+/**
+ * HBase compares what is expected with what is there: LESS holds where the expected value is less. With an empty expected
+ * value an absent column counts as empty (HRegion.checkAndMutateInternal).
+ */
+const COMPARISONS: Readonly<Record<number, Comparison>> = {
+  [wire.TCompareOperator.LESS]: 'GREATER',
+  [wire.TCompareOperator.LESS_OR_EQUAL]: 'GREATER_OR_EQUAL',
+  [wire.TCompareOperator.EQUAL]: 'EQUAL',
+  [wire.TCompareOperator.NOT_EQUAL]: 'NOT_EQUAL',
+  [wire.TCompareOperator.GREATER_OR_EQUAL]: 'LESS_OR_EQUAL',
+  [wire.TCompareOperator.GREATER]: 'LESS',
+}
+
+/** @throws {KVError} for an operator that does not exist */
+export function comparisonOf(localKey: Buffer, operator: number, value: Buffer): Condition[] {
+  if (operator === wire.TCompareOperator.NO_OP) return []
+  const comparison = COMPARISONS[operator]
+  if (comparison === undefined) throw runtime(`there is no compare operator ${operator}`)
+  if (value.length > 0) return [{ localKey, comparison, value, timestamp: null, ifMissing: false }]
+  const isNot = operator === wire.TCompareOperator.NOT_EQUAL
+  return [{ localKey, comparison: isNot ? 'NOT_EQUAL' : 'EQUAL', value, timestamp: null, ifMissing: !isNot }]
+}
+
+/** A write that need not be on disk when it is acknowledged, one that must, or the dataset's own. */
+export function durabilityOf(durability: number | null): Durability | null {
+  switch (durability) {
+    case wire.TDurability.SKIP_WAL:
+    case wire.TDurability.ASYNC_WAL:
+      return 'LOG'
+    case wire.TDurability.FSYNC_WAL:
+      return 'LOG_SYNCED'
+    case null:
+    default:
+      return null
+  }
+}
+
+const NO_BYTES = Buffer.alloc(0)

@@ -1,0 +1,334 @@
+/**
+ * HBase's second Thrift gateway (THBaseService, port 9091), its calls on rows. What it does is copied from HBase 2.5
+ * (thrift2/ThriftHBaseServiceHandler and ThriftUtilities): a row that is not there is a result without a row, a deletion of
+ * columns takes all their versions unless told otherwise, deleteMultiple answers an empty list.
+ */
+import { type Done, KVError, toKVError } from '../../src/base/errors.js'
+import type { KVStore } from '../../src/model/kvstore.js'
+import type { MutateRequest } from '../../src/model/request.js'
+import { ALL_VERSIONS, type Cell, type CellSelector, columnsNamed } from '../../src/model/row.js'
+import * as wire from '../../src/thrift/generated/hbase2.js'
+import type { ThriftCall, ThriftService } from '../../src/thrift/protocol.js'
+import { filterRow } from './filter-run.js'
+import { checkedRow, selectorOf, withinFamilies } from './hbase-columns.js'
+import { asBatch, batchFault, runtime } from './hbase-errors.js'
+import { HBaseHost, type HBaseOptions } from './hbase-host.js'
+import { answer, existing, refuse, serve, toResult, tooLargeOf } from './hbase-thrift2-answers.js'
+import { scannerCalls } from './hbase-thrift2-scans.js'
+import { tableCalls } from './hbase-thrift2-tables.js'
+import {
+  comparisonOf,
+  deletionsOf,
+  durabilityOf,
+  filterOfGet,
+  limitedStores,
+  mutationsOf,
+  putsOf,
+  toWishOfGet,
+} from './hbase-thrift2-translate.js'
+import type { Table } from './hbase-tables.js'
+import { expectation, requestOf } from './hbase-writes.js'
+import { toLocalKey } from './mapping.js'
+
+type Handlers<K extends keyof wire.THBaseServiceHandler> = Pick<wire.THBaseServiceHandler, K>
+
+/** The service as the thrift server takes it. */
+export function createHBase2Service(kvstore: KVStore, options: HBaseOptions): ThriftService {
+  const host = new HBaseHost(kvstore, 'hbase2', options)
+  const handler: wire.THBaseServiceHandler = {
+    ...readCalls(host),
+    ...writeCalls(host),
+    ...changeCalls(host),
+    ...checkCalls(host),
+    ...scannerCalls(host),
+    ...tableCalls(host),
+  }
+  return { ...wire.bindTHBaseService(handler), tooLarge: tooLargeOf }
+}
+
+/** What is found for each of the gets, null for nothing. */
+function readGets(
+  host: HBaseHost,
+  call: ThriftCall<never, never>,
+  table: Table,
+  gets: readonly wire.TGet[],
+  done: Done<readonly (readonly Cell[] | null)[]>,
+): void {
+  if (gets.length === 0) {
+    done([])
+    return
+  }
+  const rows = gets.map(({ row }) => checkedRow(row))
+  const wishes = gets.map((get) => toWishOfGet(get))
+  const filters = gets.map((get) => filterOfGet(get))
+  const selectors: (CellSelector | null)[] = []
+  const failures: KVError[] = []
+  for (const [index, { columns, versions }] of wishes.entries()) {
+    const count = filters[index] === null ? versions.count : ALL_VERSIONS
+    try {
+      selectors.push(selectorOf(table, columns, { ...versions, count }))
+    } catch (error) {
+      failures.push(toKVError(error, call.method))
+    }
+  }
+  const [failure] = failures
+  if (failure !== undefined) throw gets.length === 1 ? failure : batchFault(failures.length, failure)
+  const only = selectors.length === 1 ? (selectors[0] ?? null) : selectors
+  host.read(table, rows, only, {
+    context: host.contextOf(call),
+    done: (outcome) => {
+      if (outcome instanceof KVError) {
+        done(outcome)
+        return
+      }
+      done(
+        outcome.map((cells, index) => {
+          const [row, filter, wish, get] = [rows[index], filters[index], wishes[index], gets[index]]
+          if (cells === null || row === undefined || wish === undefined || get === undefined) return null
+          const kept = withinFamilies(table, cells)
+          const passed = filter == null ? kept : filterRow(filter, row, kept, wish.versions.count)
+          return passed === null ? null : existing(limitedStores(passed, get))
+        }),
+      )
+    },
+  })
+}
+
+function readCalls(host: HBaseHost): Handlers<'exists' | 'existsAll' | 'get' | 'getMultiple'> {
+  const all = <R>(
+    call: ThriftCall<R, wire.TIOError>,
+    name: Buffer | null,
+    gets: readonly wire.TGet[],
+    reply: (found: readonly (readonly Cell[] | null)[]) => R,
+  ): void => {
+    serve(call, () => {
+      const table = host.tables.open(name)
+      readGets(host, call, table, gets, answer(call, reply))
+    })
+  }
+  return {
+    exists: ({ table, tget }, call) => all(call, table, [given(tget)], ([found]) => found != null),
+    existsAll: ({ table, tgets }, call) =>
+      all(call, table, tgets ?? [], (found) => found.map((cells) => cells !== null)),
+    get: ({ table, tget }, call) => {
+      const get = given(tget)
+      all(call, table, [get], ([found]) => toResult(get.row, found ?? null))
+    },
+    getMultiple: ({ table, tgets }, call) =>
+      all(call, table, tgets ?? [], (found) =>
+        found.map((cells, index) => toResult(tgets?.[index]?.row ?? null, cells)),
+      ),
+  }
+}
+
+/** @throws {KVError} as a required argument that is absent */
+function given<T>(value: T | null): T {
+  if (value === null) throw runtime('a required argument is absent')
+  return value
+}
+
+function writeCalls(
+  host: HBaseHost,
+): Handlers<'put' | 'putMultiple' | 'deleteSingle' | 'deleteMultiple' | 'mutateRow'> {
+  const one = (
+    call: ThriftCall<null, wire.TIOError>,
+    name: Buffer | null,
+    requestIn: (table: Table) => MutateRequest | null,
+  ): void => {
+    serve(call, () => {
+      const request = requestIn(host.tables.open(name))
+      if (request === null) call.reply(null)
+      else
+        host.mutate(
+          request,
+          answer(call, () => null),
+        )
+    })
+  }
+  const many = <W, R>(
+    call: ThriftCall<R, wire.TIOError>,
+    name: Buffer | null,
+    given: {
+      readonly writes: readonly W[]
+      readonly requestOf: (table: Table, write: W) => MutateRequest | null
+      readonly reply: () => R
+    },
+  ): void => {
+    serve(call, () => {
+      const table = host.tables.open(name)
+      const requests = given.writes
+        .map((write) => attempt(() => given.requestOf(table, write)))
+        .filter((request) => request !== null)
+      host.mutateAll(requests, (failure) => {
+        if (failure === null) call.reply(given.reply())
+        else refuse(call, failure)
+      })
+    })
+  }
+  const putRequest = (call: ThriftCall<never, never>) => (table: Table, put: wire.TPut) => {
+    const row = checkedRow(put.row)
+    const mutations = putsOf(table, put, host.now)
+    if (mutations.length === 0) return null
+    const write = { row, mutations, durability: durabilityOf(put.durability) }
+    return requestOf(table, write, host.contextOf(call))
+  }
+  const deleteRequest = (call: ThriftCall<never, never>) => (table: Table, remove: wire.TDelete) => {
+    const row = checkedRow(remove.row)
+    const write = { row, mutations: deletionsOf(table, remove), durability: durabilityOf(remove.durability) }
+    return requestOf(table, write, host.contextOf(call))
+  }
+  return {
+    put: ({ table, tput }, call) => one(call, table, (found) => putRequest(call)(found, given(tput))),
+    putMultiple: ({ table, tputs }, call) =>
+      many(call, table, { writes: tputs ?? [], requestOf: putRequest(call), reply: () => null }),
+    deleteSingle: ({ table, tdelete }, call) =>
+      one(call, table, (found) => deleteRequest(call)(found, given(tdelete))),
+    deleteMultiple: ({ table, tdeletes }, call) =>
+      many(call, table, { writes: tdeletes ?? [], requestOf: deleteRequest(call), reply: () => [] }),
+    mutateRow: ({ table, trowMutations }, call) =>
+      one(call, table, (found) => {
+        const { row, mutations } = asBatch(trowMutations?.mutations?.length ?? 0, () =>
+          mutationsOf(found, given(trowMutations), host.now),
+        )
+        if (mutations.length === 0) return null
+        return requestOf(found, { row, mutations, durability: null }, host.contextOf(call))
+      }),
+  }
+}
+
+/** What fails for a row alone is its own; what the handler itself would throw is the call's. */
+function attempt(request: () => MutateRequest | null): MutateRequest | KVError | null {
+  try {
+    return request()
+  } catch (error) {
+    const failure = toKVError(error, 'write')
+    if ('faultKind' in failure && failure.faultKind !== 'io') throw failure
+    return failure
+  }
+}
+
+function changeCalls(host: HBaseHost): Handlers<'increment' | 'append'> {
+  return {
+    increment: ({ table: name, tincrement }, call) => {
+      serve(call, () => {
+        const wish = given(tincrement)
+        const table = host.tables.open(name)
+        const row = checkedRow(wish.row)
+        const deltas = (wish.columns ?? []).map(({ family, qualifier, amount }) => ({
+          localKey: localKeyOf(table, family, qualifier),
+          delta: amount,
+          ttlSeconds: null,
+          wraps: true as const,
+        }))
+        if (deltas.length === 0) throw runtime('an increment of no columns')
+        const mutations = [{ kind: 'INCREMENT', deltas } as const]
+        runAndAnswer(host, call, table, {
+          row,
+          mutations,
+          durability: durabilityOf(wish.durability),
+          keys: deltas.map(({ localKey }) => localKey),
+          isSilent: wish.returnResults === false,
+        })
+      })
+    },
+    append: ({ table: name, tappend }, call) => {
+      serve(call, () => {
+        const wish = given(tappend)
+        const table = host.tables.open(name)
+        const row = checkedRow(wish.row)
+        const cells = (wish.columns ?? []).map(({ family, qualifier, value }) => ({
+          localKey: localKeyOf(table, family, qualifier),
+          value: value ?? NO_BYTES,
+          timestamp: null,
+          ttlSeconds: null,
+        }))
+        if (cells.length === 0) throw runtime('an append of no columns')
+        const mutations = [{ kind: 'APPEND', cells } as const]
+        runAndAnswer(host, call, table, {
+          row,
+          mutations,
+          durability: durabilityOf(wish.durability),
+          keys: cells.map(({ localKey }) => localKey),
+          isSilent: wish.returnResults === false,
+        })
+      })
+    },
+  }
+}
+
+function localKeyOf(table: Table, family: Buffer | null, qualifier: Buffer | null): Buffer {
+  const name = family ?? NO_BYTES
+  table.checkFamily(name)
+  return toLocalKey({ family: name, qualifier: qualifier ?? NO_BYTES })
+}
+
+interface Change {
+  readonly row: Buffer
+  readonly mutations: MutateRequest['mutations']
+  readonly durability: MutateRequest['durability']
+  readonly keys: readonly Buffer[]
+  /** The client asked for no result: it gets one without a row. */
+  readonly isSilent: boolean
+}
+
+function runAndAnswer(
+  host: HBaseHost,
+  call: ThriftCall<wire.TResult, wire.TIOError>,
+  table: Table,
+  { keys, isSilent, ...write }: Change,
+): void {
+  const distinct = new Map(keys.map((key) => [key.toString('latin1'), key]))
+  const sorted = [...distinct.values()].sort((a, b) => a.compare(b))
+  const extra = isSilent ? {} : { returnAfter: columnsNamed(sorted) }
+  const request = requestOf(table, write, host.contextOf(call), extra)
+  host.mutate(
+    request,
+    answer(call, ({ row }) => toResult(write.row, isSilent ? null : (row?.cells ?? null))),
+  )
+}
+
+function checkCalls(host: HBaseHost): Handlers<'checkAndPut' | 'checkAndDelete' | 'checkAndMutate'> {
+  const check = (
+    call: ThriftCall<boolean, wire.TIOError>,
+    args: Pick<wire.THBaseServiceCheckAndPutArgs, 'table' | 'row' | 'family' | 'qualifier' | 'value'>,
+    given: {
+      readonly operator: wire.TCompareOperator | null
+      readonly mutationsOf: (table: Table) => MutateRequest['mutations']
+    },
+  ): void => {
+    serve(call, () => {
+      const table = host.tables.open(args.table)
+      const row = checkedRow(args.row)
+      const inBatch = <T>(run: () => T): T => (given.operator === null ? run() : asBatch(1, run))
+      const localKey = inBatch(() => localKeyOf(table, args.family, args.qualifier))
+      const isPlain = args.value === null || given.operator === null
+      const conditions = isPlain
+        ? [expectation(localKey, args.value)]
+        : comparisonOf(localKey, given.operator, args.value)
+      const mutations = inBatch(() => given.mutationsOf(table))
+      const write = { row, mutations, durability: null }
+      const request = requestOf(table, write, host.contextOf(call), { conditions })
+      host.mutate(
+        request,
+        answer(call, ({ isApplied }) => isApplied),
+      )
+    })
+  }
+  return {
+    checkAndPut: (args, call) =>
+      check(call, args, {
+        operator: null,
+        mutationsOf: (table) => putsOf(table, given(args.tput), host.now),
+      }),
+    checkAndDelete: (args, call) =>
+      check(call, args, { operator: null, mutationsOf: (table) => deletionsOf(table, given(args.tdelete)) }),
+    checkAndMutate: (args, call) =>
+      check(call, args, {
+        // Whether the number is one that is known is for what uses it to say.
+        operator: (args.compareOperator ?? wire.TCompareOperator.EQUAL) as wire.TCompareOperator,
+        mutationsOf: (table) => mutationsOf(table, given(args.rowMutations), host.now).mutations,
+      }),
+  }
+}
+
+const NO_BYTES = Buffer.alloc(0)

@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { buildFilter } from '../../../shims/usermetastore/filter-build.js'
+import { parseFilter } from '../../../shims/usermetastore/filter-parse.js'
+import { rowRangeOf } from '../../../shims/usermetastore/filter-range.js'
+import { LinearRegex } from '../../../shims/usermetastore/filter-regex.js'
+import { filterRow } from '../../../shims/usermetastore/filter-run.js'
+import { KVError } from '../../../src/base/errors.js'
+import { limits } from '../../../src/base/limits.js'
+import type { Cell } from '../../../src/model/row.js'
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
+
+function cell(column: string, value: string, timestamp = 1n): Cell {
+  return { localKey: bytes(column.replace(':', '\0')), value: bytes(value), timestamp, ttlSeconds: null }
+}
+
+/** `column=value@time` of what a filter leaves of rows, null for a row that it drops. */
+function left(filterText: string, rows: Readonly<Record<string, readonly Cell[]>>, versions = 1) {
+  const filter = buildFilter(parseFilter(bytes(filterText)), false)
+  return Object.entries(rows).map(([key, cells]) => {
+    const kept = filterRow(filter, bytes(key), cells, versions)
+    return (
+      kept?.map(
+        ({ localKey, value, timestamp }) =>
+          `${localKey.toString('latin1').replace('\0', ':')}=${value.toString('latin1')}@${timestamp}`,
+      ) ?? null
+    )
+  })
+}
+
+const ROW = [cell('a:x', '1'), cell('a:xy', '2'), cell('a:y', '3'), cell('b:x', '4')]
+
+describe('what a filter leaves of a row', () => {
+  const cases: readonly [filter: string, expected: readonly string[] | null][] = [
+    ["PrefixFilter('ro')", ['a:x=1@1', 'a:xy=2@1', 'a:y=3@1', 'b:x=4@1']],
+    ["PrefixFilter('x')", null],
+    ['KeyOnlyFilter()', ['a:x=@1', 'a:xy=@1', 'a:y=@1', 'b:x=@1']],
+    ['FirstKeyOnlyFilter()', ['a:x=1@1']],
+    ["ColumnPrefixFilter('x')", ['a:x=1@1', 'a:xy=2@1', 'b:x=4@1']],
+    ["MultipleColumnPrefixFilter('y', 'xy')", ['a:xy=2@1', 'a:y=3@1']],
+    ["ColumnRangeFilter('x', false, 'y', true)", ['a:xy=2@1', 'a:y=3@1']],
+    ['ColumnPaginationFilter(2, 1)', ['a:xy=2@1', 'a:y=3@1']],
+    ["ColumnPaginationFilter(1, 'xy')", ['a:xy=2@1']],
+    ["ValueFilter(>=, 'binary:3')", ['a:y=3@1', 'b:x=4@1']],
+    ["FamilyFilter(=, 'binary:b')", ['b:x=4@1']],
+    ["QualifierFilter(=, 'substring:Y')", ['a:xy=2@1', 'a:y=3@1']],
+    ["SingleColumnValueFilter('a', 'x', =, 'binary:1')", ['a:x=1@1', 'a:xy=2@1', 'a:y=3@1', 'b:x=4@1']],
+    ["SingleColumnValueFilter('a', 'x', =, 'binary:9')", null],
+    ["SingleColumnValueFilter('a', 'none', =, 'binary:1')", ['a:x=1@1', 'a:xy=2@1', 'a:y=3@1', 'b:x=4@1']],
+    ["SingleColumnValueFilter('a', 'none', =, 'binary:1', true, true)", null],
+    ["SingleColumnValueExcludeFilter('a', 'x', =, 'binary:1')", ['a:xy=2@1', 'a:y=3@1', 'b:x=4@1']],
+    ["ColumnPrefixFilter('x') AND ValueFilter(!=, 'binary:1')", ['a:xy=2@1', 'b:x=4@1']],
+    ["ColumnPrefixFilter('y') OR ValueFilter(=, 'binary:1')", ['a:x=1@1', 'a:y=3@1']],
+    ["SKIP ValueFilter(!=, 'binary:2')", null],
+    ["(FirstKeyOnlyFilter() OR PrefixFilter('z')) AND KeyOnlyFilter()", ['a:x=@1']],
+  ]
+  for (const [filter, expected] of cases) {
+    test(filter, () => assert.deepEqual(left(filter, { row: ROW }), [expected]))
+  }
+
+  test('AND binds closer than OR, and SKIP closer than both', () => {
+    const filter =
+      "ValueFilter(=, 'binary:1') OR ValueFilter(=, 'binary:2') AND QualifierFilter(=, 'binary:none')"
+    assert.deepEqual(left(filter, { row: ROW }), [['a:x=1@1']])
+  })
+
+  test('a doubled quote is one, and what stands in quotes is never a word', () => {
+    const row = [cell('a:x', "it's AND (so)")]
+    assert.deepEqual(left("ValueFilter(=, 'binary:it''s AND (so)')", { row }), [["a:x=it's AND (so)@1"]])
+  })
+
+  test('a filter sees older versions, of which those that pass count', () => {
+    const row = [cell('a:x', 'new', 9n), cell('a:x', 'old', 5n), cell('a:x', 'older', 3n)]
+    assert.deepEqual(left('TimestampsFilter(3, 5)', { row }), [['a:x=old@5']])
+    assert.deepEqual(left('TimestampsFilter(3, 5)', { row }, 2), [['a:x=old@5', 'a:x=older@3']])
+  })
+
+  test('PageFilter and WHILE end, and what comes behind is dropped', () => {
+    const rows = { r1: ROW, r2: ROW, r3: [cell('a:x', '9')] }
+    assert.deepEqual(
+      left('PageFilter(2)', rows).map((row) => row !== null),
+      [true, true, false],
+    )
+    assert.deepEqual(
+      left("WHILE RowFilter(!=, 'binary:r2')", rows).map((row) => row !== null),
+      [true, false, false],
+    )
+  })
+})
+
+describe('what is no filter is refused', () => {
+  const cases: readonly [filter: string, why: RegExp][] = [
+    ['', /name and its arguments/],
+    ["PrefixFilter('a'", /argument is missing/],
+    ["PrefixFilter('a", /closing quote/],
+    ["PrefixFilter('a') OR", /name and its arguments/],
+    ["PrefixFilter('a') PrefixFilter('b')", /an end is missing/],
+    ['NoFilter()', /NoFilter not supported/],
+    ['constructor()', /constructor not supported/],
+    ['PageFilter(-1)', /whole number/],
+    ['PageFilter(1, 2)', /Expected 1 but got: 2/],
+    ["RowFilter(==, 'binary:a')", /Compare Operator/],
+    ["RowFilter(=, 'none:a')", /Comparator none/],
+    ["RowFilter(<, 'regexstring:a')", /EQUAL and NOT_EQUAL/],
+    ["ValueFilter(=, 'regexstring:(a)\\1')", /\\1 is not offered/],
+    ["ValueFilter(=, 'regexstring:(?=a)')", /look-around/],
+    ["ValueFilter(=, 'regexstring:a*+')", /possessive/],
+    ["ValueFilter(=, 'regexstring:((a{1000}){1000}){1000}')", /states/],
+    ['('.repeat(limits.maxFilterDepth + 1), /nested/],
+    [`KeyOnlyFilter()${' AND KeyOnlyFilter()'.repeat(limits.maxFilterParts)}`, /parts/],
+    ['x'.repeat(limits.maxFilterBytes + 1), /bytes, at most/],
+  ]
+  for (const [filter, why] of cases) {
+    test(filter.length > 60 ? `${filter.slice(0, 60)} ...` : `"${filter}"`, () => {
+      assert.throws(
+        () => buildFilter(parseFilter(bytes(filter)), false),
+        (error: unknown) => error instanceof KVError && why.test(error.message),
+      )
+    })
+  }
+})
+
+describe('regular expressions', () => {
+  const cases: readonly [source: string, texts: readonly string[], others: readonly string[]][] = [
+    ['^a.c$', ['abc', 'a\nc'], ['ac', 'xabc', 'abcx']],
+    ['b', ['abc'], ['ac']],
+    ['', ['', 'a'], []],
+    ['^(ab|cd)+$', ['ab', 'abcd'], ['', 'abc']],
+    ['^[a-c\\d_-]{2,3}$', ['a1', '_-c'], ['a', 'a1b2', 'zz']],
+    ['[^x]y', ['ay'], ['xy']],
+    ['^(?:a?){3}a{3}$', ['aaa', 'aaaaaa'], ['aa', 'aaaaaaa']],
+    ['^\\w+@\\w+\\.org$', ['a_1@b.org'], ['a@borg', ' a@b.org']],
+    ['ü$', ['grü'], ['u']],
+    ['^a*?b$', ['aab', 'b'], ['a']],
+    ['[]a]', [']', 'a'], ['[']],
+  ]
+  for (const [source, texts, others] of cases) {
+    test(`/${source}/`, () => {
+      const regex = new LinearRegex(source)
+      for (const text of texts) assert.equal(regex.isFoundIn(text), true, text)
+      for (const text of others) assert.equal(regex.isFoundIn(text), false, text)
+    })
+  }
+
+  test('an expression that would take a backtracking matcher for ever takes a moment', () => {
+    const regex = new LinearRegex('^(a+)+(a|a?)+$')
+    const begun = performance.now()
+    assert.equal(regex.isFoundIn(`${'a'.repeat(5_000)}!`), false)
+    assert.ok(performance.now() - begun < 1_000)
+  })
+})
+
+test('whatever the text is, a filter is made or refused by name, and judges rows', () => {
+  const piece = fc.constantFrom(
+    ...[
+      "PrefixFilter('r')",
+      'PageFilter(1)',
+      "ValueFilter(=,'regexstring:",
+      '[a-',
+      ')*',
+      '(',
+      ')',
+      "'",
+      ' AND ',
+      ' OR ',
+    ],
+    ...[
+      'SKIP ',
+      'WHILE ',
+      ',',
+      '1',
+      'true',
+      '<=',
+      "RowFilter(=,'substring:r')",
+      'KeyOnlyFilter()',
+      "\\d+')",
+      '\0',
+    ],
+  )
+  const text = fc.array(fc.oneof(piece, fc.string({ maxLength: 4 })), { maxLength: 12 })
+  fc.assert(
+    fc.property(text, (pieces) => {
+      try {
+        left(pieces.join(''), { row: ROW, r2: [] })
+      } catch (error) {
+        assert.ok(error instanceof KVError && error.code === 'INVALID_ARGUMENT', String(error))
+      }
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('filters that every row must pass narrow what is read', () => {
+  const range = (filter: string) => {
+    const found = rowRangeOf(parseFilter(bytes(filter)))
+    return found === null ? null : [found.from.toString('latin1'), found.to?.toString('latin1') ?? null]
+  }
+  assert.deepEqual(range("PrefixFilter('ab')"), ['ab', 'ac'])
+  assert.deepEqual(range("PrefixFilter('a') AND PrefixFilter('ab') AND KeyOnlyFilter()"), ['ab', 'ac'])
+  assert.deepEqual(range("RowFilter(=, 'binary:k')"), ['k', 'k\0'])
+  assert.deepEqual(range("RowFilter(=, 'binaryprefix:k')"), ['k', 'l'])
+  assert.equal(range("PrefixFilter('a') OR KeyOnlyFilter()"), null)
+  assert.equal(range("SKIP PrefixFilter('a')"), null)
+})

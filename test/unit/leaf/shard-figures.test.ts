@@ -20,6 +20,9 @@ const PROPERTIES: Readonly<Record<string, number>> = {
   'background-errors': 3,
 }
 
+/** Shards that are asked at the same time, at most. */
+const AT_ONCE = 8
+
 const DATABASE: AskedDatabase = {
   sequence: 7,
   numberProperty: (name) => PROPERTIES[name] ?? assert.fail(`nobody has ${name}`),
@@ -112,7 +115,9 @@ suite('figures of shards', () => {
     assert.equal(first.get('godwit_rocksdb_sst_files large'), 2 * askedFirst)
     world.nowMs += 60_000
     while (world.asked.length < 60 + askedFirst) await world.read(map, 500)
-    assert.equal(new Set(world.asked.slice(0, 60)).size, 60)
+    // Some are asked at the same time: the last of a turn may come behind the first of the next one.
+    assert.equal(new Set(world.asked.slice(0, 60 - AT_ONCE)).size, 60 - AT_ONCE)
+    assert.equal(new Set(world.asked).size, 60)
     const all = await world.read(map, 0)
     assert.equal(all.get('godwit_rocksdb_sst_files large'), 120)
     assert.ok((all.get('godwit_rocksdb_oldest_sample_seconds') ?? 60) < 60)

@@ -21,7 +21,7 @@ const PROPERTIES: Readonly<Record<string, number>> = {
 }
 
 /** Shards that are asked at the same time, at most. */
-const AT_ONCE = 8
+const AT_ONCE = 16
 
 const DATABASE: AskedDatabase = {
   sequence: 7,

@@ -1,5 +1,6 @@
 /** What the admin API answers about migrations, as schemas; see schemas.ts. */
 import { z } from 'zod'
+import type { ShadowFigures } from '../model/difference.js'
 import { MIGRATION_STATES, WHOLE_SHARE } from '../model/migration.js'
 import type {
   Migration,
@@ -8,7 +9,7 @@ import type {
   MigrationRamp,
   OwedLoad,
 } from '../model/migration.js'
-import type { OriginVersion, SideFigures, ShadowFigures } from '../model/migration.js'
+import type { OriginVersion, SideFigures } from '../model/migration.js'
 import type { Explanation, Guard, MigrationPlan, MigrationReport } from '../model/migration-plan.js'
 
 const whole = z.int().min(0)

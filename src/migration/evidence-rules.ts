@@ -1,8 +1,9 @@
 /** The guards that look at what was seen: comparisons, errors, latency. Each passes, fails, or has too little. Pure. */
+import { unaccounted } from '../model/difference.js'
 import type { MigrationFigures } from '../model/migration.js'
 import type { GuardOutcome } from '../model/migration-plan.js'
 import type { MigrationFacts } from './facts.js'
-import { compared, unaccounted } from './figures.js'
+import { compared } from './figures.js'
 import { type Finding, type GuardRule, found, migrationOf } from './guard-rules.js'
 import type { MigrationSettings } from './settings.js'
 import { cleanSamplesFor, judgeShare } from './statistics.js'
@@ -11,7 +12,7 @@ export const accountedFor: GuardRule = {
   name: 'every shadow read is counted',
   isForceable: false,
   check: ({ evidence }) => {
-    const rest = unaccounted(evidence.figures)
+    const rest = unaccounted(evidence.figures.shadow)
     return found(rest === 0, `${rest} unaccounted for`, [
       '0',
       "the figures cannot be relied on: keep the gateway's log and metrics, and report it",

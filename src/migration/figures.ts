@@ -1,22 +1,11 @@
 /** Figures of a migrating dataset over a time: what was counted at its end less what was counted at its beginning. Pure. */
-import type { MigrationFigures, ShadowFigures, SideFigures } from '../model/migration.js'
+import { NO_SHADOWS } from '../model/difference.js'
+import type { MigrationFigures, SideFigures } from '../model/migration.js'
 
 const NO_SIDE: SideFigures = { requests: 0, errors: 0, p50Ms: null, p99Ms: null, isBreakerOpen: false }
-const NO_SHADOW: ShadowFigures = {
-  sent: 0,
-  matched: 0,
-  mismatched: 0,
-  tied: 0,
-  dropped: 0,
-  expired: 0,
-  failed: 0,
-  waiting: 0,
-  baseline: 0,
-  unstable: 0,
-}
 
 export function noFigures(dataset: string): MigrationFigures {
-  return { dataset, origin: NO_SIDE, target: NO_SIDE, shadow: NO_SHADOW }
+  return { dataset, origin: NO_SIDE, target: NO_SIDE, shadow: NO_SHADOWS }
 }
 
 /** Counts become differences, also of what waits; latencies and breakers are those of the end. */
@@ -38,12 +27,6 @@ export function figuresBetween(start: MigrationFigures, end: MigrationFigures): 
       unstable: less(end.shadow.unstable, start.shadow.unstable),
     },
   }
-}
-
-/** Shadow reads that are not accounted for: anything but 0 is a fault of ours. */
-export function unaccounted({ shadow }: MigrationFigures): number {
-  const { sent, matched, mismatched, tied, dropped, expired, failed, waiting } = shadow
-  return sent - matched - mismatched - tied - dropped - expired - failed - waiting
 }
 
 export function compared({ shadow }: MigrationFigures): number {

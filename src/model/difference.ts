@@ -92,3 +92,38 @@ export interface FlightRecord {
   /** Null: it succeeded. */
   readonly code: string | null
 }
+
+/** Shadow reads since the gateway began: sent = matched + mismatched + tied + dropped + expired + failed + waiting. */
+export interface ShadowFigures {
+  readonly sent: number
+  readonly matched: number
+  readonly mismatched: number
+  /** Both sides answered, but of different versions or of one that changed meanwhile: nothing can be said. */
+  readonly tied: number
+  readonly dropped: number
+  readonly expired: number
+  readonly failed: number
+  readonly waiting: number
+  /** Second readings of the origin, and those of them that differed from its first. */
+  readonly baseline: number
+  readonly unstable: number
+}
+
+export const NO_SHADOWS: ShadowFigures = {
+  sent: 0,
+  matched: 0,
+  mismatched: 0,
+  tied: 0,
+  dropped: 0,
+  expired: 0,
+  failed: 0,
+  waiting: 0,
+  baseline: 0,
+  unstable: 0,
+}
+
+/** Must be zero: every shadow read that was sent waits, or ended as exactly one thing. */
+export function unaccounted(shadow: ShadowFigures): number {
+  const { sent, matched, mismatched, tied, dropped, expired, failed, waiting } = shadow
+  return sent - matched - mismatched - tied - dropped - expired - failed - waiting
+}

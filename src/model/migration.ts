@@ -1,4 +1,5 @@
 /** What operators dial while a dataset moves from an origin to the target, and what was seen meanwhile. Plain data. */
+import type { ShadowFigures } from './difference.js'
 
 /**
  * A read-only dataset moves through these in order, and back. ORIGIN_ONLY: the old store answers. ARMING: it does, and
@@ -107,22 +108,6 @@ export interface SideFigures {
   readonly p50Ms: number | null
   readonly p99Ms: number | null
   readonly isBreakerOpen: boolean
-}
-
-/** Shadow reads since the gateway began: sent = matched + mismatched + tied + dropped + expired + failed + waiting. */
-export interface ShadowFigures {
-  readonly sent: number
-  readonly matched: number
-  readonly mismatched: number
-  /** Both sides answered, but of different versions or of one that changed meanwhile: nothing can be said. */
-  readonly tied: number
-  readonly dropped: number
-  readonly expired: number
-  readonly failed: number
-  readonly waiting: number
-  /** Second readings of the origin, and those of them that differed from its first. */
-  readonly baseline: number
-  readonly unstable: number
 }
 
 export interface MigrationFigures {

@@ -4,8 +4,9 @@
  */
 import type { Reading } from '../base/metrics.js'
 import type { MetricName } from '../base/metrics-table.js'
-import type { MigrationFigures, ShadowFigures, Side } from '../model/migration.js'
-import { type WatchSnapshot, noShadows } from './migration-watch.js'
+import { NO_SHADOWS, type ShadowFigures, unaccounted } from '../model/difference.js'
+import type { MigrationFigures, Side } from '../model/migration.js'
+import type { ShadowCounts, WatchSnapshot } from './migration-watch.js'
 import { sumSides } from './side-figures.js'
 
 const SHADOW_RESULTS = ['matched', 'mismatched', 'tied', 'dropped', 'expired', 'failed'] as const
@@ -76,14 +77,8 @@ export class MigrationTotals {
   }
 }
 
-/** Must be zero: every shadow read ends as exactly one thing. */
-export function unaccounted(shadow: ShadowFigures): number {
-  const { sent, matched, mismatched, tied, dropped, expired, failed, waiting } = shadow
-  return sent - matched - mismatched - tied - dropped - expired - failed - waiting
-}
-
 function sumShadows(all: readonly ShadowFigures[]): ShadowFigures {
-  const sum = noShadows()
+  const sum: ShadowCounts = { ...NO_SHADOWS }
   for (const one of all) {
     // Both have the keys of ShadowFigures.
     for (const name of Object.keys(sum) as (keyof ShadowFigures)[]) sum[name] += one[name]

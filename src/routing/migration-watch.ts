@@ -2,28 +2,14 @@
  * What one thread sees of each dataset that has two sides: how each of them answered, and what became of shadow reads.
  * Main adds the threads' figures up (migration-totals.ts).
  */
-import type { ShadowFigures, Side } from '../model/migration.js'
+import { NO_SHADOWS, type ShadowFigures } from '../model/difference.js'
+import type { Side } from '../model/migration.js'
 import { SideFigures, type SideSnapshot } from './side-figures.js'
 
 export type ShadowCounts = { -readonly [K in keyof ShadowFigures]: number }
 
 /** What became of a shadow read: it ends as exactly one of these. */
 export type ShadowVerdict = 'matched' | 'mismatched' | 'tied' | 'dropped' | 'expired' | 'failed'
-
-export function noShadows(): ShadowCounts {
-  return {
-    sent: 0,
-    matched: 0,
-    mismatched: 0,
-    tied: 0,
-    dropped: 0,
-    expired: 0,
-    failed: 0,
-    waiting: 0,
-    baseline: 0,
-    unstable: 0,
-  }
-}
 
 /** Plain data; travels between threads. */
 export interface WatchSnapshot {
@@ -40,7 +26,7 @@ export class DatasetWatch {
     ORIGIN: new SideFigures(),
     TARGET: new SideFigures(),
   }
-  readonly shadow: ShadowCounts = noShadows()
+  readonly shadow: ShadowCounts = { ...NO_SHADOWS }
   /** Bytes of answers that wait to be compared. */
   heldBytes = 0
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { availableParallelism, loadavg } from 'node:os'
 import { after, before, suite, test } from 'node:test'
-import type { ShadowFigures } from '../../src/model/migration.js'
+import type { ShadowFigures } from '../../src/model/difference.js'
 import { splitBucket } from '../../src/routing/traffic-split.js'
 import { FakeOrigin } from '../support/fake-origin.js'
 import type { Gateway } from '../support/gateway.js'

@@ -11,12 +11,8 @@ import { MigrationWatcher } from '../../../src/migration/watch.js'
 import type { MigrationWorld } from '../../../src/migration/world.js'
 import type { ChangeContext, DatasetRecord } from '../../../src/model/dataset.js'
 import type { DatasetDraft, Metastore } from '../../../src/model/metastore.js'
-import type {
-  MigrationFigures,
-  MigrationState,
-  ShadowFigures,
-  SideFigures,
-} from '../../../src/model/migration.js'
+import { NO_SHADOWS, type ShadowFigures } from '../../../src/model/difference.js'
+import type { MigrationFigures, MigrationState, SideFigures } from '../../../src/model/migration.js'
 import { FakeTimers } from '../../support/fake-timers.js'
 import { CHANGE, FIGURES, START_MS, batchDraft, manualClock, type ManualClock } from '../kvsm/fixtures.js'
 import { MemoryStore } from '../kvsm/memory-store.js'
@@ -60,18 +56,7 @@ type Side = { -readonly [Field in keyof SideFigures]: SideFigures[Field] }
 export class FakeFigures {
   readonly origin: Side = { requests: 0, errors: 0, p50Ms: 1, p99Ms: 4, isBreakerOpen: false }
   readonly target: Side = { requests: 0, errors: 0, p50Ms: 1, p99Ms: 4, isBreakerOpen: false }
-  readonly shadow: Counts = {
-    sent: 0,
-    matched: 0,
-    mismatched: 0,
-    tied: 0,
-    dropped: 0,
-    expired: 0,
-    failed: 0,
-    waiting: 0,
-    baseline: 0,
-    unstable: 0,
-  }
+  readonly shadow: Counts = { ...NO_SHADOWS }
 
   matched(count: number): void {
     this.shadow.sent += count

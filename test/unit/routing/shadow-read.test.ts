@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { KVError } from '../../../src/base/errors.js'
 import { limits } from '../../../src/base/limits.js'
-import { unaccounted } from '../../../src/routing/migration-totals.js'
+import { unaccounted } from '../../../src/model/difference.js'
 import {
   BEFORE,
   type Behaviour,

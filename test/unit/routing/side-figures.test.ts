@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { decideSide } from '../../../src/routing/decide.js'
 import { type Flight, FlightRecorder } from '../../../src/routing/flight-recorder.js'
-import { MigrationTotals, unaccounted } from '../../../src/routing/migration-totals.js'
+import { unaccounted } from '../../../src/model/difference.js'
+import { MigrationTotals } from '../../../src/routing/migration-totals.js'
 import { MigrationWatch } from '../../../src/routing/migration-watch.js'
 import { SideFigures, sumSides } from '../../../src/routing/side-figures.js'
 import { entryWith, migrating } from './two-sides.js'
@@ -40,7 +41,7 @@ suite('figures of a side', () => {
 
 suite('totals of all threads', () => {
   test('threads are added up, the newest word of each counts, and nothing goes missing', () => {
-    const totals = new MigrationTotals((dataset) => dataset === 'cities')
+    const totals = new MigrationTotals((dataset, side) => dataset === 'cities' && side === 'ORIGIN')
     const watch = new MigrationWatch()
     const cities = watch.of({ name: 'cities', id: 'd1' })
     cities.shadow.sent = 3
@@ -48,9 +49,9 @@ suite('totals of all threads', () => {
     totals.receive('data-0', watch.snapshot(0))
     cities.shadow.waiting = 1
     for (const thread of ['data-0', 'data-1']) totals.receive(thread, watch.snapshot(0))
-    const { shadow, origin } = totals.figures('cities')
+    const { shadow, origin, target } = totals.figures('cities')
     assert.deepEqual([shadow.sent, shadow.matched, shadow.waiting, unaccounted(shadow)], [6, 4, 2, 0])
-    assert.equal(origin.isBreakerOpen, true)
+    assert.deepEqual([origin.isBreakerOpen, target.isBreakerOpen], [true, false])
     assert.deepEqual(totals.figures('unknown').shadow.sent, 0)
     const named = totals.readings(new Set(['cities']))
     assert.equal(named.find(({ name }) => name === 'godwit_migration_shadow_unaccounted')?.value, 0)

@@ -72,6 +72,8 @@ export const limits = {
   openDbs: 2_000,
   /** Milliseconds that a sequence of pages may go on with a version that is kept no longer. */
   leavingVersionMs: 300_000,
+  /** Of one dataset; the oldest goes when there are more, so that who publishes often fills neither disk nor list. */
+  maxLeavingVersions: 10,
   /** Reads of one thread that wait for versions to be opened before more are refused as OVERLOADED. */
   maxReadsWaitingForVersions: 10_000,
   /** SIGTERM: in-flight requests get so long before connections are cut. */

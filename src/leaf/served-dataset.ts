@@ -20,6 +20,7 @@ import type {
   ServedVersion,
   WritableFormat,
 } from '../model/cluster-map.js'
+import { limits } from '../base/limits.js'
 import { incarnationsOfEntry } from '../model/cluster-map.js'
 import type { DatasetRecord, LeafRecord, VersionRecord, VersionState } from '../model/dataset.js'
 import type { ShardLocation } from '../model/leaf-engine.js'
@@ -151,6 +152,10 @@ export class ServedDataset {
   /** Before the record that drops it comes: it is served until then all the same. */
   leave(versionId: number, untilMs: number): void {
     this.#leaving.set(versionId, untilMs)
+    for (const id of this.#leaving.keys()) {
+      if (this.#leaving.size <= limits.maxLeavingVersions) break
+      this.#leaving.delete(id)
+    }
   }
 
   /** It stays longer, for who is about to make it one that is kept; false: it is not leaving. */

@@ -117,6 +117,8 @@ suite('lease soak', () => {
       { flag: '', key: 'listeners.kvstore.port', value: 0 },
       { flag: '', key: 'listeners.admin.port', value: 0 },
       { flag: '', key: 'threads.data', value: 2 },
+      // What is dropped while it is read is closed a second later, still under load.
+      { flag: '', key: 'limits.leavingVersionMs', value: 1_000 },
     ]
     const { config } = loadConfig({ file: null, environment: {}, flags })
     gateway = await startGateway(config, {

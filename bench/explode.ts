@@ -3,7 +3,7 @@
  * fetched and decoded, of the same rows of the same dataset, which holds both. Small structs, as most are, and large ones.
  */
 import { join } from 'node:path'
-import type { ExplodeAnswer, ExplodeRequest, ExplodeSettings } from './explode-caller.js'
+import type { ExplodeRequest } from './explode-caller.js'
 import { callAdmin, createDataset, loadDataset, startGateway } from './gateway.js'
 import type { Gateway } from './gateway.js'
 import { goals } from './goals.js'
@@ -11,6 +11,7 @@ import type { Bench, BenchContext, Sample, Series, Variant } from './harness.js'
 import { alternate, judge, seriesNamed } from './harness.js'
 import { parseCpuSeconds, readStat } from './proc.js'
 import { nextMessage, startChild, stopChild } from './processes.js'
+import type { RowCallAnswer, RowCallSettings } from './row-callers.js'
 import { summarise } from './statistics.js'
 import { STRUCT_EXPLODE, writeStructFiles } from './struct-data.js'
 
@@ -103,12 +104,12 @@ async function sealedBytes(gateway: Gateway, name: string): Promise<number> {
 
 async function startCaller(gateway: Gateway, rows: number) {
   const child = startChild(CALLER, 1)
-  child.send({ port: gateway.port, rows } satisfies ExplodeSettings)
+  child.send({ port: gateway.port, rows } satisfies RowCallSettings)
   await nextMessage(child, CALLER)
-  const ask = async (request: ExplodeRequest): Promise<ExplodeAnswer> => {
+  const ask = async (request: ExplodeRequest): Promise<RowCallAnswer> => {
     child.send(request)
-    // What explode-caller.ts answers to a request.
-    return (await nextMessage(child, CALLER)) as ExplodeAnswer
+    // What row-callers.ts answers to a request.
+    return (await nextMessage(child, CALLER)) as RowCallAnswer
   }
   return {
     async measure(

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Core, Server } from './processes.js'
 import { start } from './processes.js'
@@ -21,8 +22,12 @@ export interface GatewayOptions {
   readonly servesTerrapin?: boolean
   /** Serves UserMetaStore besides. */
   readonly servesUserMetaStore?: boolean
+  /** Serves HBase's first Thrift gateway besides. */
+  readonly servesHBase?: boolean
   /** Settings besides. */
   readonly settings?: object
+  /** Is given each line of its log; without it they go to this process's own. */
+  readonly onLogLine?: (line: string) => void
 }
 
 export interface Gateway extends Server {
@@ -31,12 +36,14 @@ export interface Gateway extends Server {
   readonly terrapinPort: number | null
   /** Of UserMetaStore; null: it is not served. */
   readonly usermetastorePort: number | null
+  /** Of HBase's first Thrift gateway; null: it is not served. */
+  readonly hbase1Port: number | null
 }
 
 interface ReadyFile {
   readonly pid: number
   readonly listeners: Readonly<Record<'kvstore' | 'admin', Address>> &
-    Readonly<Partial<Record<'terrapin' | 'usermetastore', Address>>>
+    Readonly<Partial<Record<'terrapin' | 'usermetastore' | 'hbase1', Address>>>
 }
 
 interface Address {
@@ -61,8 +68,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     process.execPath,
     [...nodeOptions, main, 'serve', '--config', config, '--ready-file', readyFile],
     options.core,
-    { stdio: ['ignore', 'ignore', 'inherit'], cwd: options.folder },
+    {
+      stdio: ['ignore', 'ignore', options.onLogLine === undefined ? 'inherit' : 'pipe'],
+      cwd: options.folder,
+    },
   )
+  if (options.onLogLine !== undefined && child.stderr !== null) {
+    createInterface({ input: child.stderr }).on('line', options.onLogLine)
+  }
   const { pid, listeners } = await readyOf(child, readyFile)
   return {
     pid,
@@ -70,13 +83,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     adminUrl: `http://${listeners.admin.host}:${listeners.admin.port}`,
     terrapinPort: listeners.terrapin?.port ?? null,
     usermetastorePort: listeners.usermetastore?.port ?? null,
+    hbase1Port: listeners.hbase1?.port ?? null,
     stop: () => stopGateway(child),
   }
 }
 
 /** JSON is YAML. Loads get the memory that they take by default. */
 function configText(options: GatewayOptions): string {
-  const { folder, dataThreads, servesTerrapin = false, servesUserMetaStore = false, settings = {} } = options
+  const { folder, dataThreads, settings = {} } = options
+  const { servesTerrapin = false, servesUserMetaStore = false, servesHBase = false } = options
   return JSON.stringify({
     data: { directory: join(folder, 'data') },
     threads: { data: dataThreads },
@@ -85,6 +100,7 @@ function configText(options: GatewayOptions): string {
       admin: { port: 0 },
       terrapin: { port: 0, enabled: servesTerrapin },
       usermetastore: { port: 0, enabled: servesUserMetaStore },
+      hbase1: { port: 0, enabled: servesHBase },
     },
     log: { level: 'warn' },
     ...settings,

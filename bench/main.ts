@@ -12,10 +12,12 @@ import { dataThreads } from './data-threads.js'
 import { durableWrites } from './durable-writes.js'
 import { explode } from './explode.js'
 import type { Bench, BenchContext } from './harness.js'
+import { hbase } from './hbase.js'
 import { hfileLoad } from './hfile-load.js'
 import { hops } from './hops.js'
 import { machineFacts } from './machine.js'
 import { metastoreScale } from './metastore-scale.js'
+import { migration } from './migration.js'
 import { origin } from './origin.js'
 import { root } from './paths.js'
 import { stopChildren } from './processes.js'
@@ -27,6 +29,7 @@ import { remoteLeaf } from './remote-leaf.js'
 import { scans } from './scans.js'
 import { selfCheck } from './self-check.js'
 import { shadowOverhead } from './shadow-overhead.js'
+import { shadowStall } from './shadow-stall.js'
 import { terrapin } from './terrapin.js'
 import { usermetastore } from './usermetastore.js'
 import { wideColumn } from './wide-column.js'
@@ -36,8 +39,11 @@ const benches: readonly Bench[] = [
   readPath,
   terrapin,
   usermetastore,
+  hbase,
   origin,
   shadowOverhead,
+  shadowStall,
+  migration,
   dataThreads,
   wideColumn,
   explode,

@@ -3,19 +3,17 @@
  * leaf tier, too, and compared. The origin is a Godwit over its leaf tier that answers Terrapin, with the bench's rows; the
  * gateways before it hold the same version.
  */
-import { join } from 'node:path'
 import { startGateway } from './gateway.js'
 import type { Gateway } from './gateway.js'
 import { goals } from './goals.js'
 import type { Bench, BenchContext, Sample, Series, Variant } from './harness.js'
 import { alternate, judge, seriesNamed } from './harness.js'
 import { served } from './load-generator.js'
+import { putIntoMigration } from './migrating-record.js'
 import { summarise } from './statistics.js'
 import { terrapinGetFrames } from './terrapin.js'
-import { NARROW, copyOfLoaded } from './workspace.js'
-import { decodeDataset, encodeDataset } from '../src/kvsm/records.js'
-import { openLmdbStore } from '../src/kvsm/store-lmdb.js'
-import { NO_DIALS, NO_MIGRATION, WHOLE_SHARE } from '../src/model/migration.js'
+import { copyOfLoaded } from './workspace.js'
+import { WHOLE_SHARE } from '../src/model/migration.js'
 
 /** Well below what one core can do: what is asked is what a request waits, not how many there can be. */
 const RATE = 1_000
@@ -38,7 +36,8 @@ export const shadowOverhead: Bench = {
       fronts.push(front)
       const server = { ...front, port: portOf(front) }
       variants.push(served(rated(share), server, frames, { ...one, rate: RATE }))
-      variants.push(served(unbounded(share), server, frames, one))
+      // How much each costs shows at none and all.
+      if (share === 0 || share === WHOLE_SHARE) variants.push(served(unbounded(share), server, frames, one))
     }
     const series = await alternate(context, variants)
     for (const gateway of [...fronts, terrapin]) await gateway.stop()
@@ -83,7 +82,7 @@ function twoReadsToShadowed(series: readonly Series[]): number[] {
 
 async function startFront(context: BenchContext, port: number, shadowShare: number): Promise<Gateway> {
   const folder = await copyOfLoaded(context, `shadow-${shadowShare}`)
-  await putIntoVerify(folder, shadowShare)
+  await putIntoMigration(folder, 'VERIFY', shadowShare)
   const west = { api: 'terrapin', host: '127.0.0.1', port, clusters: ['local'] }
   return await startGateway({
     folder,
@@ -92,31 +91,6 @@ async function startFront(context: BenchContext, port: number, shadowShare: numb
     servesTerrapin: true,
     settings: { origins: { west } },
   })
-}
-
-/** What a migration's first moves do, without waiting for its guards. */
-async function putIntoVerify(folder: string, shadowShare: number): Promise<void> {
-  const store = await openLmdbStore(join(folder, 'data', 'kvsm'), { mayCreate: false })
-  const stored = await store.get('dataset', NARROW)
-  if (stored === null) throw new Error(`no dataset ${NARROW} in ${folder}`)
-  const { record, lastVersionId } = decodeDataset(stored)
-  const current = record.versions.find(({ state }) => state === 'CURRENT')
-  if (current === undefined) throw new Error(`${NARROW} has no version`)
-  const migration = {
-    ...NO_MIGRATION,
-    dials: { ...NO_DIALS, shadowShare },
-    originVersion: { versionId: current.id, takenAtMs: current.id },
-  }
-  const moved = { ...record, migrationState: 'VERIFY', origin: 'west', migration } as const
-  await store.commit([
-    {
-      table: 'dataset',
-      key: NARROW,
-      value: encodeDataset({ record: moved, lastVersionId }),
-      expectedRevision: stored.revision,
-    },
-  ])
-  await store.close()
 }
 
 function portOf({ terrapinPort }: Gateway): number {

@@ -3,7 +3,8 @@ import type { BenchContext, Sample } from './harness.js'
 import { parseCpuSeconds, readStat } from './proc.js'
 import type { Server } from './processes.js'
 import { nextMessage, startChild, stopChild } from './processes.js'
-import type { WideAnswer, WideRequest, WideSettings } from './wide-caller.js'
+import type { RowCallAnswer, RowCallSettings } from './row-callers.js'
+import type { WideRequest } from './wide-caller.js'
 
 const CALLER = 'wide-caller.js'
 
@@ -25,12 +26,12 @@ export async function startWideReader(
   rows: number,
 ): Promise<WideReader> {
   const child = startChild(CALLER, 1)
-  child.send({ port: server.port, rows } satisfies WideSettings)
+  child.send({ port: server.port, rows } satisfies RowCallSettings)
   await nextMessage(child, CALLER)
-  const ask = async (request: WideRequest): Promise<WideAnswer> => {
+  const ask = async (request: WideRequest): Promise<RowCallAnswer> => {
     child.send(request)
-    // What wide-caller.ts answers to a request.
-    return (await nextMessage(child, CALLER)) as WideAnswer
+    // What row-callers.ts answers to a request.
+    return (await nextMessage(child, CALLER)) as RowCallAnswer
   }
   return {
     async measure(what) {

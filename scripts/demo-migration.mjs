@@ -1,162 +1,223 @@
-// `npm run demo:migration`: a Terrapin dataset moves to Godwit and back under reading clients, with the command alone; a
-// fault is planted on the way, found by comparison and repaired. Everything runs on loopback, in a folder that is removed at
-// the end. Another Godwit passes for the real Terrapin. `--dist FOLDER` takes a compiled program from elsewhere.
+// `npm run demo:migration`: a Terrapin dataset moves to Godwit, back, and for good, under clients that read, with the
+// command alone. On the way somebody changes the old store behind the gateway, twice: comparison finds it, and a ramp takes
+// itself back. Everything runs on loopback, in a folder that is removed at the end. Another Godwit passes for the real
+// Terrapin. `--fast` runs it on fewer rows and without a process for each command, as its test does; `--dist FOLDER` takes a
+// compiled program from elsewhere.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { ensureProgram, root } from './ensure.mjs'
 
-const { values: given } = parseArgs({ options: { dist: { type: 'string' } } })
+const { values: given } = parseArgs({
+  options: { dist: { type: 'string' }, fast: { type: 'boolean', default: false } },
+})
 if (given.dist === undefined) ensureProgram()
 const dist = join(root, given.dist ?? 'dist')
 const { MigrationPair, Readers, someRows } = await import(join(dist, 'test', 'support', 'migration-pair.js'))
+const { godwit: inProcess } = await import(join(dist, 'test', 'unit', 'cli', 'run-cli.js'))
 
+/** Small figures, so that it shows in minutes what takes days. */
 const SETTINGS =
   'migration: { minComparisons: 500, minRequests: 500, maxMismatchShare: 0.01, maxUnstableShare: 0.02, maxErrorShare: 0.02, soakMs: 0,' +
-  ' maxLatencyRatio: 50, latencySlackMs: 100, watchEveryMs: 500, owedRetryMs: 500 }\n'
+  ' maxLatencyRatio: 50, latencySlackMs: 200, breachWindowMs: 3000, watchEveryMs: 500, owedRetryMs: 500 }\n'
 const FIRST = 1_700_000_000_000
-const WAIT_MS = 60_000
 const DATASET = 'pins'
 const REASON = ['--reason', 'a demonstration']
+const MAX_SECONDS = 180
 
 const startedAtMs = performance.now()
-const rows = someRows(5_000)
+const rows = someRows(given.fast ? 1_000 : 5_000)
 const keys = [...rows.keys()]
 /** What somebody puts into the old store behind everybody's back. */
 const damaged = new Map(
   [...rows].map(([key, value], index) => [key, index % 25 === 0 ? `spoilt ${value}` : value]),
 )
 
+function secondsPassed() {
+  return (performance.now() - startedAtMs) / 1000
+}
+
 function say(text) {
-  const seconds = ((performance.now() - startedAtMs) / 1000).toFixed(0).padStart(3)
-  console.log(`\n\u001b[1m[${seconds} s] ${text}\u001b[0m`)
+  console.log(`\n\u001b[1m[${secondsPassed().toFixed(0).padStart(3)} s] ${text}\u001b[0m`)
 }
 
-/** Runs `godwit` as an operator does; answers its exit code. */
-function godwit(pair, args, { isQuiet = false } = {}) {
-  const shown = args.map((arg) => (arg.includes(' ') ? `'${arg}'` : arg)).join(' ')
-  if (!isQuiet) console.log(`\u001b[36m$ godwit ${shown}\u001b[0m`)
-  const env = { ...process.env, GODWIT_SERVER: `http://127.0.0.1:${pair.front.port('admin')}` }
-  const stdio = isQuiet ? 'ignore' : 'inherit'
-  const child = spawn(process.execPath, [join(dist, 'src', 'main.js'), ...args], { env, stdio })
-  return new Promise((resolve, reject) => {
-    child.on('error', reject)
-    child.on('close', (code) => resolve(code ?? 1))
-  })
-}
+/** The demonstration: a gateway before an old store, and the command as an operator types it. */
+class Demonstration {
+  /** Versions are named by their upload's time; the next one is later. */
+  #version = FIRST
 
-async function must(pair, ...args) {
-  const code = await godwit(pair, args)
-  if (code !== 0) throw new Error(`godwit ${args.join(' ')} ended with ${code}`)
-}
-
-/** Waits until the plan onwards is allowed, then shows it. */
-async function untilAllowed(pair, isAllowed = 0) {
-  const untilMs = performance.now() + WAIT_MS
-  while ((await godwit(pair, ['migrate', DATASET, 'plan'], { isQuiet: true })) !== isAllowed) {
-    if (performance.now() > untilMs) break
-    await pause(300)
+  constructor(pair) {
+    this.pair = pair
   }
-  return await godwit(pair, ['migrate', DATASET, 'plan'])
-}
 
-async function untilReport(pair, isIt) {
-  const untilMs = performance.now() + WAIT_MS
-  for (;;) {
-    const report = await pair.report(DATASET)
-    if (isIt(report)) return report
-    if (performance.now() > untilMs) throw new Error(`not in time: ${JSON.stringify(report.migration)}`)
-    await pause(200)
+  /** Runs `godwit`; answers its exit code. */
+  async godwit(...args) {
+    console.log(
+      `\u001b[36m$ godwit ${args.map((arg) => (arg.includes(' ') ? `'${arg}'` : arg)).join(' ')}\u001b[0m`,
+    )
+    const admin = `http://127.0.0.1:${this.pair.front.port('admin')}`
+    if (given.fast) {
+      const { exitCode, stdout, stderr } = await inProcess(args, { admin, width: 120 })
+      console.log(`${stdout}${stderr}`)
+      return exitCode
+    }
+    const env = { ...process.env, GODWIT_SERVER: admin }
+    const child = spawn(process.execPath, [join(dist, 'src', 'main.js'), ...args], { env, stdio: 'inherit' })
+    return await new Promise((resolve, reject) => {
+      child.on('error', reject)
+      child.on('close', (code) => resolve(code ?? 1))
+    })
+  }
+
+  async must(...args) {
+    const code = await this.godwit(...args)
+    if (code !== 0) throw new Error(`godwit ${args.join(' ')} ended with ${code}`)
+  }
+
+  /** As `must`, of the migration, which wants a reason. */
+  async migrate(...args) {
+    await this.must('migrate', DATASET, ...args, ...REASON)
+  }
+
+  async mustRefuse(...args) {
+    if ((await this.godwit(...args)) === 0) throw new Error(`godwit ${args.join(' ')} was not refused`)
+  }
+
+  /** Waits until the move onwards is allowed, and shows the plan of it. */
+  async plan() {
+    await this.pair.allowed(DATASET)
+    await this.must('migrate', DATASET, 'plan')
+  }
+
+  async until(isIt, what) {
+    return await this.pair.until(DATASET, isIt, what)
+  }
+
+  /** As an uploader does, by Godwit or behind its back. */
+  async load(what, to = 'front') {
+    this.#version += 1
+    const answer = await this.pair.load(DATASET, this.pair.write(DATASET, this.#version, what), to)
+    console.log(
+      `loadFileSet of ${DATASET}/${this.#version} by ${to === 'front' ? 'Godwit' : 'the old controller'}: ${answer}`,
+    )
+  }
+
+  /** To both sides, and waits until they have it. */
+  async loadBoth() {
+    await this.load(rows)
+    await this.pair.loaded(DATASET, this.#version)
   }
 }
 
-async function load(pair, version, what = rows, to = 'front') {
-  const answer = await pair.load(DATASET, pair.write(DATASET, version, what), to)
-  console.log(
-    `loadFileSet of ${DATASET}/${version} by ${to === 'front' ? 'Godwit' : 'the old controller'}: ${answer}`,
-  )
-}
-
-const bothHave = (version) => (report) =>
-  report.currentVersion === version && report.migration.owed.length === 0
-
-async function demonstrate(pair) {
+async function demonstrate(demo) {
   say(
     'The old store has a dataset; its clients and its uploader are pointed at Godwit, which asks the old store.',
   )
-  await must(
-    pair,
-    'dataset',
-    'create',
-    DATASET,
-    '--mode',
-    'BATCH',
-    '--origin',
-    'west',
-    '--owner',
-    'pins',
-    '--contact',
-    '#pins',
-    ...REASON,
-  )
-  await load(pair, FIRST)
+  const owner = ['--owner', 'pins', '--contact', '#pins']
+  await demo.must('dataset', 'create', DATASET, '--mode', 'BATCH', '--origin', 'west', ...owner, ...REASON)
+  await demo.load(rows)
   const isRight = (key, value) => value === rows.get(key) || value === damaged.get(key)
-  const readers = await Readers.start(pair.front, { name: DATASET, keys, isRight, clients: 2, pauseMs: 5 })
+  const reading = { name: DATASET, keys, isRight, clients: 2, pauseMs: 5 }
+  const readers = [
+    await Readers.start(demo.pair.front, reading),
+    await Readers.start(demo.pair.front, { ...reading, clients: 1, keysEach: 10 }),
+  ]
   try {
-    await goForthAndBack(pair)
+    await compare(demo)
+    await ramp(demo)
+    await goBack(demo)
+    await goForGood(demo)
   } finally {
-    await readers.stop()
+    for (const one of readers) await one.stop()
   }
-  say(`${readers.count} reads meanwhile, ${readers.wrong.length} wrong or failed.`)
-  if (readers.wrong.length > 0) throw new Error(readers.wrong.slice(0, 5).join('\n'))
+  const [gets, multiGets] = readers
+  const wrong = readers.flatMap((one) => one.wrong)
+  say(`${gets.count} gets and ${multiGets.count} multiGets meanwhile, ${wrong.length} wrong or failed.`)
+  if (wrong.length > 0) throw new Error(wrong.slice(0, 5).join('\n'))
 }
 
-async function goForthAndBack(pair) {
+async function compare(demo) {
   say('From now on, loads go to both sides.')
-  await must(pair, 'migrate', DATASET, 'switch', ...REASON)
-  await load(pair, FIRST + 1)
-  await untilReport(pair, bothHave(FIRST + 1))
+  await demo.migrate('switch')
+  await demo.loadBoth()
 
   say('Shadow reads compare the sides. But somebody has changed the old store behind the gateway.')
-  await must(pair, 'migrate', DATASET, 'switch', ...REASON)
-  await load(pair, FIRST + 9, damaged, 'old')
-  await must(pair, 'migrate', DATASET, 'origin-version', String(FIRST + 1), ...REASON)
-  await must(pair, 'migrate', DATASET, 'shadow', '100', '--baseline', '10', ...REASON)
-  await untilReport(pair, ({ figures }) => figures.shadow.mismatched >= 50)
+  await demo.migrate('switch')
+  await demo.load(damaged, 'old')
+  const { currentVersion } = await demo.pair.report(DATASET)
+  await demo.migrate('origin-version', String(currentVersion))
+  await demo.migrate('shadow', '100', '--baseline', '10')
+  await demo.until(({ figures }) => figures.shadow.mismatched >= 50, 'the fault is found')
   console.log('The move onwards is refused, and the differences say why:')
-  await godwit(pair, ['migrate', DATASET, 'plan'])
-  await godwit(pair, ['diff', DATASET, '--last', '10m'])
+  await demo.mustRefuse('migrate', DATASET, 'plan')
+  await demo.must('diff', DATASET, '--last', '10m')
 
   say('Repaired by a new load to both sides; with enough evidence the plan agrees.')
-  await load(pair, FIRST + 20)
-  await untilReport(pair, bothHave(FIRST + 20))
-  await untilAllowed(pair)
-  await must(pair, 'migrate', DATASET, 'switch', ...REASON)
+  await demo.loadBoth()
+  await demo.plan()
+}
 
+async function ramp(demo) {
   say('A share of the keys is answered by Godwit; explain says which.')
-  await must(pair, 'migrate', DATASET, 'split', '10', '--dry-run', ...REASON)
-  await must(pair, 'migrate', DATASET, 'split', '10', ...REASON)
-  await must(pair, 'explain', DATASET, keys[0])
-  await must(pair, 'migrate', DATASET, 'ramp', '--to', '100', '--step', '45', '--every', '2s', ...REASON)
-  await untilReport(pair, ({ migration }) => migration.ramp?.state === 'DONE')
-  await untilAllowed(pair)
+  await demo.migrate('switch')
+  await demo.migrate('split', '10', '--dry-run')
+  await demo.migrate('split', '10')
+  await demo.must('explain', DATASET, keys[0])
+  await demo.migrate('ramp', '--to', '100', '--step', '45', '--every', '2s')
+  await demo.until(({ migration }) => migration.dials.splitShare > 1_000, 'the first step')
+
+  say('Again somebody changes the old store. The ramp goes back by itself, to the 10 % from which it began.')
+  await demo.load(damaged, 'old')
+  await demo.until(({ migration }) => migration.ramp?.state === 'BREACHED', 'the breach')
+  await demo.must('migrate', DATASET, 'status')
+  await demo.must('audit', '--dataset', DATASET, '--limit', '3')
+
+  say('Repaired once more; the ramp is begun again, and ends.')
+  await demo.loadBoth()
+  await demo.migrate('ramp', '--to', '100', '--step', '45', '--every', '1s')
+  await demo.until(({ migration }) => migration.ramp?.state === 'DONE', 'the ramp')
+  await demo.plan()
 
   say('Godwit answers everything; the old store is compared with, and stands by.')
-  await must(pair, 'migrate', DATASET, 'switch', ...REASON)
-  await must(pair, 'migrate', DATASET, 'status')
+  await demo.migrate('switch')
+  await demo.must('migrate', DATASET, 'status')
+}
 
-  say('And all the way back, at once, without a client that notices.')
-  for (let state = ''; state !== 'ORIGIN_ONLY'; state = (await pair.report(DATASET)).state) {
-    await must(pair, 'migrate', DATASET, 'revert', ...REASON)
+async function goBack(demo) {
+  say('All the way back, at once, without a client that notices.')
+  for (let state = ''; state !== 'ORIGIN_ONLY'; state = (await demo.pair.report(DATASET)).state) {
+    await demo.migrate('revert')
   }
-  await must(pair, 'audit', '--dataset', DATASET, '--limit', '12')
+}
+
+async function goForGood(demo) {
+  say('And forth again, for good.')
+  await demo.migrate('switch')
+  await demo.loadBoth()
+  await demo.migrate('switch')
+  await demo.migrate('shadow', '100')
+  await demo.pair.allowed(DATASET)
+  await demo.migrate('switch')
+  await demo.migrate('ramp', '--to', '100', '--step', '100', '--every', '1s')
+  await demo.until(({ migration }) => migration.ramp?.state === 'DONE', 'the ramp')
+  await demo.pair.allowed(DATASET)
+  await demo.migrate('switch')
+  await demo.pair.allowed(DATASET)
+  await demo.migrate('switch')
+
+  say('Nothing asks the old store any more; the migration is complete, and the old store is switched off.')
+  await demo.plan()
+  await demo.migrate('complete', '--yes')
+  await demo.pair.old.stop()
+  await demo.must('audit', '--dataset', DATASET, '--limit', '12')
 }
 
 let pair = null
 try {
   pair = await MigrationPair.start(SETTINGS)
-  await demonstrate(pair)
+  await demonstrate(new Demonstration(pair))
+  const seconds = secondsPassed()
+  if (seconds > MAX_SECONDS) throw new Error(`it took ${seconds.toFixed(0)} s, more than ${MAX_SECONDS}`)
   say('Done.')
 } catch (error) {
   console.error(error)

@@ -1,5 +1,4 @@
 /** Part of the composition root: migrations get to know the rest of the gateway, and loads reach both sides. */
-import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { TerrapinControllerClient } from '../shims/terrapin/controller-client.js'
 import { isRefusal } from '../shims/terrapin/controller-errors.js'
@@ -7,18 +6,20 @@ import type { FileSetRequest, FileSetTaker } from '../shims/terrapin/controller-
 import type { MigrationAccess } from './admin/migration-access.js'
 import { startSystemTimer, systemClock } from './base/clock.js'
 import { KVError, toKVError } from './base/errors.js'
-import { isWildcardHost, parseAddress } from './base/hosts.js'
-import { limits } from './base/limits.js'
+import { isWildcardHost } from './base/hosts.js'
 import type { Logger } from './base/logger.js'
+import type { UsageReport } from './base/usage.js'
 import type { Config } from './config/schema.js'
-import { explainRead } from './gateway-explain.js'
+import { type OriginNow, explainRead } from './gateway-explain.js'
 import type { GatewayObservations } from './gateway-observations.js'
+import { originFacts } from './gateway-origin-facts.js'
 import type { GatewayPlacement } from './gateway-placement.js'
+import type { GatewayUsage } from './gateway-usage.js'
 import { checkPlacement } from './kvsm/clusters.js'
 import type { VersionSet } from './leaf/version-set.js'
 import { MigrationControl } from './migration/control.js'
 import { DoubleLoad, type ForwardedLoad, type TakeLoad } from './migration/double-load.js'
-import type { OriginFacts, TargetFacts } from './migration/facts.js'
+import type { CallerUsage, TargetFacts } from './migration/facts.js'
 import { MigrationWatcher } from './migration/watch.js'
 import type { ClusterMap } from './model/cluster-map.js'
 import type { DatasetRecord } from './model/dataset.js'
@@ -26,6 +27,7 @@ import type { Loads } from './model/load.js'
 import type { Metastore } from './model/metastore.js'
 import type { ListenerStatus } from './model/operations.js'
 import type { SharedBreakers } from './routing/shared-breakers.js'
+import type { ThreadPool } from './threads/pool.js'
 
 export interface MigrationParts {
   readonly config: Config
@@ -34,6 +36,8 @@ export interface MigrationParts {
   readonly placement: Pick<GatewayPlacement, 'versionsOf'>
   readonly versionSet: Pick<VersionSet, 'degraded'>
   readonly observations: Pick<GatewayObservations, 'migrationFigures' | 'dumpFlights'>
+  readonly usage: Pick<GatewayUsage, 'usage'>
+  readonly pool: Pick<ThreadPool, 'read'>
   readonly breakers: SharedBreakers
   readonly logger: Logger
   /** Filled as they begin to listen. */
@@ -60,15 +64,16 @@ export class GatewayMigration {
       startTimer: startSystemTimer,
       logger,
       figures: (dataset: string) => observations.migrationFigures(dataset),
-      origin: (record: DatasetRecord) => this.#originFacts(record),
+      origin: (record: DatasetRecord) => originFacts(parts.config, parts.pool, record),
       target: (record: DatasetRecord) => this.#targetFacts(record),
+      usage: (dataset: string) => this.#callerUsage(dataset),
       onBreach: (dataset: string, note: string) => void this.#dump(dataset, note),
     }
     this.#watcher = new MigrationWatcher(world)
     const control = new MigrationControl(world, this.#watcher)
     this.access = Object.assign(control, {
       explain: (dataset: string, rowKey: Buffer, caller: string | null) =>
-        explainRead(parts.currentMap(), { dataset, rowKey, caller }, (origin) => this.#isBreakerOpen(origin)),
+        explainRead(parts.currentMap(), { dataset, rowKey, caller }, (origin) => this.#originNow(origin)),
     })
     this.#double = new DoubleLoad({
       metastore,
@@ -146,18 +151,14 @@ export class GatewayMigration {
     return made
   }
 
-  async #originFacts({ origin: name }: DatasetRecord): Promise<OriginFacts | null> {
-    const settings = name === null ? undefined : this.#parts.config.origins[name]
-    if (name === null || settings === undefined) return null
-    const { api, host, port, otherAddresses, controller } = settings
-    const others = otherAddresses.flatMap((text) => parseAddress(text) ?? [])
-    const problems = await Promise.all([{ host, port }, ...others].map(probe))
-    return {
-      name,
-      api,
-      addresses: [{ host, port }, ...others].map((one) => `${one.host}:${one.port}`),
-      controller: controller.host === '' ? null : `${controller.host}:${controller.port}`,
-      problem: problems.includes(null) ? null : (problems[0] ?? null),
+  /** Never rejects: what a plan says of callers is no reason not to have one. */
+  async #callerUsage(dataset: string): Promise<CallerUsage | null> {
+    const { usage, logger } = this.#parts
+    try {
+      return callerUsage(await usage.usage(dataset))
+    } catch (error) {
+      logger.warn({ dataset, err: error }, 'who asks for a dataset that migrates is not known')
+      return null
     }
   }
 
@@ -194,9 +195,11 @@ export class GatewayMigration {
     }
   }
 
-  #isBreakerOpen(origin: string): boolean {
-    const backends = this.#parts.breakers.list()
-    return backends.some(({ name, role, isOpen }) => name === origin && role === 'primary' && isOpen)
+  #originNow(origin: string): OriginNow | null {
+    const settings = this.#parts.config.origins[origin]
+    if (settings === undefined) return null
+    const { standInAfterMs, hedgeAfterMs } = settings
+    return { isBreakerOpen: this.#parts.breakers.of(origin, 'primary').isOpen, standInAfterMs, hedgeAfterMs }
   }
 
   /** Never rejects: what a breach was made of is no reason not to go back. */
@@ -222,25 +225,14 @@ function forwardedLoad(request: FileSetRequest): ForwardedLoad {
   }
 }
 
-/** Why no connection can be had; null: one could. Never rejects. */
-function probe({ host, port }: { readonly host: string; readonly port: number }): Promise<string | null> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port })
-    const end = (problem: string | null): void => {
-      stopTimer()
-      socket.destroy()
-      resolve(problem)
-    }
-    const stopTimer = startSystemTimer(limits.originProbeMs, () => {
-      end(`no connection to ${host}:${port} within ${limits.originProbeMs} ms`)
-    })
-    socket.on('connect', () => end(null))
-    // One that all addresses of a name refused has no message of its own.
-    socket.on('error', (error) => {
-      const code = 'code' in error ? String(error.code) : error.message
-      end(`${code} at ${host}:${port}`)
-    })
-  })
+function callerUsage({ sinceMs, rows }: UsageReport): CallerUsage {
+  const byCaller = new Map<string | null, number>()
+  let requests = 0
+  for (const { caller, count } of rows) {
+    byCaller.set(caller, (byCaller.get(caller) ?? 0) + count)
+    requests += count
+  }
+  return { sinceMs, requests, byCaller }
 }
 
 /** Every address under which a listener of ours can be meant. */

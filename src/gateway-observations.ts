@@ -36,22 +36,23 @@ export class GatewayObservations {
   readonly #options: ObservationsOptions
   readonly #totals: MigrationTotals
   readonly #differences: DifferenceLog
+  readonly #sweeping: Promise<void>
 
   constructor(options: ObservationsOptions) {
     const { metastore, directory, breakers, isLeafBreakerOpen, logger } = options
     this.#options = options
+    const idOf = (dataset: string): string | null => metastore.get(dataset)?.id ?? null
     this.#totals = new MigrationTotals((dataset, side) => {
       const record = metastore.get(dataset)
       if (side === 'TARGET') return record !== null && isLeafBreakerOpen(record)
       const origin = record?.origin ?? null
       return breakers.list().some(({ name, role, isOpen }) => name === origin && role === 'primary' && isOpen)
-    })
-    this.#differences = new DifferenceLog({
-      directory: join(directory, 'differences'),
-      logger,
-      idOf: (dataset) => metastore.get(dataset)?.id ?? null,
-    })
+    }, idOf)
+    this.#differences = new DifferenceLog({ directory: join(directory, 'differences'), logger, idOf })
     this.#followRemovals(metastore, logger)
+    this.#sweeping = this.#differences.keepOnly((datasetId) =>
+      metastore.list().some(({ id }) => id === datasetId),
+    )
   }
 
   /** What was found in a dataset goes with it; names are used again, ids are not. */
@@ -108,14 +109,14 @@ export class GatewayObservations {
   }
 
   readings(): Reading[] {
-    const names = new Set(this.#options.metastore.list().map(({ name }) => name))
     return [
-      ...this.#totals.readings(names),
+      ...this.#totals.readings(),
       reading('godwit_migration_differences_lost_total', this.#differences.lost),
     ]
   }
 
   async close(): Promise<void> {
+    await this.#sweeping
     await this.#differences.close()
   }
 }

@@ -5,11 +5,13 @@ import { startSystemTimer, systemClock } from './base/clock.js'
 import { KVError } from './base/errors.js'
 import type { Logger } from './base/logger.js'
 import type { Reading } from './base/metrics.js'
+import { versionChecksum } from './base/version-checksum.js'
 import type { DataDirectory } from './leaf/data-directory.js'
 import { LeafAgent } from './leaf/http/leaf-agent.js'
 import { PlacedStore } from './leaf/placed-store.js'
 import { PlacementKeeper } from './leaf/placement-keeper.js'
 import { isKept } from './leaf/placement-plan.js'
+import { readSeal } from './leaf/rocksdb/store/shard-files.js'
 import { RocksStore } from './leaf/rocksdb/store/store.js'
 import { shardName } from './leaf/served-dataset.js'
 import type { VersionSet } from './leaf/version-set.js'
@@ -53,6 +55,13 @@ export class GatewayPlacement {
       localShard: ({ datasetId, versionId, shard }) => {
         const path = join(directory.versionPath(datasetId, versionId), shardName(shard))
         return existsSync(path) ? path : null
+      },
+      localChecksum: ({ id, shardCount }, versionId) => {
+        const path = directory.versionPath(id, versionId)
+        const shards = Array.from({ length: shardCount }, (_, shard) =>
+          readSeal(join(path, shardName(shard))),
+        )
+        return versionChecksum(shards.map(({ checksum }) => checksum))
       },
       clock: systemClock,
       startTimer: startSystemTimer,

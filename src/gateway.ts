@@ -6,15 +6,17 @@
  * plane, then the DBs (through the lease protocol, like every other close), then the metastore and the directory.
  */
 import { fileURLToPath } from 'node:url'
+import { SchemaCalls } from '../shims/rocksandra/engine/schema-calls.js'
 import { TableCalls } from '../shims/usermetastore/hbase-table-calls.js'
 import { createAdminServer } from './admin/server.js'
 import type { AdminServer } from './admin/server.js'
+import { followCqlCatalog } from './gateway-cql.js'
 import type { RowAccess } from './admin/dependencies.js'
 import { forkedTask } from './base/child-task.js'
 import { startSystemTimer, systemClock } from './base/clock.js'
 import { sortedDistinct } from './base/bytes.js'
 import { KVError } from './base/errors.js'
-import { Jobs } from './base/jobs.js'
+import type { Jobs } from './base/jobs.js'
 import { limits } from './base/limits.js'
 import type { Logger, SharedLogLevel } from './base/logger.js'
 import { MetricsPage, ThreadMetrics } from './base/metrics.js'
@@ -36,7 +38,7 @@ import { GatewayObservations } from './gateway-observations.js'
 import { GatewayLegacyStatus } from './gateway-legacy-status.js'
 import { GatewayPlacement } from './gateway-placement.js'
 import { GatewayZooKeeper } from './gateway-zookeeper.js'
-import { createJobs, type GatewayJobs } from './gateway-jobs.js'
+import { createJobs, createJobTable, type GatewayJobs } from './gateway-jobs.js'
 import { DATA_LISTENERS } from './threads/bus.js'
 import { openMetastore } from './kvsm/metastore.js'
 import { openLmdbStore } from './kvsm/store-lmdb.js'
@@ -169,20 +171,22 @@ async function startParts(
   metastore.subscribe(versionSet.onChange)
   placement.follow(metastore, versionSet)
   await followClusterNames(metastore, keeper)
+  await followCqlCatalog(metastore, keeper)
   guardPublish(metastore, versionSet)
-  const concurrent = { loads: config.loads.concurrent, others: config.jobs.concurrent }
-  const queue = new Jobs({ clock: systemClock, logger, concurrent })
+  const queue = createJobTable({ config, metastore, logger })
   const loads = createLoads(config, { metastore, directory, logger, queue })
   await loads.resume()
   const jobs = createJobs({
-    ...{ config, metastore, directory, pool, versionSet, jobs: queue },
+    ...{ config, metastore, directory, pool, versionSet, jobs: queue, logger },
     currentMap: () => keeper.map,
   })
+  await jobs.archives.resume()
   const rows = rowAccess(pool)
   const usage = await GatewayUsage.start({ directory: directory.path, metastore, pool, rows, logger })
   const listeners: ListenerStatus[] = []
   const migration = new GatewayMigration({
     ...{ config, metastore, loads, placement, versionSet, observations, breakers, logger, listeners },
+    ...{ usage, pool },
     currentMap: () => keeper.map,
   })
   const startedAtMs = systemClock.nowMs()
@@ -236,6 +240,7 @@ async function startServing(parts: ServingParts): Promise<Serving> {
     placement: placement.keeper,
     maxOpenShards: config.limits.openDbs,
     leavingMs: config.limits.leavingVersionMs,
+    keepsFormerCurrent: config.listeners.terrapinInternal.enabled,
     recentUses: () => pool.recentUses(),
     forgetVersions: (dataset, ids) => metastore.forgetVersions(dataset, ids),
   })
@@ -251,6 +256,7 @@ async function startServing(parts: ServingParts): Promise<Serving> {
   const shardFailures = metrics.counter('godwit_shard_failures_total')
   const { owner } = config.hbase
   const tableCalls = new TableCalls(metastore, owner.name === '' || owner.contact === '' ? null : owner)
+  const cqlCalls = new SchemaCalls(metastore, config.rocksandra.owner)
   const pool: ThreadPool = await ThreadPool.start({
     ...{ config, build, breakers: breakers.buffer, logger, logLevel, keeper },
     tokenKey: metastore.tokenKey,
@@ -259,6 +265,7 @@ async function startServing(parts: ServingParts): Promise<Serving> {
       void versionSet.shardFailed(incarnationId, error)
     },
     onTableCall: (call) => tableCalls.run(call),
+    onCqlCall: (call) => cqlCalls.run(call),
     onVersionWanted: (dataset, versionId) => versionSet.open(dataset, versionId),
     onReadHere: (dataset, versionId) => placement.readHere(dataset, versionId),
     onLeafBreaker: (thread, leaf, isOpen) => placement.noteBreaker(thread, leaf, isOpen),

@@ -116,6 +116,7 @@ function guardSettings(role: BackendRole, origin: OriginConfig): GuardSettings {
     retryPercent,
     breakerResetMs,
     probeTimeoutMs: Math.min(deadlineMs, MAX_PROBE_MS),
+    deadlineMs,
   }
 }
 

@@ -27,7 +27,7 @@ import type { ShardLocation } from './model/leaf-engine.js'
 import { NO_TOKEN } from './model/row-order.js'
 import type { ObjectStore } from './objects/object-store.js'
 import { createObjectStore, type ObjectSettings } from './objects/objects.js'
-import { exportSnapshot, type OpenFrozenShard, type SnapshotExport } from './snapshot/export.js'
+import { clearPlace, exportSnapshot, type OpenFrozenShard, type SnapshotExport } from './snapshot/export.js'
 import { importSnapshot, type SnapshotImport } from './snapshot/import.js'
 import type { SnapshotTask } from './snapshot/tasks.js'
 
@@ -76,11 +76,14 @@ async function runTask(task: Task, objects: ObjectStore, onProgress: OnProgress)
     case 'RESTORE':
       return await copyIn(task, access)
     case 'PURGE':
-      return await purge(objects, task.urls)
+      return await purge(objects, task)
     case 'DIFF':
       return await compareVersions(task, onProgress)
     case 'SNAPSHOT':
       return await takeSnapshot(task, objects, onProgress)
+    case 'CLEAR':
+      await clearPlace(objects, task.url)
+      return null
     case 'IMPORT':
       return await importRows(task, objects, onProgress)
   }

@@ -4,7 +4,7 @@
  * the first two clusters of a request count.
  */
 import type { Clock } from '../../src/base/clock.js'
-import { type Done, KVError } from '../../src/base/errors.js'
+import { type Done, type ErrorCode, KVError } from '../../src/base/errors.js'
 import type { KVStore } from '../../src/model/kvstore.js'
 import type { RequestContext } from '../../src/model/request.js'
 import type { RowOutcome } from '../../src/model/row.js'
@@ -40,6 +40,16 @@ export interface TerrapinOptions {
   readonly isCluster: (name: string) => boolean
   /** Two passes of 500 ms are what Terrapin's own clients wait for. */
   readonly timeoutMs: number
+  /**
+   * Counts an answered call, also one that was refused, or took several reads. `fileSet`: as the caller wrote it. `code`:
+   * null unless an exception is the answer, or all keys failed for one reason.
+   */
+  readonly onAnswered: (
+    operation: string,
+    fileSet: string,
+    durationMs: number,
+    code: ErrorCode | null,
+  ) => void
 }
 
 export interface TerrapinServiceOptions extends TerrapinOptions {
@@ -47,6 +57,9 @@ export interface TerrapinServiceOptions extends TerrapinOptions {
   readonly hasSeveralPlaces: (fileSet: string) => boolean
   readonly secondReads: SecondReads
 }
+
+/** What a data server's call is counted as: TerrapinService has one of the same name. */
+const INTERNAL_GET = 'internalGet'
 
 /** Of a request without options: the field's default. */
 const DEFAULT_DELAY_MS = 100n
@@ -89,18 +102,20 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
   get({ request }: wire.TerrapinServiceGetArgs, call: Call<wire.TerrapinSingleResponse>): void {
     const refusal = this.#refusalOf(request)
     if (request === null || refusal !== null) {
+      this.#count(call, request, 'INVALID_ARGUMENT')
       call.fail(refusal ?? noRequest())
       return
     }
     const fileSet = request.fileSet ?? ''
     this.#read(call, request, [request.key ?? NO_BYTES], (outcome) => {
+      const row = outcome instanceof KVError ? null : (outcome[0] ?? null)
+      this.#count(call, request, codeIfFailed(outcome) ?? codeIfFailed(row))
       if (outcome instanceof KVError) {
         call.fail(
           isAnsweredByKey(outcome) ? readFailed(codeOf(outcome, 'service')) : callError(outcome, fileSet),
         )
         return
       }
-      const row = outcome[0] ?? null
       if (row instanceof KVError) {
         call.fail(readFailed(codeOf(row, 'service')))
         return
@@ -113,12 +128,14 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
   multiGet({ request }: wire.TerrapinServiceMultiGetArgs, call: Call<wire.TerrapinResponse>): void {
     const refusal = this.#refusalOf(request)
     if (request === null || refusal !== null) {
+      this.#count(call, request, 'INVALID_ARGUMENT')
       call.fail(refusal ?? noRequest())
       return
     }
     const fileSet = request.fileSet ?? ''
     const keys = distinctKeys(request.keyList ?? [])
     this.#read(call, request, keys, (outcome) => {
+      this.#count(call, request, codeIfFailed(outcome))
       if (!(outcome instanceof KVError)) {
         call.reply(toResponse(keys, outcome, 'service'))
         return
@@ -151,6 +168,10 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
     } else start(null, done)
   }
 
+  #count(call: Call<never> | Call<object>, request: AnyRequest | null, code: ErrorCode | null): void {
+    countCall(call, this.#options, { fileSet: request?.fileSet ?? '', code })
+  }
+
   /** Of two clusters that are both known; which of them is asked first is the same here, whatever the policy. */
   #mayReadTwice({ clusterList }: AnyRequest, fileSet: string): boolean {
     const [first, second] = clusterList ?? []
@@ -180,10 +201,14 @@ class TerrapinInternalListener implements wire.TerrapinServerInternalHandler {
     const asked = request?.keyList ?? []
     const resource = asked[0]?.resource ?? ''
     if (asked.some((one) => one.resource !== resource)) {
+      countCall(call, this.#options, { fileSet: '', code: 'INVALID_ARGUMENT' }, INTERNAL_GET)
       call.fail(exceptionOf(INVALID_REQUEST, 'Multiple resources within same get call.'))
       return
     }
     const named = parseResource(resource)
+    const count = (code: ErrorCode | null) => {
+      countCall(call, this.#options, { fileSet: named?.fileSet ?? '', code }, INTERNAL_GET)
+    }
     const isOurs = (one: wire.MultiKey) => one.partition === ONLY_PARTITION
     const keysOf = (some: readonly wire.MultiKey[]) => distinctKeys(some.flatMap(({ key }) => key ?? []))
     const keys = keysOf(named === null ? [] : asked.filter(isOurs))
@@ -195,13 +220,15 @@ class TerrapinInternalListener implements wire.TerrapinServerInternalHandler {
       call.reply({ responseMap: [...(response.responseMap ?? []), ...refused] })
     }
     if (named === null || !this.#isServed(named.fileSet, named.version)) {
+      count('VERSION_NOT_FOUND')
       call.reply({
         responseMap: keysOf(asked).map((key) => [key, failed(NOT_SERVING_RESOURCE)]),
       })
       return
     }
-    const context = contextOf(call, this.#options, 'internalGet')
+    const context = contextOf(call, this.#options, INTERNAL_GET)
     readAround(this.#kvstore, { ...named, keys, context }, (outcome) => {
+      count(codeIfFailed(outcome))
       if (!(outcome instanceof KVError)) {
         answer(toResponse(keys, outcome, 'internal'), NOT_SERVING_PARTITION)
         return
@@ -215,9 +242,10 @@ class TerrapinInternalListener implements wire.TerrapinServerInternalHandler {
   /** Also one that is kept and not open: the read opens it. */
   #isServed(fileSet: string, version: number): boolean {
     try {
-      const { versions, record } = this.#kvstore.describeDataset(fileSet)
+      const { versions, record, leaving } = this.#kvstore.describeDataset(fileSet)
       return (
         versions.some(({ id }) => id === version) ||
+        leaving?.includes(version) === true ||
         record.versions.some(({ id, state }) => id === version && (state === 'READY' || state === 'CURRENT'))
       )
     } catch {
@@ -272,7 +300,22 @@ function contextOf(
     caller: call.connection.clientName,
     address: call.connection.remoteAddress,
     deadline: call.receivedAtMs + timeoutMs,
+    isCountedByShim: true,
   }
+}
+
+function codeIfFailed(outcome: object | null): ErrorCode | null {
+  return outcome instanceof KVError ? outcome.code : null
+}
+
+/** Just before it is answered. */
+function countCall(
+  call: Call<never> | Call<object>,
+  { clock, onAnswered }: TerrapinOptions,
+  { fileSet, code }: { readonly fileSet: string; readonly code: ErrorCode | null },
+  operation = call.method,
+): void {
+  onAnswered(operation, fileSet, clock.monotonicMs() - call.receivedAtMs, code)
 }
 
 function toResponse(

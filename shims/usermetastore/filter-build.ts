@@ -4,6 +4,7 @@ import { AllOf, AnyOf, Skip, While } from './filter-lists.js'
 import type { FilterArgument, FilterTree } from './filter-parse.js'
 import {
   CellTest,
+  ColumnCell,
   ColumnPage,
   ColumnPrefixes,
   ColumnRange,
@@ -48,6 +49,7 @@ const MAKERS: Readonly<Record<string, readonly [least: number, most: number, mak
   SingleColumnValueFilter: [4, 6, (args) => columnValue(args, false)],
   SingleColumnValueExcludeFilter: [4, 6, (args) => columnValue(args, true)],
   DependentColumnFilter: [2, 5, dependentColumn],
+  ColumnValueFilter: [4, 4, columnCell],
 }
 
 /** A filter at its start. @throws {KVError} for names and arguments that do not exist */
@@ -61,6 +63,8 @@ export function buildFilter(tree: FilterTree, isReversed: boolean): RowFilter {
       return new Skip(buildFilter(tree.inner, isReversed))
     case 'while':
       return new While(buildFilter(tree.inner, isReversed))
+    case 'keys':
+      return new KeyTest(tree.passes)
     case 'call':
       return call(tree, isReversed)
   }
@@ -128,6 +132,13 @@ function columnValue(args: Args, isExcluded: boolean): RowFilter {
       latestVersionOnly: latest === undefined || booleanOf(latest),
       isExcluded,
     },
+  )
+}
+
+function columnCell([name, column, operator, comparator]: Args): RowFilter {
+  return new ColumnCell(
+    { family: bytesOf(name), qualifier: bytesOf(column) },
+    comparison(operator, comparator),
   )
 }
 

@@ -1,9 +1,9 @@
 /**
- * Comparators of HBase's filter language: `binary:`, `binaryprefix:`, `regexstring:` and `substring:` behind an
- * operator.
+ * Comparators of HBase's filters behind an operator: `binary:`, `binaryprefix:`, `regexstring:` and `substring:` of the
+ * language, and those that come in protocol buffers alone. Source: ParseFilter and the comparators of HBase 2.5.
  */
-import { runtime } from './hbase-errors.js'
-import type { FilterArgument } from './filter-parse.js'
+import { DO_NOT_RETRY, ioFault, runtime } from './hbase-errors.js'
+import type { FilterArgument, TypedComparator } from './filter-parse.js'
 import { LinearRegex } from './filter-regex.js'
 
 /** Whether bytes pass. */
@@ -19,36 +19,55 @@ const OPERATORS: Readonly<Record<string, (order: number) => boolean>> = {
   '>': (order) => order > 0,
 }
 
+const LONG_BYTES = 8
+
 /** @throws {KVError} for an operator or comparator that does not exist */
 export function comparison(
   operator: FilterArgument | undefined,
   comparator: FilterArgument | undefined,
 ): ByteTest {
   const holds = operator?.kind === 'word' ? OPERATORS[operator.value] : undefined
-  if (holds === undefined) throw runtime('Incorrect Compare Operator')
-  if (comparator?.kind !== 'bytes') throw runtime('a comparator in quotes is missing')
-  const at = comparator.value.indexOf(':')
-  if (at < 0) throw runtime('Incorrect Comparator')
-  const kind = comparator.value.toString('latin1', 0, at)
-  const wanted = comparator.value.subarray(at + 1)
-  switch (kind) {
+  if (operator?.kind !== 'word' || holds === undefined) throw runtime('Incorrect Compare Operator')
+  const typed = comparatorOf(comparator)
+  const wanted = typed.value
+  switch (typed.name) {
     case 'binary':
       return (bytes) => holds(bytes.compare(wanted))
     case 'binaryprefix':
       return (bytes) => holds(bytes.subarray(0, wanted.length).compare(wanted))
     case 'regexstring':
     case 'substring':
-      return textTest(kind, wanted, operator?.value)
-    default:
-      throw runtime(`Incorrect Comparator ${kind.slice(0, 40)}`)
+      return textTest(typed.name, wanted, operator.value)
+    case 'long':
+      return longTest(holds, wanted)
+    case 'bit':
+      return (bytes) => holds(hasBits(typed, bytes) ? 0 : -1)
+    case 'null':
+      // A value is never null.
+      return () => holds(-1)
   }
 }
 
-function textTest(
-  kind: 'regexstring' | 'substring',
-  wanted: Buffer,
-  operator: string | Buffer | undefined,
-): ByteTest {
+/** @throws {KVError} for one that the language does not know */
+export function comparatorOf(argument: FilterArgument | undefined): TypedComparator {
+  if (argument?.kind === 'comparator') return argument.value
+  if (argument?.kind !== 'bytes') throw runtime('a comparator in quotes is missing')
+  const at = argument.value.indexOf(':')
+  if (at < 0) throw runtime('Incorrect Comparator')
+  const name = argument.value.toString('latin1', 0, at)
+  const value = argument.value.subarray(at + 1)
+  switch (name) {
+    case 'binary':
+    case 'binaryprefix':
+    case 'regexstring':
+    case 'substring':
+      return { name, value }
+    default:
+      throw runtime(`Incorrect Comparator ${name.slice(0, 40)}`)
+  }
+}
+
+function textTest(kind: 'regexstring' | 'substring', wanted: Buffer, operator: string): ByteTest {
   if (operator !== '=' && operator !== '!=')
     throw runtime(
       'A regexstring comparator and substring comparator can only be used with EQUAL and NOT_EQUAL',
@@ -65,4 +84,31 @@ function foundByRegex(source: Buffer): ByteTest {
 function foundBySubstring(source: Buffer): ByteTest {
   const wanted = source.toString('utf8').toLowerCase()
   return (bytes) => bytes.toString('utf8').toLowerCase().includes(wanted)
+}
+
+/** Big-endian, with a sign. HBase fails a scan that meets a value of another length, too. */
+function longTest(holds: (order: number) => boolean, wanted: Buffer): ByteTest {
+  const limit = longOf(wanted)
+  return (bytes) => {
+    const value = longOf(bytes)
+    return holds(value < limit ? -1 : value > limit ? 1 : 0)
+  }
+}
+
+function longOf(bytes: Buffer): bigint {
+  if (bytes.length === LONG_BYTES) return bytes.readBigInt64BE(0)
+  throw ioFault(DO_NOT_RETRY, `LongComparator met ${bytes.length} bytes: it compares ${LONG_BYTES}`)
+}
+
+/** Whether the bytes are as long, and any bit is left of the operation on both. */
+function hasBits({ value, operation }: Extract<TypedComparator, { name: 'bit' }>, bytes: Buffer): boolean {
+  if (bytes.length !== value.length) return false
+  switch (operation) {
+    case 'AND':
+      return bytes.some((byte, at) => (byte & (value[at] ?? 0)) !== 0)
+    case 'OR':
+      return bytes.some((byte, at) => (byte | (value[at] ?? 0)) !== 0)
+    case 'XOR':
+      return bytes.some((byte, at) => (byte ^ (value[at] ?? 0)) !== 0)
+  }
 }

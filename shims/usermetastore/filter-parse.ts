@@ -4,14 +4,25 @@
  * One pass, bounded in size and depth; what does not parse is refused by saying what and where.
  */
 import { limits } from '../../src/base/limits.js'
+import type { ByteRange } from '../../src/model/row.js'
 import { runtime } from './hbase-errors.js'
 
-/** Bytes of a quoted argument, or the bare text of another one. */
+/** Bytes of a quoted argument, the bare text of another one, or a comparator that is not written as text. */
 export type FilterArgument =
-  { readonly kind: 'bytes'; readonly value: Buffer } | { readonly kind: 'word'; readonly value: string }
+  | { readonly kind: 'bytes'; readonly value: Buffer }
+  | { readonly kind: 'word'; readonly value: string }
+  | { readonly kind: 'comparator'; readonly value: TypedComparator }
+
+/** What a cell's bytes are compared with. The language has the first four, as `binary:...`. */
+export type TypedComparator =
+  | { readonly name: 'binary' | 'binaryprefix' | 'regexstring' | 'substring'; readonly value: Buffer }
+  | { readonly name: 'long' | 'null'; readonly value: Buffer }
+  | { readonly name: 'bit'; readonly value: Buffer; readonly operation: 'AND' | 'OR' | 'XOR' }
 
 export type FilterTree =
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly FilterArgument[] }
+  /** Row keys alone decide; no name of the language stands for it. */
+  | { readonly kind: 'keys'; readonly passes: (rowKey: Buffer) => boolean; readonly range: ByteRange | null }
   | { readonly kind: 'and' | 'or'; readonly parts: readonly FilterTree[] }
   | { readonly kind: 'skip' | 'while'; readonly inner: FilterTree }
 

@@ -4,13 +4,16 @@
  */
 import { prefixSuccessor } from '../../src/base/bytes.js'
 import type { ByteRange } from '../../src/model/row.js'
+import { comparatorOf } from './filter-compare.js'
 import type { FilterArgument, FilterTree } from './filter-parse.js'
 
 /** Null: all rows. */
 export function rowRangeOf(tree: FilterTree): ByteRange | null {
   if (tree.kind === 'and') {
-    return tree.parts.map(rowRangeOf).reduce((a, b) => (a === null || b === null ? (a ?? b) : overlap(a, b)))
+    const ranges = tree.parts.map(rowRangeOf)
+    return ranges.reduce((a, b) => (a === null || b === null ? (a ?? b) : overlap(a, b)), null)
   }
+  if (tree.kind === 'keys') return tree.range
   if (tree.kind !== 'call') return null
   const [first, second] = tree.args
   if (tree.name === 'PrefixFilter' && first?.kind === 'bytes') return prefixOf(first.value)
@@ -22,12 +25,10 @@ function rowTestRange(
   operator: FilterArgument | undefined,
   comparator: FilterArgument | undefined,
 ): ByteRange | null {
-  if (operator?.value !== '=' || comparator?.kind !== 'bytes') return null
-  const at = comparator.value.indexOf(':')
-  const kind = comparator.value.toString('latin1', 0, Math.max(0, at))
-  const key = comparator.value.subarray(at + 1)
-  if (kind === 'binaryprefix') return prefixOf(key)
-  return kind === 'binary' ? { from: key, to: Buffer.concat([key, ZERO]) } : null
+  const { name, value: key } = comparatorOf(comparator)
+  if (operator?.value !== '=') return null
+  if (name === 'binaryprefix') return prefixOf(key)
+  return name === 'binary' ? { from: key, to: Buffer.concat([key, ZERO]) } : null
 }
 
 const ZERO = Buffer.alloc(1)

@@ -6,7 +6,7 @@
  * ends, too.
  */
 import { limits } from '../../src/base/limits.js'
-import { runtime } from './hbase-errors.js'
+import { DO_NOT_RETRY, ioFault, runtime } from './hbase-errors.js'
 
 type Test = (codePoint: number) => boolean
 
@@ -39,12 +39,15 @@ export class LinearRegex {
     const marks = new Int32Array(this.#states.length).fill(-1)
     let current: number[] = []
     const points = Array.from(text, (character) => character.codePointAt(0) ?? 0)
+    let steps = 0
     for (let at = 0; at <= points.length; at++) {
       const isEnd = at === points.length
       if (this.#enter(this.#start, current, { marks, at, isEnd })) return true
       const point = points[at]
       if (point === undefined) return false
       const next: number[] = []
+      steps += current.length
+      if (steps > limits.maxRegexSteps) throw tooLong(points.length)
       for (const index of current) {
         const state = this.#states[index]
         if (state?.kind !== 'char' || !state.test(point)) continue
@@ -115,6 +118,13 @@ export class LinearRegex {
       throw runtime(`a regular expression of more than ${limits.maxRegexStates} states`)
     return this.#states.push(state) - 1
   }
+}
+
+function tooLong(characters: number): Error {
+  return ioFault(
+    DO_NOT_RETRY,
+    `regexstring: a text of ${characters} characters takes the expression more than ${limits.maxRegexSteps} steps`,
+  )
 }
 
 const DIGIT: Test = (point) => point >= 0x30 && point <= 0x39

@@ -302,6 +302,29 @@ function isColumn({ family, qualifier }: FilteredCell, wanted: NamedColumn): boo
   return qualifier.equals(wanted.qualifier) && family.equals(wanted.family)
 }
 
+/** The cells of one column whose value passes. */
+export class ColumnCell extends RowFilter {
+  readonly #column: NamedColumn
+  readonly #passes: ByteTest
+  #isFound = false
+
+  constructor(column: NamedColumn, passes: ByteTest) {
+    super()
+    this.#column = column
+    this.#passes = passes
+  }
+
+  override reset(): void {
+    this.#isFound = false
+  }
+
+  take(one: FilteredCell): Verdict {
+    if (!isColumn(one, this.#column)) return this.#isFound ? 'NEXT_FAMILY' : 'NEXT_COLUMN'
+    this.#isFound = true
+    return this.#passes(one.cell.value) ? 'INCLUDE' : 'SKIP'
+  }
+}
+
 /** Rows by the value of one of their columns. */
 export class ColumnValue extends RowFilter {
   readonly #column: NamedColumn

@@ -9,14 +9,17 @@ import type { TableCall } from '../../src/model/table-call.js'
 import type { ThriftCall } from '../../src/thrift/protocol.js'
 import { withinFamilies } from './hbase-columns.js'
 import { batchFault } from './hbase-errors.js'
-import { type HBaseRow, Scanners } from './hbase-scanners.js'
+import { type HBaseRow, type ScannerHost, Scanners } from './hbase-scanners.js'
 import { type Datasets, type Table, Tables } from './hbase-tables.js'
+import type { PutOptions } from './hbase-writes.js'
 
 /** What an id stands for. */
 export interface OpenScanner {
   readonly isSorted: boolean
   /** @throws {KVError} what the table is refused with */
   next(count: number, context: RequestContext, done: Done<readonly HBaseRow[]>): void
+  /** It is not asked for any more. */
+  close(): void
 }
 
 export interface HBaseOptions {
@@ -33,6 +36,13 @@ export interface HBaseOptions {
   readonly clusterId: string
 }
 
+interface ReadHow {
+  readonly context: RequestContext
+  readonly done: Done<readonly (readonly Cell[] | null)[]>
+  /** Versions beyond those that a family keeps as well: a filter counts behind itself. */
+  readonly keepsVersions?: true
+}
+
 type AnyCall = Pick<ThriftCall<never, never>, 'connection' | 'method' | 'receivedAtMs'>
 
 export class HBaseHost {
@@ -40,6 +50,7 @@ export class HBaseHost {
   readonly options: HBaseOptions
   readonly tables: Tables
   readonly scanners: Scanners<OpenScanner>
+  readonly scannerHost: ScannerHost
   readonly #api: string
 
   /** @param api its name in metrics */
@@ -48,10 +59,16 @@ export class HBaseHost {
     this.options = options
     this.tables = new Tables(options.datasets)
     this.scanners = new Scanners({ clock: options.clock, first: options.thread, step: options.threads })
+    this.scannerHost = { kvstore, clock: options.clock, ready: { bytes: 0 } }
     this.#api = api
   }
 
   readonly now = (): number => this.options.clock.nowMs()
+
+  /** Of a write that the server gives its time. */
+  untimed(ttlMs: bigint | null): PutOptions {
+    return { timestamp: null, now: this.now, ttlMs }
+  }
 
   contextOf({ connection, method, receivedAtMs }: AnyCall): RequestContext {
     return {
@@ -68,7 +85,7 @@ export class HBaseHost {
     table: Table,
     rowKeys: readonly Buffer[],
     selectors: CellSelector | null | readonly (CellSelector | null)[],
-    how: { readonly context: RequestContext; readonly done: Done<readonly (readonly Cell[] | null)[]> },
+    how: ReadHow,
   ): void {
     const isByKey = Array.isArray(selectors)
     const request = {
@@ -86,7 +103,7 @@ export class HBaseHost {
     }
     this.kvstore.read(request, (outcome) => {
       if (outcome instanceof KVError) how.done(outcome)
-      else how.done(cellsOfAll(table, outcome.rows))
+      else how.done(cellsOfAll(table, outcome.rows, how.keepsVersions === true))
     })
   }
 
@@ -125,11 +142,12 @@ export class HBaseHost {
 function cellsOfAll(
   table: Table,
   rows: readonly RowOutcome[],
+  keepsVersions: boolean,
 ): readonly (readonly Cell[] | null)[] | KVError {
   const all: (readonly Cell[] | null)[] = []
   for (const row of rows) {
     if (row instanceof KVError) return row
-    const cells = row === null ? null : withinFamilies(table, row.cells)
+    const cells = row === null || keepsVersions ? (row?.cells ?? null) : withinFamilies(table, row.cells)
     all.push(cells === null || cells.length === 0 ? null : cells)
   }
   return all

@@ -6,7 +6,7 @@ import type { Done } from '../../src/base/errors.js'
 import type { RequestContext } from '../../src/model/request.js'
 import type { ByteRange } from '../../src/model/row.js'
 import { buildFilter } from './filter-build.js'
-import { parseFilter } from './filter-parse.js'
+import type { FilterTree } from './filter-parse.js'
 import { overlap, rowRangeOf } from './filter-range.js'
 import type { HBaseHost } from './hbase-host.js'
 import { type HBaseRow, Scanner, type ScanWish } from './hbase-scanners.js'
@@ -16,15 +16,16 @@ export type LateWish = Omit<ScanWish, 'table'>
 
 /** A filter and what it leaves of the range; null: there is none. */
 export function filterOf(
-  text: Buffer | null,
+  tree: FilterTree | null,
   range: ByteRange | null,
   isReversed: boolean,
 ): Pick<ScanWish, 'filter' | 'range'> {
-  if (text === null) return { filter: null, range }
-  const tree = parseFilter(Buffer.from(text))
+  if (tree === null) return { filter: null, range }
+  // Building checks the arguments that the range is made of.
+  const filter = { tree, judge: buildFilter(tree, isReversed) }
   const narrowed = rowRangeOf(tree)
   return {
-    filter: buildFilter(tree, isReversed),
+    filter,
     range: narrowed === null || range === null ? (narrowed ?? range) : overlap(range, narrowed),
   }
 }
@@ -47,7 +48,11 @@ export class LateScanner {
   /** @throws {KVError} TableNotFoundException, TableNotEnabledException */
   next(count: number, context: RequestContext, done: Done<readonly HBaseRow[]>): void {
     const table = this.#host.tables.open(this.#name)
-    this.#scanner ??= new Scanner(this.#host.kvstore, { ...this.#wish, table })
+    this.#scanner ??= new Scanner(this.#host.scannerHost, { ...this.#wish, table })
     this.#scanner.next(count, context, done)
+  }
+
+  close(): void {
+    this.#scanner?.close()
   }
 }

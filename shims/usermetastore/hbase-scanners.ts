@@ -16,6 +16,8 @@ import type { RequestContext } from '../../src/model/request.js'
 import { ALL_VERSIONS, type ByteRange, type Cell, type CellSelector } from '../../src/model/row.js'
 import type { RowPosition } from '../../src/model/row-order.js'
 import type { ScanResult, ScannedRow } from '../../src/model/scan.js'
+import { narrowed } from './filter-columns.js'
+import type { FilterTree } from './filter-parse.js'
 import type { RowFilter } from './filter-rules.js'
 import { filterRow } from './filter-run.js'
 import { type ColumnName, type Versions, selectorOf, withinFamilies } from './hbase-columns.js'
@@ -30,6 +32,12 @@ export interface HBaseRow {
   readonly isPartial: boolean
 }
 
+/** A filter as it was asked for, and as it runs, which has state from row to row. */
+export interface ScanFilter {
+  readonly tree: FilterTree
+  readonly judge: RowFilter
+}
+
 /** What a scan was opened with. */
 export interface ScanWish {
   readonly table: Table
@@ -38,7 +46,7 @@ export interface ScanWish {
   /** Null: all rows. */
   readonly range: ByteRange | null
   readonly isReversed: boolean
-  readonly filter: RowFilter | null
+  readonly filter: ScanFilter | null
   /** Cells of a piece of a row; null: rows are answered whole. */
   readonly batch: number | null
   /** Rows; null: all. */
@@ -51,22 +59,35 @@ interface NextCall {
   readonly done: Done<readonly HBaseRow[]>
 }
 
+/** What all scanners of a thread need and share. */
+export interface ScannerHost {
+  readonly kvstore: KVStore
+  readonly clock: Clock
+  /** Bytes that were read and not asked for, of all of them. */
+  readonly ready: { bytes: number }
+}
+
 /** One walk over a table. */
 export class Scanner {
-  readonly #kvstore: KVStore
+  readonly #host: ScannerHost
   readonly #wish: ScanWish
   #selector: CellSelector | null | undefined
   #position: RowPosition | null = null
   /** Read, and not asked for. */
-  #ready: HBaseRow[] = []
+  readonly #ready: HBaseRow[] = []
+  #readyBytes = 0
   #isAtEnd: boolean
   #rows = 0
+  /** Rows of the last page that a filter judged. */
+  #pageRows = 0
+  /** What the filter failed with: where it stopped within a page is not known to a caller. */
+  #broken: KVError | null = null
   /** Calls in the order in which they came; the first is being answered. */
   readonly #calls: NextCall[] = []
 
-  constructor(kvstore: KVStore, wish: ScanWish) {
+  constructor(host: ScannerHost, wish: ScanWish) {
     const { range } = wish
-    this.#kvstore = kvstore
+    this.#host = host
     this.#wish = wish
     this.#isAtEnd = range !== null && range.to !== null && range.from.compare(range.to) >= 0
   }
@@ -77,12 +98,33 @@ export class Scanner {
     if (this.#calls.length === 1) this.#answer()
   }
 
+  /** Nobody asks any more: what is ready is given up, and what is still being read, too. */
+  close(): void {
+    this.#isAtEnd = true
+    this.#take(this.#ready.length)
+  }
+
   #answer(): void {
     const call = this.#calls[0]
     if (call === undefined) return
-    const isEnough = this.#ready.length >= call.count || sizeOf(this.#ready) >= limits.maxScannerAnswerBytes
-    if (isEnough || this.#isAtEnd) this.#settle(call, this.#ready.splice(0, call.count))
+    const isFull = this.#host.ready.bytes > limits.maxScannerReadyBytes
+    const isEnough = this.#ready.length >= call.count || this.#readyBytes >= limits.maxScannerAnswerBytes
+    const isAnswered = isEnough || this.#isAtEnd || (isFull && this.#ready.length > 0)
+    if (this.#broken !== null) this.#settle(call, this.#broken)
+    else if (isAnswered) this.#settle(call, this.#take(call.count))
+    else if (isFull) this.#settle(call, tooMuchReady())
     else this.#readPage(call)
+  }
+
+  #take(count: number): HBaseRow[] {
+    const taken = this.#ready.splice(0, count)
+    this.#count(-sizeOf(taken))
+    return taken
+  }
+
+  #count(bytes: number): void {
+    this.#readyBytes += bytes
+    this.#host.ready.bytes += bytes
   }
 
   #settle(call: NextCall, outcome: readonly HBaseRow[] | KVError): void {
@@ -108,8 +150,7 @@ export class Scanner {
       limit: null,
       isReversed,
       segment: null,
-      // With a filter most rows may be read in vain.
-      pageRows: this.#wish.filter === null ? wanted : limits.maxScannerPageRows,
+      pageRows: this.#rowsOfPage(wanted),
       pageBytes: limits.scannerPageBytes,
       position: this.#position,
       datasetVersion: null,
@@ -117,32 +158,71 @@ export class Scanner {
       withTtl: false,
       context: call.context,
     }
-    this.#kvstore.scan(request, (outcome) => {
+    this.#host.kvstore.scan(request, (outcome) => {
       if (outcome instanceof KVError) this.#settle(call, outcome)
-      else this.#take(call, outcome)
+      else this.#takePage(call, outcome)
     })
+  }
+
+  /** A filter may leave most rows out: pages grow until it has what is wanted. */
+  #rowsOfPage(wanted: number): number {
+    if (this.#wish.filter === null) return wanted
+    this.#pageRows = Math.min(limits.maxScannerPageRows, Math.max(wanted, this.#pageRows * 2))
+    return this.#pageRows
   }
 
   /** A filter sees every version that is kept; how many are answered counts behind it. */
   #selectorOf(): CellSelector | null {
     const { table, columns, versions, filter } = this.#wish
-    const count = filter === null ? versions.count : ALL_VERSIONS
-    return selectorOf(table, columns, { ...versions, count })
+    if (filter === null) return selectorOf(table, columns, versions)
+    return narrowed(table, selectorOf(table, columns, { ...versions, count: ALL_VERSIONS }), filter.tree)
   }
 
-  #take(call: NextCall, { rows, next }: ScanResult): void {
+  #takePage(call: NextCall, { rows, next }: ScanResult): void {
     const cut = rows.findIndex(({ row }) => row.next !== null)
     const whole = cut < 0 ? rows : rows.slice(0, cut)
-    for (const one of whole) this.#add(one)
-    if (cut < 0) {
+    this.#addAll(call, whole, () => {
+      const long = rows[cut]
+      if (long !== undefined) {
+        this.#readWhole(call, long.rowKey)
+        return
+      }
       this.#position = next
       this.#isAtEnd ||= next === null
       this.#answer()
+    })
+  }
+
+  /** In slices, because a filter may take long over a page and other callers wait for the thread. */
+  #addAll(call: NextCall, rows: readonly ScannedRow[], done: () => void): void {
+    const { clock } = this.#host
+    const begunMs = clock.monotonicMs()
+    for (const [index, row] of rows.entries()) {
+      if (!this.#tryAdd(call, row)) return
+      if (this.#wish.filter === null) continue
+      const nowMs = clock.monotonicMs()
+      if (nowMs - begunMs < limits.filterSliceMs) continue
+      const rest = rows.slice(index + 1)
+      if (rest.length === 0) break
+      if (nowMs >= call.context.deadline) {
+        this.#position = behindRow(row.rowKey)
+        this.#settle(call, lateFilter(this.#wish.table))
+      } else setImmediate(() => this.#addAll(call, rest, done))
       return
     }
-    const long = rows[cut]
-    if (long === undefined) return
-    this.#readWhole(call, long.rowKey)
+    done()
+  }
+
+  /** False: the filter cannot judge what it met, and the call is answered so. */
+  #tryAdd(call: NextCall, row: ScannedRow): boolean {
+    try {
+      this.#add(row)
+      return true
+    } catch (error) {
+      this.#broken = toKVError(error, 'scan')
+      this.#settle(call, this.#broken)
+      return false
+    }
   }
 
   /** A row that a page cut: it is read once more, whole, and the scan goes on behind it. */
@@ -159,14 +239,14 @@ export class Scanner {
       position: null,
       context: call.context,
     }
-    this.#kvstore.read(read, (outcome) => {
+    this.#host.kvstore.read(read, (outcome) => {
       const row = outcome instanceof KVError ? outcome : (outcome.rows[0] ?? null)
       if (row instanceof KVError) {
         this.#settle(call, row)
         return
       }
-      if (row !== null) this.#add({ rowKey, row })
-      this.#position = { token: { high: 0, low: 0 }, rowKey }
+      if (row !== null && !this.#tryAdd(call, { rowKey, row })) return
+      this.#position = behindRow(rowKey)
       this.#answer()
     })
   }
@@ -174,22 +254,51 @@ export class Scanner {
   #add({ rowKey, row }: ScannedRow): void {
     const { table, filter, versions, limit, batch } = this.#wish
     if (this.#isAtEnd) return
-    const kept = withinFamilies(table, row.cells)
-    const cells = filter === null ? kept : filterRow(filter, rowKey, kept, versions.count)
+    const cells =
+      filter === null
+        ? withinFamilies(table, row.cells)
+        : filterRow(filter.judge, { rowKey, cells: row.cells }, (family) =>
+            table.versionsOf(family, versions.count),
+          )
     if (cells !== null && cells.length > 0) {
       this.#rows += 1
-      pushPieces(this.#ready, rowKey, cells, batch)
+      const pieces = piecesOf(rowKey, cells, batch)
+      this.#ready.push(...pieces)
+      this.#count(sizeOf(pieces))
     }
-    this.#isAtEnd = filter?.isDone() === true || (limit !== null && this.#rows >= limit)
+    this.#isAtEnd = filter?.judge.isDone() === true || (limit !== null && this.#rows >= limit)
   }
 }
 
-function pushPieces(into: HBaseRow[], rowKey: Buffer, cells: readonly Cell[], batch: number | null): void {
+/** Tables of HBase's callers are ordered by their keys alone. */
+function behindRow(rowKey: Buffer): RowPosition {
+  return { token: { high: 0, low: 0 }, rowKey }
+}
+
+function lateFilter({ name }: Table): KVError {
+  return new KVError(
+    'DEADLINE_EXCEEDED',
+    `the filter of a scan of ${name} took until the deadline: the next call goes on where this one ended`,
+    { dataset: name },
+  )
+}
+
+function tooMuchReady(): KVError {
+  return new KVError(
+    'OVERLOADED',
+    'the scanners of this thread have read more than is asked for: ask for what is ready, or close some',
+    { retryAfterMs: 1_000 },
+  )
+}
+
+function piecesOf(rowKey: Buffer, cells: readonly Cell[], batch: number | null): HBaseRow[] {
+  const pieces: HBaseRow[] = []
   const size = batch ?? cells.length
   for (let from = 0; from < cells.length; from += size) {
     const isPartial = from + size < cells.length
-    into.push({ rowKey, cells: cells.slice(from, from + size), isPartial })
+    pieces.push({ rowKey, cells: size >= cells.length ? cells : cells.slice(from, from + size), isPartial })
   }
+  return pieces
 }
 
 function sizeOf(rows: readonly HBaseRow[]): number {
@@ -227,7 +336,7 @@ export interface ScannersOptions {
 }
 
 /** All scanners of a thread by id. */
-export class Scanners<T> {
+export class Scanners<T extends { close(): void }> {
   readonly #clock: Clock
   readonly #step: number
   /** In the order of their last use. */
@@ -275,14 +384,18 @@ export class Scanners<T> {
   /** @throws {KVError} for one that is not open */
   close(id: number): void {
     this.#forgetOld()
-    if (!this.#byId.delete(id)) throw noScanner()
+    const found = this.#byId.get(id)
+    if (found === undefined) throw noScanner()
+    this.#byId.delete(id)
+    found.value.close()
   }
 
   #forgetOld(): void {
     const since = this.#clock.monotonicMs() - limits.scannerIdleMs
-    for (const [id, { usedAtMs }] of this.#byId) {
+    for (const [id, { value, usedAtMs }] of this.#byId) {
       if (usedAtMs > since) break
       this.#byId.delete(id)
+      value.close()
     }
   }
 }

@@ -35,6 +35,13 @@ export class Table {
     throw noSuchFamily(family, this.name)
   }
 
+  /** Of `asked` versions of a column; 0: the table has no such family. */
+  versionsOf(family: Buffer, asked: number): number {
+    if (this.families === null) return asked
+    const settings = this.settingsOf(family)
+    return settings === null ? 0 : Math.min(asked, settings.maxVersions)
+  }
+
   /** What the family said when it was made; null: nothing. */
   settingsOf(family: Buffer): ColumnFamily | null {
     return this.families?.get(family.toString('utf8')) ?? null

@@ -7,6 +7,7 @@ import type { ByteRange } from '../../src/model/row.js'
 import * as wire from '../../src/thrift/generated/hbase1.js'
 import type { ThriftCall } from '../../src/thrift/protocol.js'
 import { prefixSuccessor } from '../../src/base/bytes.js'
+import { parseFilter } from './filter-parse.js'
 import { type ColumnName, NEWEST, parseColumn, versionsBefore } from './hbase-columns.js'
 import { runtime } from './hbase-errors.js'
 import type { HBaseHost } from './hbase-host.js'
@@ -115,6 +116,7 @@ function toWish(scan: wire.TScan): LateWish {
   const columns = keptColumns(scan.columns)
   const versions = scan.timestamp === null ? NEWEST : versionsBefore(scan.timestamp)
   const batch = scan.batchSize !== null && scan.batchSize > 0 ? scan.batchSize : null
-  const filtered = filterOf(scan.filterString, range, isReversed)
+  const tree = scan.filterString === null ? null : parseFilter(Buffer.from(scan.filterString))
+  const filtered = filterOf(tree, range, isReversed)
   return { columns, versions, isReversed, batch, limit: null, ...filtered }
 }

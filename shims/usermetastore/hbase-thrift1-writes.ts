@@ -10,7 +10,17 @@ import { HBaseFault, IO_EXCEPTION, illegal, ioFault, runtime } from './hbase-err
 import type { HBaseHost } from './hbase-host.js'
 import { answer, refuse, serve, toTCell } from './hbase-thrift1-answers.js'
 import type { Table } from './hbase-tables.js'
-import { deleteRow, deleteUpTo, distinctPuts, expectation, putOf, requestOf } from './hbase-writes.js'
+import {
+  type PutOptions,
+  deleteRow,
+  deleteUpTo,
+  distinctPuts,
+  expectation,
+  putOf,
+  remainingTtl,
+  requestOf,
+  ttlOf,
+} from './hbase-writes.js'
 import { toLocalKey } from './mapping.js'
 
 type Handlers<K extends keyof wire.HbaseHandler> = Pick<wire.HbaseHandler, K>
@@ -30,6 +40,7 @@ export function writeCalls(host: HBaseHost): Handlers<WriteNames | DeleteNames> 
       const { deletes, puts, durability } = gather(host, table, row, {
         mutations: args.mutations ?? [],
         timestamp,
+        ttlMs: ttlOf(args.attributes),
       })
       const mutations = [...deletes, ...puts]
       if (mutations.length === 0) call.reply(null)
@@ -58,7 +69,7 @@ export function writeCalls(host: HBaseHost): Handlers<WriteNames | DeleteNames> 
       const requests =
         table instanceof KVError
           ? batches.filter(({ mutations }) => mutations.length > 0).map(() => table)
-          : batchRequests(host, table, batches, { timestamp, context })
+          : batchRequests(host, table, batches, { timestamp, ttlMs: ttlOf(args.attributes), context })
       host.mutateAll(requests, (failure) => {
         if (failure === null) call.reply(null)
         else refuse(call, failure)
@@ -130,9 +141,8 @@ interface Gathered {
   readonly durability: 'LOG' | null
 }
 
-interface Gathering {
+interface Gathering extends Omit<PutOptions, 'now'> {
   readonly mutations: readonly wire.Mutation[]
-  readonly timestamp: bigint | null
 }
 
 /** The durability that HBase gives a row is that of its last mutation. */
@@ -146,7 +156,7 @@ function gather(host: HBaseHost, table: Table, row: Buffer, given: Gathering): G
     else if (name.qualifier !== null) cells.push({ column: name, value, timestamp: null })
     writesLog = writeToWAL
   }
-  const put = putOf(table, row, cells, { timestamp: given.timestamp, now: host.now })
+  const put = putOf(table, row, cells, { ...given, now: host.now })
   return { deletes, puts: distinctPuts(put), durability: writesLog ? null : 'LOG' }
 }
 
@@ -155,19 +165,13 @@ function batchRequests(
   host: HBaseHost,
   table: Table,
   batches: readonly { readonly row: Buffer; readonly mutations: readonly wire.Mutation[] }[],
-  given: {
-    readonly timestamp: bigint | null
-    readonly context: MutateRequest['context']
-  },
+  given: Omit<PutOptions, 'now'> & { readonly context: MutateRequest['context'] },
 ): (MutateRequest | KVError)[] {
   const byRow = new Map<string, { row: Buffer; puts: Mutation[]; deletes: Mutation[]; log: 'LOG' | null }>()
   const failures: KVError[] = []
   for (const { row, mutations } of batches) {
     try {
-      const { puts, deletes, durability } = gather(host, table, row, {
-        timestamp: given.timestamp,
-        mutations,
-      })
+      const { puts, deletes, durability } = gather(host, table, row, { ...given, mutations })
       const id = row.toString('latin1')
       const known = byRow.get(id) ?? { row, puts: [], deletes: [], log: durability }
       known.puts.push(...puts)
@@ -198,7 +202,8 @@ export function changeCalls(host: HBaseHost): Handlers<ChangeNames> {
     const table = host.tables.open(given.table)
     table.checkFamily(given.column.family)
     const localKey = toLocalKey({ ...given.column, qualifier: given.column.qualifier ?? NO_BYTES })
-    const deltas = [{ localKey, delta: given.amount, ttlSeconds: null, wraps: true } as const]
+    const ttlSeconds = remainingTtl(table, given.column.family, host.untimed(null))
+    const deltas = [{ localKey, delta: given.amount, ttlSeconds, wraps: true } as const]
     const write = { row: given.row, mutations: [{ kind: 'INCREMENT', deltas } as const], durability: null }
     host.mutate(requestOf(table, write, host.contextOf(call)), (outcome) => {
       done(outcome instanceof KVError ? outcome : (outcome.counters[0]?.value ?? 0n))
@@ -274,7 +279,8 @@ function append(
   const cells = names.map(({ family, qualifier }, index): Cell => {
     table.checkFamily(family)
     const localKey = toLocalKey({ family, qualifier: qualifier ?? NO_BYTES })
-    return { localKey, value: values?.[index] ?? NO_BYTES, timestamp: null, ttlSeconds: null }
+    const ttlSeconds = remainingTtl(table, family, host.untimed(null))
+    return { localKey, value: values?.[index] ?? NO_BYTES, timestamp: null, ttlSeconds }
   })
   if (cells.length === 0) throw runtime('an append of no columns')
   const keys = cells.map(({ localKey }) => localKey).sort((a, b) => a.compare(b))
@@ -299,7 +305,7 @@ function checkAndPut(
   const table = host.tables.open(args.tableName)
   table.checkFamily(checked.family)
   const cells = [{ column: target, value: args.mput?.value ?? null, timestamp: null }]
-  const mutations = distinctPuts(putOf(table, row, cells, { timestamp: null, now: host.now }))
+  const mutations = distinctPuts(putOf(table, row, cells, host.untimed(ttlOf(args.attributes))))
   const durability = args.mput?.writeToWAL === false ? ('LOG' as const) : null
   const localKey = toLocalKey({ family: checked.family, qualifier: checked.qualifier })
   const write = { row, mutations, durability }

@@ -4,20 +4,21 @@ import * as wire from '../../src/thrift/generated/hbase2.js'
 import type { ThriftCall } from '../../src/thrift/protocol.js'
 import { NEWEST, timeRange } from './hbase-columns.js'
 import { DO_NOT_RETRY, ioFault, runtime } from './hbase-errors.js'
-import type { HBaseHost } from './hbase-host.js'
+import type { HBaseHost, OpenScanner } from './hbase-host.js'
 import { LateScanner, type LateWish, filterOf } from './hbase-late-scanner.js'
 import { type HBaseRow, rangeOf } from './hbase-scanners.js'
 import { legalName } from './hbase-tables.js'
 import { answer, serve, toResult } from './hbase-thrift2-answers.js'
-import { checkOffered, columnsOf, versionsOf } from './hbase-thrift2-translate.js'
+import { checkOffered, columnsOf, treeOf, versionsOf } from './hbase-thrift2-translate.js'
 
 type ScannerNames = 'openScanner' | 'getScannerRows' | 'closeScanner' | 'getScannerResults'
 
 export function scannerCalls(host: HBaseHost): Pick<wire.THBaseServiceHandler, ScannerNames> {
   const rows = (
     call: ThriftCall<readonly wire.TResult[], wire.TIOError | wire.TIllegalArgument>,
-    scanner: () => Pick<LateScanner, 'next'>,
+    scanner: () => OpenScanner,
     count: number,
+    isOnce = false,
   ): void => {
     serve(call, () => {
       const found = scanner()
@@ -29,7 +30,10 @@ export function scannerCalls(host: HBaseHost): Pick<wire.THBaseServiceHandler, S
       const done = answer<readonly HBaseRow[], readonly wire.TResult[]>(call, (read) =>
         read.map(({ rowKey, cells, isPartial }) => toResult(rowKey, cells, isPartial)),
       )
-      found.next(Math.min(count, limits.maxScannerRows), host.contextOf(call), done)
+      found.next(Math.min(count, limits.maxScannerRows), host.contextOf(call), (outcome) => {
+        if (isOnce) found.close()
+        done(outcome)
+      })
     })
   }
   return {
@@ -49,7 +53,7 @@ export function scannerCalls(host: HBaseHost): Pick<wire.THBaseServiceHandler, S
       })
     },
     getScannerResults: ({ table, tscan, numRows }, call) =>
-      rows(call, () => new LateScanner(host, table, toWish(tscan ?? wire.makeTScan()), false), numRows),
+      rows(call, () => new LateScanner(host, table, toWish(tscan ?? wire.makeTScan()), false), numRows, true),
   }
 }
 
@@ -73,6 +77,6 @@ function toWish(scan: wire.TScan): LateWish {
     isReversed,
     batch: scan.batchSize !== null && scan.batchSize > 0 ? scan.batchSize : null,
     limit: scan.limit !== null && scan.limit > 0 ? scan.limit : null,
-    ...filterOf(scan.filterString, range, isReversed),
+    ...filterOf(treeOf(scan), range, isReversed),
   }
 }

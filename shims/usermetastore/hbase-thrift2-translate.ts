@@ -6,13 +6,12 @@ import type { Durability } from '../../src/model/dataset.js'
 import type { Mutation } from '../../src/model/mutation.js'
 import { ALL_VERSIONS, type Cell, type Comparison, type Condition } from '../../src/model/row.js'
 import * as wire from '../../src/thrift/generated/hbase2.js'
-import { buildFilter } from './filter-build.js'
-import { parseFilter } from './filter-parse.js'
-import type { RowFilter } from './filter-rules.js'
+import { filterOfBytes } from './filter-bytes.js'
+import { type FilterTree, parseFilter } from './filter-parse.js'
 import { type ColumnName, NEWEST, type Versions, checkedRow, columnOf, timeRange } from './hbase-columns.js'
 import { DO_NOT_RETRY, IO_EXCEPTION, ioFault, runtime } from './hbase-errors.js'
 import type { Table } from './hbase-tables.js'
-import { type Now, deleteRow, deletion, distinctPuts, putOf, stampOf } from './hbase-writes.js'
+import { type Now, deleteRow, deletion, distinctPuts, putOf, stampOf, ttlOf } from './hbase-writes.js'
 import { LATEST_TIMESTAMP } from './mapping.js'
 
 export interface GetWish {
@@ -47,15 +46,18 @@ function exactly(timestamp: bigint): { readonly from: bigint; readonly to: bigin
 }
 
 /** @throws {KVError} for what changes an answer and is not offered */
-export function checkOffered(given: Pick<wire.TGet, 'filterBytes' | 'authorizations'>): void {
-  if (given.filterBytes !== null)
-    throw ioFault(DO_NOT_RETRY, 'filterBytes is not offered: write the filter as a filterString')
+export function checkOffered(given: Pick<wire.TGet, 'authorizations'>): void {
   if ((given.authorizations?.labels ?? []).length > 0)
     throw ioFault(DO_NOT_RETRY, 'authorizations are not offered: no cell has a visibility')
 }
 
-export function filterOfGet({ filterString }: wire.TGet): RowFilter | null {
-  return filterString === null ? null : buildFilter(parseFilter(filterString), false)
+/** Bytes take the place of a text beside them. Copied, because a scanner keeps it. @throws {KVError} for what is none */
+export function treeOf({
+  filterString,
+  filterBytes,
+}: Pick<wire.TGet, 'filterString' | 'filterBytes'>): FilterTree | null {
+  const text = filterString === null ? null : parseFilter(Buffer.from(filterString))
+  return filterBytes === null ? text : filterOfBytes(Buffer.from(filterBytes))
 }
 
 /** storeOffset and storeLimit count the cells of each family. */
@@ -85,7 +87,8 @@ export function putsOf(table: Table, put: wire.TPut, now: Now): Mutation[] {
     timestamp,
   }))
   if (cells.length === 0) throw runtime('No columns to insert')
-  return distinctPuts(putOf(table, checkedRow(put.row), cells, { timestamp: put.timestamp, now }))
+  const options = { timestamp: put.timestamp, now, ttlMs: ttlOf(put.attributes) }
+  return distinctPuts(putOf(table, checkedRow(put.row), cells, options))
 }
 
 /** A mutation a column, because each may have a time of its own. @throws {KVError} */

@@ -9,6 +9,8 @@ import type { MutateRequest } from '../../src/model/request.js'
 import { ALL_VERSIONS, type Cell, type CellSelector, columnsNamed } from '../../src/model/row.js'
 import * as wire from '../../src/thrift/generated/hbase2.js'
 import type { ThriftCall, ThriftService } from '../../src/thrift/protocol.js'
+import { buildFilter } from './filter-build.js'
+import { narrowed } from './filter-columns.js'
 import { filterRow } from './filter-run.js'
 import { checkedRow, selectorOf, withinFamilies } from './hbase-columns.js'
 import { asBatch, batchFault, runtime } from './hbase-errors.js'
@@ -20,14 +22,14 @@ import {
   comparisonOf,
   deletionsOf,
   durabilityOf,
-  filterOfGet,
   limitedStores,
   mutationsOf,
   putsOf,
   toWishOfGet,
+  treeOf,
 } from './hbase-thrift2-translate.js'
 import type { Table } from './hbase-tables.js'
-import { expectation, requestOf } from './hbase-writes.js'
+import { expectation, remainingTtl, requestOf, ttlOf } from './hbase-writes.js'
 import { toLocalKey } from './mapping.js'
 
 type Handlers<K extends keyof wire.THBaseServiceHandler> = Pick<wire.THBaseServiceHandler, K>
@@ -60,13 +62,16 @@ function readGets(
   }
   const rows = gets.map(({ row }) => checkedRow(row))
   const wishes = gets.map((get) => toWishOfGet(get))
-  const filters = gets.map((get) => filterOfGet(get))
+  const trees = gets.map((get) => treeOf(get))
+  const filters = trees.map((tree) => (tree === null ? null : buildFilter(tree, false)))
   const selectors: (CellSelector | null)[] = []
   const failures: KVError[] = []
   for (const [index, { columns, versions }] of wishes.entries()) {
-    const count = filters[index] === null ? versions.count : ALL_VERSIONS
+    const tree = trees[index] ?? null
+    const count = tree === null ? versions.count : ALL_VERSIONS
     try {
-      selectors.push(selectorOf(table, columns, { ...versions, count }))
+      const selector = selectorOf(table, columns, { ...versions, count })
+      selectors.push(tree === null ? selector : narrowed(table, selector, tree))
     } catch (error) {
       failures.push(toKVError(error, call.method))
     }
@@ -76,6 +81,7 @@ function readGets(
   const only = selectors.length === 1 ? (selectors[0] ?? null) : selectors
   host.read(table, rows, only, {
     context: host.contextOf(call),
+    keepsVersions: true,
     done: (outcome) => {
       if (outcome instanceof KVError) {
         done(outcome)
@@ -85,8 +91,12 @@ function readGets(
         outcome.map((cells, index) => {
           const [row, filter, wish, get] = [rows[index], filters[index], wishes[index], gets[index]]
           if (cells === null || row === undefined || wish === undefined || get === undefined) return null
-          const kept = withinFamilies(table, cells)
-          const passed = filter == null ? kept : filterRow(filter, row, kept, wish.versions.count)
+          const passed =
+            filter == null
+              ? withinFamilies(table, cells)
+              : filterRow(filter, { rowKey: row, cells }, (family) =>
+                  table.versionsOf(family, wish.versions.count),
+                )
           return passed === null ? null : existing(limitedStores(passed, get))
         }),
       )
@@ -212,12 +222,13 @@ function changeCalls(host: HBaseHost): Handlers<'increment' | 'append'> {
     increment: ({ table: name, tincrement }, call) => {
       serve(call, () => {
         const wish = given(tincrement)
+        const untimed = host.untimed(ttlOf(wish.attributes))
         const table = host.tables.open(name)
         const row = checkedRow(wish.row)
         const deltas = (wish.columns ?? []).map(({ family, qualifier, amount }) => ({
           localKey: localKeyOf(table, family, qualifier),
           delta: amount,
-          ttlSeconds: null,
+          ttlSeconds: remainingTtl(table, family ?? NO_BYTES, untimed),
           wraps: true as const,
         }))
         if (deltas.length === 0) throw runtime('an increment of no columns')
@@ -234,13 +245,14 @@ function changeCalls(host: HBaseHost): Handlers<'increment' | 'append'> {
     append: ({ table: name, tappend }, call) => {
       serve(call, () => {
         const wish = given(tappend)
+        const untimed = host.untimed(ttlOf(wish.attributes))
         const table = host.tables.open(name)
         const row = checkedRow(wish.row)
         const cells = (wish.columns ?? []).map(({ family, qualifier, value }) => ({
           localKey: localKeyOf(table, family, qualifier),
           value: value ?? NO_BYTES,
           timestamp: null,
-          ttlSeconds: null,
+          ttlSeconds: remainingTtl(table, family ?? NO_BYTES, untimed),
         }))
         if (cells.length === 0) throw runtime('an append of no columns')
         const mutations = [{ kind: 'APPEND', cells } as const]

@@ -7,12 +7,33 @@ import type { DeleteMutation, Mutation, PutMutation } from '../../src/model/muta
 import type { MutateRequest, RequestContext } from '../../src/model/request.js'
 import { type Cell, type CellSelector, type Condition, WHOLE_ROW } from '../../src/model/row.js'
 import type { ColumnName } from './hbase-columns.js'
-import { ILLEGAL_ARGUMENT, HBaseFault, illegal } from './hbase-errors.js'
+import { DO_NOT_RETRY, ILLEGAL_ARGUMENT, HBaseFault, illegal, ioFault } from './hbase-errors.js'
 import type { Table } from './hbase-tables.js'
 import { MAX_CELL_BYTES, LATEST_TIMESTAMP, familyRange, toLocalKey } from './mapping.js'
 
 /** Bytes of a cell beside row, family, qualifier and value: KeyValue's lengths, timestamp and type. */
 const CELL_OVERHEAD = 20
+
+/** Mutation.setTTL, as clients that have no field for it write it: milliseconds, 8 bytes, big-endian. */
+const TTL_ATTRIBUTE = '_ttl'
+const TTL_BYTES = 8
+
+type Attributes = readonly (readonly [name: Buffer, value: Buffer])[] | null
+
+/**
+ * How long cells of a write live, in milliseconds from their time on; null: as their family says, which they cannot outlive.
+ * @throws {KVError} for an attribute that holds no such number
+ */
+export function ttlOf(attributes: Attributes): bigint | null {
+  const value = attributes?.find(([name]) => name.toString('latin1') === TTL_ATTRIBUTE)?.[1]
+  if (value === undefined) return null
+  if (value.length < TTL_BYTES)
+    throw ioFault(
+      DO_NOT_RETRY,
+      `attribute ${TTL_ATTRIBUTE} has ${value.length} bytes: ${TTL_BYTES} are milliseconds`,
+    )
+  return value.readBigInt64BE(0)
+}
 
 /** How a row's mutations are gathered before they are one request. */
 export interface RowWrite {
@@ -31,6 +52,14 @@ export interface PutCell {
 /** Milliseconds since 1970. */
 export type Now = () => number
 
+export interface PutOptions {
+  /** Of cells without one; null: the server's clock. */
+  readonly timestamp: bigint | null
+  readonly now: Now
+  /** Of ttlOf. */
+  readonly ttlMs: bigint | null
+}
+
 /**
  * Null: nothing of it would be visible, because every cell's time to live is over.
  * @throws {KVError} NoSuchColumnFamilyException; TOO_LARGE; IllegalArgumentException for a negative timestamp
@@ -39,7 +68,7 @@ export function putOf(
   table: Table,
   row: Buffer,
   cells: readonly PutCell[],
-  options: { readonly timestamp: bigint | null; readonly now: Now },
+  options: PutOptions,
 ): PutMutation | null {
   const byKey = new Map<string, Cell>()
   const general = stampOf(options.timestamp)
@@ -50,7 +79,7 @@ export function putOf(
     if (row.length + localKey.length + bytes.length + CELL_OVERHEAD > MAX_CELL_BYTES)
       throw illegal('KeyValue size too large')
     const timestamp = stampOf(own) ?? general
-    const ttlSeconds = remainingTtl(table, column.family, timestamp, options.now)
+    const ttlSeconds = remainingTtl(table, column.family, { ...options, timestamp })
     // Of several cells of one column and time the last one stays, in one row's Put as everywhere.
     const id = `${localKey.toString('latin1')}\0${timestamp ?? ''}`
     if (ttlSeconds === null || ttlSeconds > 0)
@@ -145,17 +174,18 @@ export function requestOf(
   }
 }
 
-/** Seconds that are left of the family's time to live, 0 or less: none; null: it has none. */
+/** Seconds that are left of the time to live of family and write, 0 or less: none; null: they have none. */
 export function remainingTtl(
   table: Table,
   family: Buffer,
-  timestamp: bigint | null,
-  now: Now,
+  { timestamp, now, ttlMs }: PutOptions,
 ): number | null {
-  const ttlSeconds = table.settingsOf(family)?.ttlSeconds ?? null
-  if (ttlSeconds === null || timestamp === null) return ttlSeconds
-  const left = Math.ceil(ttlSeconds - (now() - Number(timestamp)) / 1_000)
-  return Math.min(left, MAX_TTL_SECONDS)
+  const ofFamily = table.settingsOf(family)?.ttlSeconds ?? null
+  const ofWrite = ttlMs === null ? null : Number(ttlMs) / 1_000
+  if (ofFamily === null && ofWrite === null) return null
+  const ttlSeconds = Math.min(ofFamily ?? Number.POSITIVE_INFINITY, ofWrite ?? Number.POSITIVE_INFINITY)
+  const ageSeconds = timestamp === null ? 0 : (now() - Number(timestamp)) / 1_000
+  return Math.min(Math.ceil(ttlSeconds - ageSeconds), MAX_TTL_SECONDS)
 }
 
 const MAX_TTL_SECONDS = 2 ** 31 - 1

@@ -5,6 +5,7 @@ import { copiesOf, type DatasetRecord } from '../model/dataset.js'
 import type { Metastore } from '../model/metastore.js'
 import { CHANGE_QUERY, changeBody, changeContext, changeFields } from './change-context.js'
 import { param, route, routeWithBody, type HttpAnswer, type Route, type RouteAbout } from './http.js'
+import { layoutBody, toLayout } from './explode-body.js'
 import { datasetSchema } from './schemas.js'
 
 /** Shape only; what the values may be is the metastore's to say. */
@@ -45,6 +46,7 @@ const updateBody = z.strictObject({
     defaultDurability: true,
   }).shape,
   owner: createBody.shape.owner.exactOptional(),
+  explode: layoutBody.nullable().exactOptional(),
 })
 
 const PATH = '/v1/datasets/:name'
@@ -109,7 +111,9 @@ export function datasetRoutes(metastore: Metastore): readonly Route[] {
       PATH,
       { query: CHANGE_QUERY, body: updateBody, about: UPDATE },
       async (request) => {
-        const { actor, reason, ...patch } = request.body
+        const { actor, reason, explode, ...settings } = request.body
+        const layout = explode === undefined ? {} : { explode: explode === null ? null : toLayout(explode) }
+        const patch = { ...settings, ...layout }
         const change = changeContext(request, { actor, reason }, 'required')
         return changed(await metastore.updateDataset(param(request, 'name'), patch, change), change.isDryRun)
       },

@@ -165,6 +165,7 @@ export function statsPages(read: () => Promise<StatsInput>): ReadonlyMap<string,
     ['/stats', stats(jsonText)],
     ['/stats.txt', stats((all) => plainText(200, statsText(all)))],
     ['/ping', fixed(jsonText({ response: 'pong' }))],
+    ['/ping.json', fixed(jsonText({ response: 'pong' }))],
     ['/ping.txt', fixed(plainText(200, 'pong'))],
     ['/health', fixed(plainText(200, 'OK'))],
   ])

@@ -112,7 +112,8 @@ export class LegacyStatusServer {
     const [path = '', search = ''] = (request.url ?? '').split('?', 2)
     const page = pages.get(path)
     if (page === undefined) {
-      const instead = [...unserved].find(([begin]) => path === begin || path.startsWith(`${begin}/`))
+      const name = withoutForm(path)
+      const instead = [...unserved].find(([begin]) => name === begin || name.startsWith(`${begin}/`))
       if (instead !== undefined) return plainText(501, `Godwit does not serve ${instead[0]}: ${instead[1]}`)
       return plainText(404, `there is no ${path.slice(0, MAX_SHOWN)} here: ${[...pages.keys()].join(', ')}`)
     }
@@ -124,6 +125,11 @@ export class LegacyStatusServer {
 }
 
 const MAX_SHOWN = 200
+
+/** Ostrich's pages have names that end in the form of the answer, `.txt` or `.json`, or have none. */
+function withoutForm(path: string): string {
+  return path.replace(/\.(?:txt|json|html)$/, '')
+}
 
 export function plainText(status: number, text: string): LegacyAnswer {
   return { status, contentType: 'text/plain', body: `${text}\n` }

@@ -13,7 +13,12 @@ const startBody = z.strictObject({
   ...changeFields,
   from: fromField,
   ...inputFields,
-  explode: explodeBody.optional(),
+  explode: explodeBody
+    .nullable()
+    .optional()
+    .describe(
+      'Absent: of HFiles what the dataset says of its values; null: nothing of them becomes columns.',
+    ),
 })
 
 const START: RouteAbout = {
@@ -57,7 +62,7 @@ export function loadRoutes(loads: Loads): readonly Route[] {
       async (request) => {
         const { actor, reason, explode, ...input } = request.body
         const change = changeContext(request, { actor, reason }, 'optional')
-        const wish = explode === undefined ? {} : { explode: toExplode(explode) }
+        const wish = explode === undefined ? {} : { explode: explode === null ? null : toExplode(explode) }
         const load = await loads.start({ dataset: param(request, 'name'), ...input, ...wish }, change)
         return { status: change.isDryRun ? 200 : 202, body: { dryRun: change.isDryRun, load } }
       },

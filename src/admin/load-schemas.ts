@@ -65,7 +65,7 @@ const requestSchema: z.ZodType<LoadRequest> = z.strictObject({
   onDuplicate: z.enum(DUPLICATE_RULES),
   minRatio: z.number(),
   force: z.boolean(),
-  explode: explodeSchema.exactOptional(),
+  explode: explodeSchema.nullable().exactOptional(),
   fileSet: z
     .strictObject({ versionId: whole.nullable(), partCount: whole, retainedVersions: whole })
     .exactOptional()

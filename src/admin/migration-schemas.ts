@@ -106,7 +106,16 @@ export const planSchema: z.ZodType<MigrationPlan> = z
     from: stateSchema,
     to: stateSchema,
     movedShare: shareSchema.describe('Of the row keys: answered by another side than before.'),
+    movedRequests: z
+      .strictObject({
+        share: shareSchema.nullable().describe('Null: no request was counted.'),
+        requests: whole,
+        sinceMs: timeMs,
+      })
+      .nullable()
+      .describe('Of the requests, by who asked until now; null: no caller has a side of its own.'),
     guards: z.array(guardSchema),
+    warnings: z.array(z.string()).describe('What is probably not meant so, though nothing forbids it.'),
     isAllowed: z.boolean(),
   })
   .meta({ id: 'MigrationPlan' })
@@ -136,7 +145,15 @@ export const explanationSchema: z.ZodType<Explanation> = z
     reason: z.string(),
     bucket: z.int().min(0).max(9_999).nullable(),
     splitShare: shareSchema,
-    fallback: sideSchema.nullable(),
+    fallback: sideSchema.nullable().describe('Who answers when that side cannot; null: nobody.'),
+    answeredBy: sideSchema.nullable().describe('Who answers at this moment; null: neither side can.'),
+    instead: z.string().describe('Why that is not the decided side; empty: it is.'),
+    standInAfterMs: whole.describe(
+      'The other side is asked as well after so long without an answer; 0: only on a failure.',
+    ),
+    hedgeAfterMs: whole.describe(
+      'The origin is asked a second time after so long without an answer; 0: never.',
+    ),
     origin: z.strictObject({ name: z.string(), isBreakerOpen: z.boolean() }).nullable(),
     shadowShare: shareSchema,
     baselineShare: shareSchema,

@@ -14,10 +14,11 @@ import type {
   Owner,
   VersionRecord,
 } from '../model/dataset.js'
-import type { TableSettings } from '../model/table-call.js'
+import type { CqlTable, TableSettings } from '../model/table-call.js'
 import type { BackendStatus, GatewayStatus, LeafStatus, ListenerStatus } from '../model/operations.js'
 import type { PlacementStatus, Readiness } from '../model/operations.js'
 import type { BytesJson } from './bytes-json.js'
+import { layoutSchema } from './explode-body.js'
 import { migrationSchema, stateSchema } from './migration-schemas.js'
 
 const whole = z.int().min(0)
@@ -64,6 +65,31 @@ const tableSchema: z.ZodType<TableSettings> = z.strictObject({
   isDisabled: z.boolean().describe('HBase clients are refused its data.'),
 })
 
+const cqlTableSchema: z.ZodType<CqlTable> = z.strictObject({
+  keyspace: z.string(),
+  name: z.string(),
+  id: z.string(),
+  columns: z.array(
+    z.strictObject({
+      name: z.string(),
+      type: z.string().describe('As CQL writes it.'),
+      kind: z.enum(['partition_key', 'clustering', 'static', 'regular']),
+      position: z.int().describe('Among the parts of a key of its kind; -1 for the others.'),
+      isReversed: z.boolean(),
+    }),
+  ),
+  isCompact: z.boolean(),
+  options: z.record(z.string(), z.union([z.string(), z.record(z.string(), z.string())])),
+  indexes: z.array(
+    z.strictObject({
+      name: z.string(),
+      column: z.string(),
+      target: z.enum(['simple', 'values', 'keys', 'entries', 'full']),
+    }),
+  ),
+  dropped: z.array(z.strictObject({ name: z.string(), type: z.string(), droppedAtUs: z.string() })),
+})
+
 export const datasetSchema: z.ZodType<DatasetRecord> = z
   .strictObject({
     id: z.string(),
@@ -88,6 +114,10 @@ export const datasetSchema: z.ZodType<DatasetRecord> = z
     origin: z.string().nullable(),
     migration: migrationSchema.exactOptional().describe('Absent: nothing was dialled.'),
     table: tableSchema.exactOptional().describe('Absent: it was not made by an HBase client.'),
+    cql: cqlTableSchema.exactOptional().describe('Absent: it was not made by a CQL client.'),
+    explode: layoutSchema
+      .exactOptional()
+      .describe('Absent: values of HFiles stay as they are in loads that do not say otherwise.'),
     generation: whole,
     versions: z.array(versionSchema).describe('Newest first.'),
     createdAtMs: timeMs,

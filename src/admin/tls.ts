@@ -1,4 +1,4 @@
-/** The certificate of the admin listener. */
+/** Certificates of listeners. */
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { KVError } from '../base/errors.js'
@@ -16,7 +16,10 @@ export interface TlsMaterial {
 }
 
 /** @throws {KVError} INVALID_ARGUMENT when a file cannot be read, or the two do not belong together */
-export function readTls({ certificateFile, keyFile }: TlsFiles): TlsMaterial {
+export function readTls(
+  { certificateFile, keyFile }: TlsFiles,
+  setting = 'listeners.admin.tls',
+): TlsMaterial {
   try {
     const material = { cert: readFileSync(certificateFile), key: readFileSync(keyFile) }
     createSecureContext(material)
@@ -25,7 +28,7 @@ export function readTls({ certificateFile, keyFile }: TlsFiles): TlsMaterial {
     const reason = error instanceof Error ? error.message : String(error)
     throw new KVError(
       'INVALID_ARGUMENT',
-      `listeners.admin.tls: ${certificateFile} and ${keyFile} are no certificate and its key: ${reason}`,
+      `${setting}: ${certificateFile} and ${keyFile} are no certificate and its key: ${reason}`,
       { cause: error },
     )
   }

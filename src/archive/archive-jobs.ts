@@ -9,28 +9,26 @@ import type { StartTask } from '../base/child-task.js'
 import type { Clock } from '../base/clock.js'
 import { isInDoubt, KVError } from '../base/errors.js'
 import type { JobContext, JobSpec, JobStatus } from '../base/job.js'
-import { runJobTask } from '../base/job-task.js'
+import { cleanUpByTask, runJobTask } from '../base/job-task.js'
 import type { Jobs } from '../base/jobs.js'
 import { limits } from '../base/limits.js'
 import { runOnLinks } from '../base/linked-task.js'
-import {
-  type ChangeContext,
-  copiesOf,
-  type DatasetRecord,
-  ownChange,
-  type VersionRecord,
-} from '../model/dataset.js'
+import type { Logger } from '../base/logger.js'
+import { ownChange } from '../base/own-change.js'
+import { type ChangeContext, copiesOf, type DatasetRecord, type VersionRecord } from '../model/dataset.js'
 import type { Metastore } from '../model/metastore.js'
 import { toPlaceUrl } from '../objects/object-url.js'
+import { CopyRemovals, type PurgeNoteFiles } from './copy-removals.js'
 import type { ArchiveTask } from './tasks.js'
 
 /** Where the files of versions lie; the data directory. */
-export interface ArchiveFiles {
+export interface ArchiveFiles extends PurgeNoteFiles {
   newStaging(): Promise<string>
   trashStaging(path: string): Promise<void>
   adoptVersion(datasetId: string, versionId: number, stagingDirectory: string): Promise<unknown>
   versionPath(datasetId: string, versionId: number): string
   trash(path: string): Promise<void>
+  trashEmptyDataset(datasetId: string): Promise<void>
 }
 
 export interface ArchiveJobsOptions {
@@ -39,6 +37,7 @@ export interface ArchiveJobsOptions {
   readonly jobs: Jobs
   readonly startTask: StartTask
   readonly clock: Clock
+  readonly logger: Logger
   /** Where copies go that name no place of their own; null: they must. */
   readonly defaultUrl: string | null
   /** Whether the files of a version that was released have not gone yet, and stay until it is READY. */
@@ -69,9 +68,11 @@ const COPY_FAULTS: readonly string[] = ['INVALID_ARGUMENT', 'CORRUPT', 'FAILED_P
 
 export class ArchiveJobs {
   readonly #options: ArchiveJobsOptions
+  readonly #removals: CopyRemovals
 
   constructor(options: ArchiveJobsOptions) {
     this.#options = options
+    this.#removals = new CopyRemovals({ ...options, run: (task, context) => this.#run(task, context) })
   }
 
   /**
@@ -94,14 +95,34 @@ export class ArchiveJobs {
     const spec = specOf(target, { kind: 'ARCHIVE', subject: `version ${id} to ${url}` }, change)
     if (change.isDryRun) return jobs.plan(spec)
     return jobs.start(spec, async (context) => {
-      const result = await this.#onLinks(context, async (staging) => {
-        const directories = await this.#link(target, join(staging, 'version'))
-        return copyOutTask(target, { url, directories, archivedAtMs: this.#options.clock.nowMs() })
-      })
-      context.commit()
-      await metastore.archiveVersion(name, id, archive, ownChange(change))
-      return result
+      const archivedAtMs = this.#options.clock.nowMs()
+      try {
+        const result = await this.#onLinks(context, async (staging) => {
+          const directories = await this.#link(target, join(staging, 'version'))
+          return copyOutTask(target, { url, directories, archivedAtMs })
+        })
+        context.commit()
+        await metastore.archiveVersion(name, id, archive, ownChange(change, target.record.id))
+        return result
+      } catch (error) {
+        await this.#clear(target, { url, archivedAtMs }, context)
+        throw error
+      }
     })
+  }
+
+  /** What a cancelled archive left, and no record names. */
+  async #clear(
+    { record, version }: Target,
+    { url, archivedAtMs }: { readonly url: string; readonly archivedAtMs: number },
+    context: JobContext,
+  ): Promise<void> {
+    if (context.ending !== 'CANCEL' || copiesOf(version).includes(url)) return
+    const { startTask, logger } = this.#options
+    const task: ArchiveTask = { kind: 'PURGE', urls: [url], datasetId: record.id, archivedAtMs }
+    const onFailure = (error: unknown) =>
+      logger.warn({ dataset: record.name, url, err: error }, 'something of a cancelled archive may be left')
+    await cleanUpByTask(startTask, task, { context, onFailure })
   }
 
   /** Puts an archived version back; it is READY when the job is done. @throws {KVError} as archive does */
@@ -114,7 +135,7 @@ export class ArchiveJobs {
     const spec = specOf(target, { kind: 'RESTORE', subject: `version ${id} from ${url}` }, change)
     if (change.isDryRun) return jobs.plan(spec)
     return jobs.start(spec, async (context) => {
-      const how = { context, change: ownChange(change) }
+      const how = { context, change: ownChange(change, target.record.id) }
       if (await this.#options.keepFiles(name, id)) return await this.#restoreKept(target, url, how)
       return await this.#restoreAny(target, [url, ...others], how)
     })
@@ -122,7 +143,7 @@ export class ArchiveJobs {
 
   /**
    * Removes a version and then its copy: in this order, because a version that is being served, or may be again, would
-   * otherwise name a copy that is gone. What a failure leaves of the copy can be removed by hand.
+   * otherwise name a copy that is gone. What a failure or the end of the gateway leaves of the copy the next start removes.
    * @throws {KVError} as archive does
    */
   async deleteWithArchive(
@@ -142,8 +163,12 @@ export class ArchiveJobs {
       // From here on only the end of it leaves nothing behind.
       context.commit()
       const { version } = this.#target(name, id)
-      await metastore.deleteVersion(name, id, ownChange(change))
-      return await this.#run({ kind: 'PURGE', urls: copiesOf(version) }, context)
+      const { id: datasetId } = target.record
+      const own = ownChange(change, datasetId)
+      const about = { dataset: name, datasetId, version: id, actor: change.actor }
+      return await this.#removals.remove({ ...about, urls: copiesOf(version) }, context, () =>
+        metastore.deleteVersion(name, id, own),
+      )
     })
   }
 
@@ -153,22 +178,29 @@ export class ArchiveJobs {
    */
   async deleteDatasetWithArchives(name: string, change: ChangeContext): Promise<JobStatus> {
     const { metastore, jobs } = this.#options
-    const record = metastore.get(name)
+    const { id: datasetId, versions } = this.#record(name)
     await metastore.removeDataset(name, { ...change, isDryRun: true })
-    const urls = record?.versions.flatMap(copiesOf) ?? []
+    const urls = versions.flatMap(copiesOf)
     this.#checkNone(name, ['ARCHIVE', 'RESTORE', 'PURGE'])
     if (urls.length === 0)
       throw new KVError('FAILED_PRECONDITION', `dataset ${name} has no archives: delete it without`)
     // The key of its loads: none of them may go on.
     const about = { subject: `all data and ${urls.length} copies`, key: `dataset ${name}` }
-    const spec: JobSpec = { kind: 'PURGE', dataset: name, ...about, actor: change.actor }
+    const spec: JobSpec = { kind: 'PURGE', dataset: name, datasetId, ...about, actor: change.actor }
     if (change.isDryRun) return jobs.plan(spec)
     return jobs.start(spec, async (context) => {
       context.commit()
-      const current = metastore.get(name)?.versions.flatMap(copiesOf) ?? urls
-      await metastore.removeDataset(name, ownChange(change))
-      return await this.#run({ kind: 'PURGE', urls: current }, context)
+      const current = this.#record(name).versions.flatMap(copiesOf)
+      const note = { dataset: name, datasetId, version: null, actor: change.actor, urls: current }
+      return await this.#removals.remove(note, context, () =>
+        metastore.removeDataset(name, ownChange(change, datasetId)),
+      )
     })
+  }
+
+  /** Goes on with removals of copies that an earlier process began. */
+  resume(): Promise<void> {
+    return this.#removals.resume()
   }
 
   /** Compares two versions that lie here. @throws {KVError} DATASET_NOT_FOUND, VERSION_NOT_FOUND, FAILED_PRECONDITION */
@@ -181,7 +213,8 @@ export class ArchiveJobs {
       throw new KVError('INVALID_ARGUMENT', `${limit} samples: at most ${limits.maxDiffSamples}`)
     const { keyOrder } = before.record
     const subject = `version ${ids.before} and ${ids.after}`
-    const spec = { kind: 'DIFF', dataset: name, subject, key: `${subject} of ${name}`, actor: '' } as const
+    const about = { dataset: name, datasetId: before.record.id, subject, key: `${subject} of ${name}` }
+    const spec = { kind: 'DIFF', ...about, actor: '' } as const
     return this.#options.jobs.start(spec, (context) =>
       this.#onLinks(context, async (staging) => {
         const link = async (target: Target, place: string) => {
@@ -208,14 +241,14 @@ export class ArchiveJobs {
     )
   }
 
-  #target(name: string, id: number): Target {
+  #record(name: string): DatasetRecord {
     const record = this.#options.metastore.get(name)
-    if (record === null) {
-      throw new KVError(
-        'DATASET_NOT_FOUND',
-        `dataset "${name}" does not exist; list the datasets for its name`,
-      )
-    }
+    if (record !== null) return record
+    throw new KVError('DATASET_NOT_FOUND', `dataset "${name}" does not exist; list the datasets for its name`)
+  }
+
+  #target(name: string, id: number): Target {
+    const record = this.#record(name)
     const version = record.versions.find((one) => one.id === id)
     if (version === undefined)
       throw new KVError('VERSION_NOT_FOUND', `dataset "${name}" has no version ${id}; list its versions`)
@@ -301,6 +334,7 @@ export class ArchiveJobs {
       } catch (error) {
         // What may have been applied keeps its files: the next start removes them if it was not.
         if (!isInDoubt(error)) await files.trash(files.versionPath(record.id, version.id))
+        if (metastore.get(record.name)?.id !== record.id) await files.trashEmptyDataset(record.id)
         throw error
       }
       return result
@@ -370,5 +404,6 @@ function specOf(
   what: { readonly kind: 'ARCHIVE' | 'RESTORE' | 'PURGE'; readonly subject: string },
   { actor }: ChangeContext,
 ): JobSpec {
-  return { ...what, dataset: record.name, key: `version ${version.id} of ${record.name}`, actor }
+  const { id: datasetId, name } = record
+  return { ...what, dataset: name, datasetId, key: `version ${version.id} of ${name}`, actor }
 }

@@ -2,6 +2,7 @@
 import type { KeyOrder } from '../model/dataset.js'
 import type { CopyIn } from './copy-in.js'
 import type { CopyOut } from './copy-out.js'
+import type { Purge } from './purge.js'
 
 /** A version's links: one directory a shard, in shard order. */
 export interface LinkedVersion {
@@ -23,5 +24,5 @@ export interface DiffTask {
 export type ArchiveTask =
   | (CopyOut & { readonly kind: 'ARCHIVE' })
   | (CopyIn & { readonly kind: 'RESTORE' })
-  | { readonly kind: 'PURGE'; readonly urls: readonly string[] }
+  | (Purge & { readonly kind: 'PURGE' })
   | DiffTask

@@ -19,6 +19,25 @@ export function runJobTask(
   return endedWith(context, running)
 }
 
+/**
+ * What a cancelled job leaves elsewhere is removed by a task that the end of the gateway alone ends. Never rejects: what the
+ * job was cancelled for counts.
+ * @param onFailure is told why something may be left
+ */
+export async function cleanUpByTask(
+  startTask: StartTask,
+  task: object,
+  { context, onFailure }: { readonly context: JobContext; readonly onFailure: (error: unknown) => void },
+): Promise<void> {
+  const running = startTask(task, () => undefined)
+  context.onStop(() => running.kill())
+  try {
+    await running.ended
+  } catch (error) {
+    onFailure(error)
+  }
+}
+
 /** Answers what a task answers that ends when its job is to end. */
 export function endedWith(context: JobContext, running: RunningTask): Promise<unknown> {
   context.onEnding(() => running.kill())

@@ -47,8 +47,13 @@ export interface JobSpec {
   /** Absent: one is made up. */
   readonly id?: string
   readonly dataset: string
+  /** Of the dataset that is meant, or will be made: another one may have its name later. */
+  readonly datasetId: string
   readonly subject: string
-  /** No two jobs with the same key wait or run at the same time; for messages: `version 5 of cities`. */
+  /**
+   * No two jobs with the same key wait or run at the same time; for messages: `version 5 of cities`. Keys of SNAPSHOT and
+   * IMPORT are places and names, those of the others are of their dataset alone.
+   */
   readonly key: string
   readonly actor: string
 }
@@ -63,6 +68,8 @@ export interface JobContext {
   report(progress: JobProgress): void
   /** Called when it is to end; at once if that has happened already. */
   onEnding(end: () => void): void
+  /** For what a cancelled job does at its end: called when the gateway ends; at once if that has happened already. */
+  onStop(end: () => void): void
   /** Up to here it could be cancelled, and from here on no more. @throws {KVError} CANCELLED when it is to end already */
   commit(): void
 }
@@ -82,9 +89,12 @@ export interface OpenJob {
   fail(error: unknown): void
 }
 
+/** Of whom a job needs what nobody else may have meanwhile. */
+export type JobPlace = Pick<JobSpec, 'kind' | 'key' | 'dataset' | 'datasetId'>
+
 /** The right to start the next job of a key, for who must prepare before it can name the job. */
 export interface JobClaim {
-  readonly key: string
+  readonly place: JobPlace
 }
 
 /** What the admin API shows of jobs. */

@@ -7,6 +7,8 @@
  *         |          |          |
  *         v          v          v
  *       FAILED, CANCELLED by an operator; a job that has committed itself can only be DONE or FAILED
+ *
+ * Whose dataset goes is cancelled, committed or not; a dataset that gets its name is another one, for which nothing waits.
  */
 import type { Clock } from './clock.js'
 import { KVError, toKVError } from './errors.js'
@@ -15,6 +17,8 @@ import type {
   JobClaim,
   JobContext,
   JobEnding,
+  JobKind,
+  JobPlace,
   JobSpec,
   JobState,
   JobStatus,
@@ -32,6 +36,8 @@ export interface JobsOptions {
   readonly logger: Logger
   /** Jobs of a lane at the same time, at least 1. */
   readonly concurrent: Readonly<Record<JobLane, number>>
+  /** Whether the dataset that a job is about is gone; absent: none goes. */
+  readonly isGone?: (place: JobPlace) => boolean
 }
 
 interface Queued {
@@ -43,6 +49,9 @@ interface Job {
   status: JobStatus
   readonly spec: JobSpec
   ending: JobEnding | null
+  /** What its status says when it is CANCELLED. */
+  cancelReason: string
+  isStopped: boolean
   isCommitted: boolean
   end: () => void
   /** Null before it is enqueued. */
@@ -80,34 +89,43 @@ export class Jobs implements JobBoard {
   /** @throws {KVError} FAILED_PRECONDITION while another job has the key, OVERLOADED, UNAVAILABLE when closing */
   start(spec: JobSpec, work: JobWork): JobStatus {
     this.#check(spec)
-    const job = this.open(spec, this.#claim(spec.key))
+    const job = this.open(spec, this.#claim(spec))
     job.enqueue(work)
     return job.status
   }
 
   /** To be given to `open` or to `release`. @throws {KVError} as `start` does */
-  claim(spec: Pick<JobSpec, 'kind' | 'key' | 'dataset'>): JobClaim {
-    this.#check(spec)
-    return this.#claim(spec.key)
+  claim(place: JobPlace): JobClaim {
+    this.#check(place)
+    return this.#claim(place)
   }
 
   /** A claim that some earlier gateway's job had: nothing is checked. */
-  reclaim(key: string): JobClaim {
-    return this.#claim(key)
+  reclaim(place: JobPlace): JobClaim {
+    return this.#claim(place)
   }
 
   /** For a claim that was given to `open` it does nothing. */
-  release({ key }: JobClaim): void {
+  release({ place }: JobClaim): void {
+    const key = heldKey(place)
     if (this.#holders.get(key) === null) this.#holders.delete(key)
   }
 
-  /** Lists a job as UPLOADING until it is enqueued. */
-  open(spec: JobSpec, { key }: JobClaim): OpenJob {
+  /** Lists a job as UPLOADING until it is enqueued; it is to end already when its dataset went since it was claimed. */
+  open(spec: JobSpec, { place }: JobClaim): OpenJob {
     const id = spec.id ?? `${spec.kind.toLowerCase()}-${this.#options.clock.nowMs()}-${this.#nextNumber++}`
     const status = this.#newStatus(spec, { id, state: 'UPLOADING', step: 'uploading' })
-    const unstarted = { ending: null, isCommitted: false, end: noEnd, queued: null }
-    const job: Job = { status, spec, ...unstarted, ...settling() }
-    this.#holders.set(key, id)
+    const isGone = this.#isGone(spec)
+    const job: Job = {
+      ...{
+        status,
+        spec,
+        ending: isGone ? 'CANCEL' : null,
+        cancelReason: isGone ? DATASET_GONE : ASKED_TO_END,
+      },
+      ...{ isStopped: false, isCommitted: false, end: noEnd, queued: null, ...settling() },
+    }
+    this.#holders.set(heldKey(place), id)
     this.#jobs.set(id, job)
     this.#forgetOldest()
     return {
@@ -139,6 +157,36 @@ export class Jobs implements JobBoard {
         `job "${id}" is at its last step and cannot be cancelled any more: wait for its end`,
       )
     }
+    await this.#cancel(job)
+    return job.status
+  }
+
+  /**
+   * Cancels what is about a dataset that went, also what has committed itself: its last step fails. Only the removal of
+   * copies goes on, which is what is left to do. Resolves when all of it has ended.
+   */
+  async endOf(datasetId: string): Promise<void> {
+    const open = [...this.#jobs.values()].filter(
+      ({ status, spec }) =>
+        status.endedAtMs === null && spec.datasetId === datasetId && spec.kind !== 'PURGE',
+    )
+    for (const job of open) job.cancelReason = DATASET_GONE
+    await Promise.all(open.map((job) => this.#cancel(job)))
+  }
+
+  /** Ends everything and waits until it has ended. Nothing starts afterwards; what waits is not touched. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const lane of Object.values(this.#waiting)) lane.length = 0
+    const open = [...this.#jobs.values()].filter(({ status }) => status.endedAtMs === null)
+    for (const job of open) {
+      job.isStopped = true
+      endJob(job, 'STOP')
+    }
+    await Promise.all(open.filter(({ status }) => status.state !== 'QUEUED').map(({ ended }) => ended))
+  }
+
+  async #cancel(job: Job): Promise<void> {
     endJob(job, 'CANCEL')
     const waiting = this.#waiting[laneOf(job.spec)]
     const place = waiting.indexOf(job)
@@ -148,22 +196,19 @@ export class Jobs implements JobBoard {
       this.#settleFailure(job, cancelled())
     }
     await job.ended
-    return job.status
   }
 
-  /** Ends everything and waits until it has ended. Nothing starts afterwards; what waits is not touched. */
-  async close(): Promise<void> {
-    this.#isClosed = true
-    for (const lane of Object.values(this.#waiting)) lane.length = 0
-    const open = [...this.#jobs.values()].filter(({ status }) => status.endedAtMs === null)
-    for (const job of open) endJob(job, 'STOP')
-    await Promise.all(open.filter(({ status }) => status.state !== 'QUEUED').map(({ ended }) => ended))
+  #isGone(place: JobPlace): boolean {
+    return this.#options.isGone?.(place) === true
   }
 
-  #check({ kind, key, dataset }: Pick<JobSpec, 'kind' | 'key' | 'dataset'>): void {
+  #check(place: JobPlace): void {
+    const { kind, key, dataset } = place
     if (this.#isClosed)
       throw new KVError('UNAVAILABLE', 'the gateway is shutting down; start the job after its restart')
-    const holder = this.#holders.get(key)
+    if (this.#isGone(place))
+      throw new KVError('DATASET_NOT_FOUND', `dataset "${dataset}" was removed just now`, { dataset })
+    const holder = this.#holders.get(heldKey(place))
     if (holder !== undefined) {
       const which = holder === null ? '' : `, ${holder}`
       throw new KVError(
@@ -176,9 +221,9 @@ export class Jobs implements JobBoard {
       throw new KVError('OVERLOADED', `${limits.maxQueuedJobs} jobs are waiting; start this one later`)
   }
 
-  #claim(key: string): JobClaim {
-    this.#holders.set(key, null)
-    return { key }
+  #claim(place: JobPlace): JobClaim {
+    this.#holders.set(heldKey(place), null)
+    return { place }
   }
 
   #newStatus(
@@ -242,7 +287,7 @@ export class Jobs implements JobBoard {
     const fields = { ...fieldsOf(job), code, reason: message }
     if (job.ending === 'CANCEL') {
       logger.info(fields, 'job cancelled')
-      const error = { code: 'CANCELLED', message: cancelled().message } as const
+      const error = { code: 'CANCELLED', message: job.cancelReason } as const
       this.#settle(job, { state: 'CANCELLED', error })
       return
     }
@@ -258,9 +303,16 @@ export class Jobs implements JobBoard {
 
   #settle(job: Job, how: Partial<JobStatus>): void {
     update(job, { ...how, endedAtMs: this.#options.clock.nowMs() })
-    this.#holders.delete(job.spec.key)
+    this.#holders.delete(heldKey(job.spec))
     job.setEnded()
   }
+}
+
+/** Their keys are places and names, which datasets have in common. */
+const SHARED_KEYS: ReadonlySet<JobKind> = new Set(['SNAPSHOT', 'IMPORT'])
+
+function heldKey({ kind, key, datasetId }: JobPlace): string {
+  return SHARED_KEYS.has(kind) ? key : `${datasetId} ${key}`
 }
 
 function laneOf({ kind }: Pick<JobSpec, 'kind'>): JobLane {
@@ -276,6 +328,10 @@ function contextOf(job: Job): JobContext {
     onEnding(end) {
       job.end = end
       if (job.ending !== null) end()
+    },
+    onStop(end) {
+      job.end = end
+      if (job.isStopped) end()
     },
     commit() {
       if (job.ending !== null) throw cancelled()
@@ -314,6 +370,9 @@ function nothing(): Promise<void> {
   return Promise.resolve()
 }
 
+const ASKED_TO_END = 'the job was cancelled; start it again'
+const DATASET_GONE = 'the job was cancelled, because its dataset was removed'
+
 function cancelled(): KVError {
-  return new KVError('CANCELLED', 'the job was cancelled; start it again')
+  return new KVError('CANCELLED', ASKED_TO_END)
 }

@@ -168,6 +168,8 @@ export const limits = {
   /** Rows and bytes of one page that a scanner reads ahead. */
   maxScannerPageRows: 1_000,
   scannerPageBytes: 2 * 1024 * 1024,
+  /** Bytes that the scanners of one thread have read and not answered yet; beyond, they read no more for now. */
+  maxScannerReadyBytes: 256 * 1024 * 1024,
   /** Bytes behind which a scanner's answer ends, however many rows were asked for. */
   maxScannerAnswerBytes: 16 * 1024 * 1024,
   /** An HBase filter as text; each part is asked for every cell. */
@@ -175,8 +177,22 @@ export const limits = {
   maxFilterParts: 1_000,
   /** Parentheses, SKIP and WHILE of a filter within each other, and groups of a regular expression. */
   maxFilterDepth: 50,
+  /** Milliseconds that a filter judges rows at a stretch; then the thread serves others. */
+  filterSliceMs: 10,
   /** States of a filter's regular expression; matching takes at most so many steps a character. */
   maxRegexStates: 2_000,
+  /** Steps of one match, about 0.2 s: a value of 2 MiB with ten states alive, or one of 10 KB with all of them. */
+  maxRegexSteps: 20_000_000,
+  /** A CQL statement's text, in UTF-16 units; values of more than some megabytes are better bound than written out. */
+  maxCqlStatementChars: 16 * 1024 * 1024,
+  /** Bind markers of one CQL statement: their number travels as u16. */
+  maxCqlMarkers: 65_535,
+  /** Values, types and relations of a CQL statement within each other, and values inside values of JSON. */
+  maxCqlDepth: 64,
+  /** A varint or a decimal of CQL: arithmetic and text of longer numbers would hold a thread up. */
+  maxCqlNumberBytes: 64 * 1024,
+  /** What an error shows of a CQL statement or value. */
+  maxCqlErrorChars: 400,
   /** loadFileSet answers SHARD_LOAD_TIMEOUT after so long, and the load goes on: its clients give a call up after 120 s. */
   terrapinLoadAnswerMs: 110_000,
   /** Calls of loadFileSet that wait, and loads that they began: Terrapin's own bound (thrift_max_concurrent_requests). */
@@ -222,6 +238,10 @@ export const limits = {
   maxRampStepMs: 604_800_000,
   /** All threads route by a change of a migration after so long, or its answer says that some do not yet. */
   migrationAdoptionMs: 1_000,
+  /** Unless set otherwise: what Terrapin's own clients wait at most, twice 500 ms; its servers answer in milliseconds. */
+  originDeadlineMs: 1_000,
+  /** Unless set otherwise: as long as Terrapin's own clients wait before they ask a second cluster. */
+  originStandInMs: 100,
   /** A load of a Terrapin origin is given up after so long: its controller answers within 120 s. */
   originLoadTimeoutMs: 150_000,
   /** Loads of one origin at the same time. */
@@ -280,4 +300,22 @@ export const limits = {
   maxFlightDumps: 10,
   /** Decisions of all threads that one dump holds: the newest ones. */
   maxDumpedFlights: 100_000,
+  /** Body of a CQL frame, in either direction; larger requests are refused and passed over. Cassandra's is 256 MB. */
+  maxCqlFrameBytes: 64 * 1024 * 1024,
+  /** Requests of one CQL connection that wait for answers; drivers number up to 32,768 of them. */
+  maxCqlRequestsInFlight: 4_096,
+  /** What an answer of a new CQL connection is taken to need, until its own answers show: 2,048 of them in a first burst. */
+  assumedCqlAnswerBytes: 4 * 1024,
+  /** Text of a CQL statement; values that are bound are not part of it. */
+  maxCqlStatementBytes: 1024 * 1024,
+  /** Statements of one CQL batch. */
+  maxCqlBatchStatements: 10_000,
+  /** Prepared CQL statements of one thread, and bytes of their texts; those not used for longest are prepared again. */
+  maxPreparedStatements: 10_000,
+  maxPreparedBytes: 16 * 1024 * 1024,
+  /** CQL statements that came as text and are kept parsed, of one thread, and how long the text of one may be. */
+  maxCachedCqlStatements: 2_000,
+  maxCachedCqlChars: 16_384,
+  /** A CQL request, whose frames carry no deadline; drivers wait 10 to 12 s. */
+  cqlTimeoutMs: 10_000,
 } as const

@@ -22,6 +22,15 @@ export interface ThriftField {
   readonly fields: readonly ThriftField[] | null
 }
 
+/** Each value is a Thrift struct, of which loads make columns. */
+export interface ValueLayout {
+  readonly protocol: ThriftEncoding
+  readonly struct: string
+  /** Paths of the fields that become columns; null: all. */
+  readonly columns: readonly string[] | null
+  readonly fields: readonly ThriftField[]
+}
+
 /** An IDL file as its includes name it. */
 export interface IdlFile {
   readonly name: string

@@ -36,7 +36,7 @@ export interface ScanJson {
 }
 
 /** A load as it is asked for: with the IDL, where answers have what was read from it. */
-export type StartLoad = Omit<LoadRequest, 'explode'> & { readonly explode?: ExplodeWish }
+export type StartLoad = Omit<LoadRequest, 'explode'> & { readonly explode?: ExplodeWish | null }
 
 /** Who changes something and why, and whether only to plan it. */
 export interface Change {

@@ -7,8 +7,9 @@ import { withChangeOptions, withYesOption, wholeNumberOption } from './context.j
 import { withRevisionOption, type RevisionOptions } from './revision.js'
 import type { CommandHost, CommandRun } from './context.js'
 import { formatBytes, formatCount, formatTime, right } from './format.js'
-import type { ExitCode } from './io.js'
+import type { CliIo, ExitCode } from './io.js'
 import { addMoveCommand } from './cluster-commands.js'
+import { explodeWish, withExplodeOptions, type ExplodeOptions } from './explode-options.js'
 import { CliError, EXIT } from './io.js'
 import { versionTable } from './version-commands.js'
 
@@ -36,7 +37,8 @@ interface DeleteOptions extends RevisionOptions {
   readonly withArchives?: boolean
 }
 
-interface UpdateOptions extends RevisionOptions {
+interface UpdateOptions extends RevisionOptions, Omit<ExplodeOptions, 'value'> {
+  readonly columns?: string
   readonly owner?: string
   readonly contact?: string
   readonly description?: string
@@ -165,9 +167,18 @@ function updateCommand(dataset: Command): Command {
         'LOG_SYNCED',
       ]),
     )
+  withExplodeOptions(command).option(
+    '--columns <names>',
+    'with --explode: fields that become columns, with commas between (default: all)',
+  )
   return withRevisionOption(command).addHelpText(
     'after',
-    "\nExample:\n  godwit dataset update towns --owner geo --contact '#geo' --reason 'the team was renamed'",
+    `
+--explode says what the values of HFiles are, in all loads that do not say it themselves: those of loadFileSet, too.
+
+Examples:
+  godwit dataset update towns --owner geo --contact '#geo' --reason 'the team was renamed'
+  godwit dataset update pins --explode thrift --idl pin.thrift --struct Pin --reason 'fields as columns'`,
   )
 }
 
@@ -224,6 +235,7 @@ function pairsOf(record: DatasetRecord): (readonly [string, string])[] {
             record.maxVersionBytes === null ? 'any' : formatBytes(record.maxVersionBytes),
           ] as const,
           ['canary', canaryText(record)] as const,
+          ['exploded', layoutText(record)] as const,
         ]
       : [
           ['timestamps', record.timestampUnit] as const,
@@ -239,6 +251,12 @@ function pairsOf(record: DatasetRecord): (readonly [string, string])[] {
     ['revision', String(record.revision)],
     ['id', record.id],
   ]
+}
+
+function layoutText({ explode }: DatasetRecord): string {
+  if (explode === undefined) return 'no'
+  const { struct, protocol, columns } = explode
+  return `${struct} in thrift's ${protocol} protocol, ${columns === null ? 'all fields' : columns.join(', ')}`
 }
 
 function canaryText({ canary }: DatasetRecord): string {
@@ -287,7 +305,7 @@ async function updateDataset(
   const change = run.change(null)
   const client = run.client()
   const record = await client.dataset(name)
-  const patch = patchOf(options, record)
+  const patch = { ...patchOf(options, record), ...layoutPatch(run.io, options) }
   if (Object.keys(patch).length === 0) {
     throw new CliError(
       EXIT.USAGE,
@@ -300,6 +318,18 @@ async function updateDataset(
   return run.result(changed, () =>
     run.line(`${change.isDryRun ? 'would change' : 'changed'} dataset ${name}`),
   )
+}
+
+/** With the IDL, where answers have what was read from it. */
+function layoutPatch(io: CliIo, options: UpdateOptions): object {
+  const wish = explodeWish(io, options)
+  if (wish === undefined || wish === null) {
+    if (options.columns !== undefined)
+      throw new CliError(EXIT.USAGE, '--columns is for --explode thrift', 'see the help of the command')
+    return wish === undefined ? {} : { explode: null }
+  }
+  const { protocol, struct, idl } = wish
+  return { explode: { protocol, struct, idl, columns: options.columns?.split(',') ?? null } }
 }
 
 /** The parts of an owner that are not given stay. */

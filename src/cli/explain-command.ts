@@ -4,7 +4,7 @@ import type { Explanation } from '../model/migration-plan.js'
 import { textToBuffer } from './bytes.js'
 import type { CommandHost, CommandRun } from './context.js'
 import { CliError, EXIT, type ExitCode } from './io.js'
-import { percent } from './migration-tables.js'
+import { nameOf, percent } from './migration-tables.js'
 import { keyFormatOption, type ByteOptions } from './row-options.js'
 
 interface ExplainOptions extends Pick<ByteOptions, 'keyFormat'> {
@@ -20,7 +20,7 @@ export function addExplainCommand(program: Command, host: CommandHost): void {
     .addHelpText(
       'after',
       `
-It is worked out by what requests go through, from the same map. Nothing is read.
+It is worked out by what requests go through, from the same map and with the breakers as they are. Nothing is read.
 
 Examples:
   godwit explain cities 2643743
@@ -40,7 +40,7 @@ async function printExplanation(
 }
 
 function pairsOf(explained: Explanation, key: string): (readonly [string, string])[] {
-  const { side, reason, bucket, splitShare, origin, version, isCanary } = explained
+  const { side, reason, bucket, splitShare, version, isCanary } = explained
   const place =
     bucket === null ? 'not split by key' : `${bucket} of 10,000, the target has those below ${splitShare}`
   return [
@@ -48,12 +48,13 @@ function pairsOf(explained: Explanation, key: string): (readonly [string, string
     ['key', key],
     ['caller', explained.caller ?? 'unnamed'],
     ['state', `${explained.state}, map epoch ${explained.epoch}`],
-    ['answered by', `${side === 'ORIGIN' ? 'the origin' : 'the target'}: ${reason}`],
+    ['decided', `${nameOf(side)}: ${reason}`],
     ['place in the split', place],
-    ['otherwise by', explained.fallback === null ? 'nobody' : explained.fallback.toLowerCase()],
+    ['answered by', answererText(explained)],
+    ['otherwise by', otherwiseText(explained)],
     ['served by', explained.servedBy],
     ['version', `${version ?? 'unknown'}${isCanary ? ', the canary' : ''}`],
-    ['origin', originText(origin)],
+    ['origin', originText(explained)],
     [
       'compared',
       `${percent(explained.shadowShare)} of such reads, ${percent(explained.baselineShare)} of these twice`,
@@ -62,7 +63,21 @@ function pairsOf(explained: Explanation, key: string): (readonly [string, string
   ]
 }
 
-function originText(origin: Explanation['origin']): string {
+/** Who answers at this moment, and why it is not the side that was decided. */
+function answererText({ side, answeredBy, instead }: Explanation): string {
+  if (answeredBy === null) return `nobody: ${instead}`
+  return answeredBy === side ? nameOf(side) : `${nameOf(answeredBy)}, which stands in: ${instead}`
+}
+
+function otherwiseText({ side, fallback, answeredBy, standInAfterMs }: Explanation): string {
+  if (fallback === null || answeredBy !== side) return 'nobody'
+  const orSlow = standInAfterMs === 0 ? '' : `, or has not answered after ${standInAfterMs} ms`
+  return `${nameOf(fallback)}, when ${nameOf(side)} fails${orSlow}`
+}
+
+function originText({ origin, hedgeAfterMs }: Explanation): string {
   if (origin === null) return 'none'
-  return `${origin.name}, ${origin.isBreakerOpen ? 'its breaker is open' : 'its breaker is closed'}`
+  const breaker = origin.isBreakerOpen ? 'its breaker is open' : 'its breaker is closed'
+  const hedge = hedgeAfterMs === 0 ? '' : `, asked again after ${hedgeAfterMs} ms without an answer`
+  return `${origin.name}, ${breaker}${hedge}`
 }

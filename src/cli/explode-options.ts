@@ -6,7 +6,7 @@ import type { IdlFile, ThriftEncoding } from '../base/thrift-layout.js'
 import { CliError, EXIT, type CliIo } from './io.js'
 
 export interface ExplodeOptions {
-  readonly explode?: 'thrift'
+  readonly explode?: 'thrift' | 'none'
   readonly idl?: string
   readonly struct?: string
   readonly protocol?: ThriftEncoding
@@ -26,9 +26,10 @@ const PROTOCOLS: readonly ThriftEncoding[] = ['binary', 'compact']
 export function withExplodeOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--explode <encoding>', "make columns of each value's fields, beside the value").choices([
-        'thrift',
-      ]),
+      new Option(
+        '--explode <encoding>',
+        "make columns of each value's fields, beside the value; none: not, whatever was done before",
+      ).choices(['thrift', 'none']),
     )
     .option('--idl <file>', 'with --explode: the IDL file; what it includes is found beside it')
     .option('--struct <name>', 'with --explode: the struct that the values are')
@@ -37,22 +38,31 @@ export function withExplodeOptions(command: Command): Command {
         PROTOCOLS,
       ),
     )
-    .option('--value <field>', 'with --explode: field that holds the value (not of hfile, which has none)')
 }
 
-/** Null: nothing is to be exploded. @throws {CliError} when an option is missing or a file cannot be read */
-export function explodeWish(io: CliIo, options: ExplodeOptions): ExplodeWish | null {
+export function withValueOption(command: Command): Command {
+  return command.option(
+    '--value <field>',
+    'with --explode: field that holds the value (not of hfile, which has none)',
+  )
+}
+
+/**
+ * Null: values are to stay as they are; undefined: nothing is said of it.
+ * @throws {CliError} when an option is missing or a file cannot be read
+ */
+export function explodeWish(io: CliIo, options: ExplodeOptions): ExplodeWish | null | undefined {
   const { explode, idl, struct, protocol, value } = options
-  if (explode === undefined) {
+  if (explode !== 'thrift') {
     const [stray] = Object.entries({ idl, struct, protocol, value }).filter(
       ([, given]) => given !== undefined,
     )
-    if (stray === undefined) return null
-    throw new CliError(EXIT.USAGE, `--${stray[0]} is for --explode thrift`, 'see "godwit load --help"')
+    if (stray === undefined) return explode === 'none' ? null : undefined
+    throw new CliError(EXIT.USAGE, `--${stray[0]} is for --explode thrift`, 'see the help of the command')
   }
   if (idl === undefined || struct === undefined) {
     const missing = idl === undefined ? '--idl' : '--struct'
-    throw new CliError(EXIT.USAGE, `--explode thrift needs ${missing}`, 'see "godwit load --help"')
+    throw new CliError(EXIT.USAGE, `--explode thrift needs ${missing}`, 'see the help of the command')
   }
   const files = idlFiles(resolve(io.workingDirectory, idl))
   return { protocol: protocol ?? 'binary', struct, valueField: value ?? '', idl: files }

@@ -29,7 +29,7 @@ would do. "godwit help exit-codes" lists what a command's end says to scripts, "
 
 /** What people come to do -> commands, by their first word. */
 const TASKS: readonly (readonly [string, readonly string[]])[] = [
-  ['Run a gateway', ['serve', 'check-config', 'token']],
+  ['Run a gateway', ['serve', 'check-config', 'token', 'password']],
   ['See how it is', ['status', 'audit', 'usage', 'advise']],
   ['Read and write rows', ['get', 'scan', 'put', 'delete']],
   ['Keep datasets', ['dataset', 'cluster']],

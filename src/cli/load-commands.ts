@@ -4,7 +4,7 @@ import { Option, type Command } from 'commander'
 import type { DuplicateRule, LoadFormat, LoadRequest, LoadStatus } from '../model/load.js'
 import type { AdminClient } from './client.js'
 import { wholeNumberOption, withChangeOptions, type CommandHost, type CommandRun } from './context.js'
-import { explodeWish, withExplodeOptions, type ExplodeOptions } from './explode-options.js'
+import { explodeWish, withExplodeOptions, withValueOption, type ExplodeOptions } from './explode-options.js'
 import { formatBytes, formatCount, formatDuration, formatTime, right } from './format.js'
 import { follow, overwrittenLine } from './follow.js'
 import { CliError, EXIT, type CliIo, type ExitCode } from './io.js'
@@ -71,7 +71,7 @@ export function addLoadCommand(program: Command, host: CommandHost): void {
         .default(0.5),
     )
     .option('--force', 'take the version however small it is')
-  withChangeOptions(withExplodeOptions(load)).addHelpText('after', LOAD_HELP)
+  withChangeOptions(withValueOption(withExplodeOptions(load))).addHelpText('after', LOAD_HELP)
   host.action(load, (run, args) => runLoad(run, args, load.opts<LoadOptions>()))
   addSubcommands(load, host)
 }
@@ -109,7 +109,7 @@ async function runLoad(
   const explode = explodeWish(run.io, options)
   const change = run.change(`load of ${options.from ?? ''}`)
   const client = run.client()
-  const started = await client.startLoad(explode === null ? request : { ...request, explode }, change)
+  const started = await client.startLoad(explode === undefined ? request : { ...request, explode }, change)
   if (change.isDryRun) {
     return run.result(started, () =>
       run.line(`would load ${formatBytes(started.totalBytes)} as version ${started.version}`),

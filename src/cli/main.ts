@@ -21,6 +21,7 @@ import { addRowCommands } from './row-commands.js'
 import { addScanCommand } from './scan-command.js'
 import { addSnapshotCommands } from './snapshot-commands.js'
 import { addAuditCommand, addStatusCommand } from './status-command.js'
+import { addPasswordCommand } from './password-command.js'
 import { addTokenCommand } from './token-command.js'
 import { addUsageCommand } from './usage-command.js'
 import { addVersionCommands } from './version-commands.js'
@@ -69,6 +70,7 @@ export async function runCli(args: readonly string[], { io, local, version }: Cl
   addDumpCommand(program, host)
   addAdviseCommand(program, host)
   addTokenCommand(program, host)
+  addPasswordCommand(program, host)
   addCompletionCommand(program, host)
   addHelpCommand(program, host)
   try {

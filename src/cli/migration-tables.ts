@@ -17,9 +17,11 @@ export function percent(share: number): string {
 
 /** The verdict, the guards, and what to do about those that did not pass. */
 export function showPlan(run: CommandRun, plan: MigrationPlan): void {
-  const { dataset, change, movedShare, guards, isAllowed } = plan
+  const { dataset, change, movedShare, movedRequests, guards, warnings, isAllowed } = plan
   run.line(`dataset ${dataset}: ${change} ${isAllowed ? 'may be done' : 'may not be done'}`)
   run.line(`${percent(movedShare)} of its keys would be answered by the other side`)
+  if (movedRequests !== null) run.line(requestsText(movedRequests))
+  for (const warning of warnings) run.line(`note: ${warning}`)
   if (guards.length === 0) return
   run.line('')
   run.table(
@@ -31,6 +33,12 @@ export function showPlan(run: CommandRun, plan: MigrationPlan): void {
   for (const { name, advice, isForceable } of failed) {
     run.line(`${name}: ${advice}${isForceable ? ' (may be forced)' : ''}`)
   }
+}
+
+/** Callers that have a side of their own ask more or less than others, so that a share of keys says little. */
+function requestsText({ share, requests, sinceMs }: NonNullable<MigrationPlan['movedRequests']>): string {
+  if (share === null) return 'by caller: unknown, no request of the dataset was counted yet'
+  return `by caller: ${percent(share)} of its requests, of ${formatCount(requests)} counted since ${formatTime(sinceMs)}`
 }
 
 export function showReport(run: CommandRun, report: MigrationReport): void {
@@ -46,7 +54,8 @@ export function showReport(run: CommandRun, report: MigrationReport): void {
   showPlan(run, onwards)
 }
 
-function nameOf(side: Side): string {
+/** For people. */
+export function nameOf(side: Side): string {
   return side === 'ORIGIN' ? 'the origin' : 'the target'
 }
 

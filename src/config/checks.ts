@@ -1,4 +1,5 @@
 /** What no single setting shows: ports that collide, listeners open to the network, an origin that is this gateway. */
+import { isIP } from 'node:net'
 import { isLoopbackHost, isWildcardHost, parseAddress } from '../base/hosts.js'
 import type { ConfigFault, SourceOf } from './faults.js'
 import type { Config, ListenerName, OriginConfig } from './schema.js'
@@ -23,6 +24,7 @@ const LISTENERS: Readonly<Record<Config['role'], readonly ListenerName[]>> = {
     'usermetastore',
     'hbase1',
     'hbase2',
+    'rocksandra',
     'terrapin',
     'terrapinInternal',
     'terrapinController',
@@ -53,15 +55,7 @@ export function checkTogether(config: Config, sourceOf: SourceOf): ConfigFault[]
     }
     bound.push({ name, at })
   }
-  const { certificateFile, keyFile } = config.listeners.admin.tls
-  if ((certificateFile === '') !== (keyFile === '')) {
-    const [missing, given] =
-      certificateFile === '' ? ['certificateFile', 'keyFile'] : ['keyFile', 'certificateFile']
-    fault(
-      `listeners.admin.tls.${missing}`,
-      `is missing, but listeners.admin.tls.${given} is set; set both or neither`,
-    )
-  }
+  checkTls(config, fault)
   const { accessKeyId, secretAccessKey } = config.objects.s3
   if ((accessKeyId === '') !== (secretAccessKey === '')) {
     const [missing, given] =
@@ -74,6 +68,7 @@ export function checkTogether(config: Config, sourceOf: SourceOf): ConfigFault[]
     fault(`terrapin.owner.${missing}`, `is missing, but terrapin.owner.${given} is set; set both or neither`)
   }
   checkZooKeeper(config, fault)
+  checkRocksandra(config, fault)
   for (const [name, origin] of Object.entries(config.origins)) {
     const addresses = [origin, ...origin.otherAddresses.map(parseAddress)]
     const self = bound.find(({ at }) =>
@@ -88,6 +83,26 @@ export function checkTogether(config: Config, sourceOf: SourceOf): ConfigFault[]
     checkClusters(name, origin, fault)
   }
   return faults
+}
+
+/** Those that can have TLS. */
+const TLS_LISTENERS = ['admin', 'rocksandra'] as const
+
+function canHaveTls(name: ListenerName): name is (typeof TLS_LISTENERS)[number] {
+  return TLS_LISTENERS.some((known) => known === name)
+}
+
+function checkTls({ listeners }: Config, fault: (key: string, message: string) => void): void {
+  for (const name of TLS_LISTENERS) {
+    const { certificateFile, keyFile } = listeners[name].tls
+    if ((certificateFile === '') === (keyFile === '')) continue
+    const [missing, given] =
+      certificateFile === '' ? ['certificateFile', 'keyFile'] : ['keyFile', 'certificateFile']
+    fault(
+      `listeners.${name}.tls.${missing}`,
+      `is missing, but listeners.${name}.tls.${given} is set; set both or neither`,
+    )
+  }
 }
 
 function checkClusters(
@@ -126,6 +141,20 @@ function checkZooKeeper(
   }
 }
 
+/** Drivers connect to what the ring shows them. */
+function checkRocksandra(
+  { rocksandra, listeners }: Config,
+  fault: (key: string, message: string) => void,
+): void {
+  const { host, enabled } = listeners.rocksandra
+  if (!enabled || rocksandra.advertisedAddress !== '' || (isIP(host) !== 0 && !isWildcardHost(host))) return
+  if (host === 'localhost') return
+  fault(
+    'rocksandra.advertisedAddress',
+    `is missing, but listeners.rocksandra.host is ${host}; name the IP address at which drivers reach this gateway`,
+  )
+}
+
 function checkOne(
   config: Config,
   name: ListenerName,
@@ -141,14 +170,14 @@ function checkOne(
   if (!config.insecure && !isLoopbackHost(at.host) && !hasTls(config, name)) {
     fault(
       `listeners.${name}.host`,
-      `${at.host} can be reached from the network and there is no TLS; bind 127.0.0.1, ${name === 'admin' ? 'set listeners.admin.tls, ' : ''}or accept that with --insecure`,
+      `${at.host} can be reached from the network and there is no TLS; bind 127.0.0.1, ${canHaveTls(name) ? `set listeners.${name}.tls, ` : ''}or accept that with --insecure`,
     )
   }
 }
 
 /** Half a certificate is none, which is a fault of its own. */
 function hasTls({ listeners }: Config, name: ListenerName): boolean {
-  return name === 'admin' && listeners.admin.tls.certificateFile !== ''
+  return canHaveTls(name) && listeners[name].tls.certificateFile !== ''
 }
 
 function collide(one: ListenAddress, other: ListenAddress): boolean {

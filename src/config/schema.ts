@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { parseAddress } from '../base/hosts.js'
 import { limits } from '../base/limits.js'
 import { migrationSchema } from './migration-schema.js'
+import { rocksandraSchema } from './rocksandra-schema.js'
 import { facts } from './setting-facts.js'
 
 const MAX_DATA_THREADS = 64
@@ -230,8 +231,13 @@ const originSchema = z.strictObject({
     description:
       'Whether several calls may wait on one connection; auto: not with terrapin, whose servers take one at a time.',
   }),
-  deadlineMs: z.int().min(1).max(limits.maxDeadlineMs).default(limits.defaultDeadlineMs).register(facts, {
+  deadlineMs: z.int().min(1).max(limits.maxDeadlineMs).default(limits.originDeadlineMs).register(facts, {
     description: 'How long a request waits for the origin, if its caller does not wait shorter.',
+    unit: 'ms',
+  }),
+  standInAfterMs: z.int().min(0).max(60_000).default(limits.originStandInMs).register(facts, {
+    description:
+      'RAMP, TARGET_PRIMARY: a read without an answer after so long, or half of its time, is sent to the other side as well; 0: never.',
     unit: 'ms',
   }),
   maxInFlight: z.int().min(1).max(10_000).default(256).register(facts, {
@@ -270,17 +276,22 @@ const originSchema = z.strictObject({
     .prefault({}),
 })
 
-const tlsFields = {
-  certificateFile: z.string().max(4_096).default('').register(facts, {
-    description:
-      'PEM file with the certificate of the admin HTTP API; without one it is plain HTTP. Read again on SIGHUP.',
-    allowed: 'a path',
-  }),
-  keyFile: z.string().max(4_096).default('').register(facts, {
-    description: "PEM file with the certificate's key.",
-    allowed: 'a path',
-  }),
+function tlsFields(certificate: string) {
+  return {
+    certificateFile: z
+      .string()
+      .max(4_096)
+      .default('')
+      .register(facts, { description: `PEM file with the certificate of ${certificate}`, allowed: 'a path' }),
+    keyFile: z.string().max(4_096).default('').register(facts, {
+      description: "PEM file with the certificate's key.",
+      allowed: 'a path',
+    }),
+  }
 }
+
+const ADMIN_TLS = tlsFields('the admin HTTP API; without one it is plain HTTP. Read again on SIGHUP.')
+const CQL_TLS = tlsFields('the CQL listener; without one there is no TLS. Read at the start.')
 
 const tokenSchema = z.strictObject({
   role: z.enum(['viewer', 'operator', 'admin']).register(facts, {
@@ -330,6 +341,12 @@ export const configSchema = z.strictObject({
       usermetastore: z.strictObject(listenerFields(7302, 'UserMetaStore', false)).prefault({}),
       hbase1: z.strictObject(listenerFields(9090, 'HBase’s first Thrift gateway', false)).prefault({}),
       hbase2: z.strictObject(listenerFields(9091, 'HBase’s second Thrift gateway', false)).prefault({}),
+      rocksandra: z
+        .strictObject({
+          ...listenerFields(9042, 'CQL, for clients of Rocksandra,', false),
+          tls: z.strictObject(CQL_TLS).prefault({}),
+        })
+        .prefault({}),
       terrapin: z.strictObject(listenerFields(9010, 'TerrapinService', false)).prefault({}),
       terrapinInternal: z
         .strictObject(listenerFields(9011, 'TerrapinServerInternal, for fat clients', false))
@@ -350,7 +367,7 @@ export const configSchema = z.strictObject({
             description: 'Names, beside those of this machine, by which browsers and tools may address it.',
             allowed: 'a list of host names',
           }),
-          tls: z.strictObject(tlsFields).prefault({}),
+          tls: z.strictObject(ADMIN_TLS).prefault({}),
           tokens: z.record(z.string().regex(NAME_PATTERN), tokenSchema).default({}).register(facts, {
             description: 'Who may use it, by name.',
             allowed: NAME_IN_WORDS,
@@ -429,6 +446,7 @@ export const configSchema = z.strictObject({
   objects: objectsSchema.prefault({}),
   terrapin: terrapinSchema.prefault({}),
   hbase: hbaseSchema.prefault({}),
+  rocksandra: rocksandraSchema.prefault({}),
   jobs: z
     .strictObject({
       concurrent: z.int().min(1).max(16).default(1).register(facts, {

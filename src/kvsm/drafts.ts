@@ -3,7 +3,9 @@ import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { Canary, ChangeContext, DatasetRecord } from '../model/dataset.js'
 import type { DatasetDraft, VersionFigures } from '../model/metastore.js'
+import { readCqlTable } from './cql-records.js'
 import { readTable } from './table-records.js'
+import { readLayout } from './value-layouts.js'
 
 const MEBIBYTE = 1024 * 1024
 const MAX_TEXT_LENGTH = 1024
@@ -45,6 +47,8 @@ const DRAFT_FIELDS: Readonly<Record<Exclude<keyof DatasetDraft, 'id'>, true>> = 
   migrationState: true,
   origin: true,
   table: true,
+  cql: true,
+  explode: true,
 }
 
 /** Settings of data that is written in place. */
@@ -56,7 +60,7 @@ const READ_WRITE_FIELDS = [
 ] as const
 
 /** Settings of data that is loaded in versions. */
-const BATCH_FIELDS = ['retainedVersions', 'replicas', 'maxVersionBytes'] as const
+const BATCH_FIELDS = ['retainedVersions', 'replicas', 'maxVersionBytes', 'explode'] as const
 
 export type Given = Readonly<Record<string, unknown>>
 
@@ -118,6 +122,8 @@ export function draftToRecord(
     }),
     origin: isAbsent(given['origin']) ? null : readName(given, 'origin', faults),
     ...readTable(given['table'], faults),
+    ...readCqlTable(given['cql'], faults),
+    ...readLayout(given['explode'], faults),
     generation: 0,
     versions: [],
     revision: 0,
@@ -159,6 +165,16 @@ export function checkChange(change: ChangeContext, subject: string): void {
     readInteger(given, 'ifRevision', { faults, min: 0, max: Number.MAX_SAFE_INTEGER })
   if (typeof given['isDryRun'] !== 'boolean') faults.push('isDryRun must be true or false')
   refuse(`${subject} is refused`, faults)
+}
+
+/** @throws {KVError} DATASET_NOT_FOUND when the dataset that the change is about went; another may have its name */
+export function checkIsMeant(
+  name: string,
+  now: DatasetRecord | undefined,
+  { datasetId }: ChangeContext,
+): void {
+  if (datasetId === undefined || now?.id === datasetId) return
+  throw new KVError('DATASET_NOT_FOUND', `dataset ${name} of id ${datasetId} was removed`, { dataset: name })
 }
 
 /** @throws {KVError} INVALID_ARGUMENT */

@@ -20,8 +20,10 @@ import { KVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { AuditLine, ChangeContext, ClusterRecord, DatasetRecord } from '../model/dataset.js'
 import type { MetastoreListener } from '../model/metastore.js'
+import type { CqlKeyspace } from '../model/table-call.js'
 import { clusterRules } from './cluster-records.js'
 import type { StoredCluster } from './cluster-records.js'
+import { type StoredKeyspace, keyspaceRules } from './keyspace-records.js'
 import { auditKey, datasetRules, decodeAuditLine, encodeAuditLine } from './records.js'
 import type { StoredDataset } from './records.js'
 import { Shelf, decodeAll } from './shelf.js'
@@ -59,6 +61,7 @@ export class Ledger {
   readonly #clusterListeners: (() => Promise<void>)[] = []
   readonly #datasets = new Shelf<StoredDataset>(datasetRules)
   readonly #clusters = new Shelf<StoredCluster>(clusterRules)
+  readonly #keyspaces = new Shelf<StoredKeyspace>(keyspaceRules)
   /** Oldest first. */
   #audit: AuditLine[] = []
   #tail: Promise<unknown> = Promise.resolve()
@@ -93,6 +96,11 @@ export class Ledger {
     return this.#clusters.list().map(({ record }) => record)
   }
 
+  /** By name. */
+  keyspaces(): readonly CqlKeyspace[] {
+    return this.#keyspaces.list().map(({ record }) => record)
+  }
+
   /** Newest first, at most 10,000. */
   audit(limit: number): readonly AuditLine[] {
     return limit < 1 ? [] : this.#audit.slice(-limit).reverse()
@@ -120,6 +128,12 @@ export class Ledger {
   /** As `change`, of a cluster. */
   async changeCluster(request: ChangeRequest<StoredCluster>): Promise<ClusterRecord | null> {
     const changed = await this.#inTurn(() => this.#apply(this.#clusters, request))
+    return changed?.record ?? null
+  }
+
+  /** As `change`, of a keyspace. */
+  async changeKeyspace(request: ChangeRequest<StoredKeyspace>): Promise<CqlKeyspace | null> {
+    const changed = await this.#inTurn(() => this.#apply(this.#keyspaces, request))
     return changed?.record ?? null
   }
 
@@ -177,7 +191,7 @@ export class Ledger {
     return adopted
   }
 
-  /** Lines about clusters name no dataset: their detail says which cluster. */
+  /** Lines about clusters and keyspaces name no dataset: their detail says which one. */
   #auditLine<S extends Stored>(
     { rules }: Shelf<S>,
     { action, name, context }: ChangeRequest<S>,
@@ -244,10 +258,11 @@ export class Ledger {
     checkAuditGaps(audit, this.#backend.name)
     const datasets = await this.#datasets.load(this.#backend)
     const clusters = await this.#clusters.load(this.#backend)
+    const keyspaces = await this.#keyspaces.load(this.#backend)
     this.#audit = audit
     return {
       datasets: this.#datasets.replace(datasets),
-      hasNewClusters: this.#clusters.replace(clusters).length > 0,
+      hasNewClusters: this.#clusters.replace(clusters).length + this.#keyspaces.replace(keyspaces).length > 0,
     }
   }
 

@@ -21,10 +21,12 @@ import type {
   PublishPreparation,
   VersionFigures,
 } from '../model/metastore.js'
+import type { CqlKeyspace } from '../model/table-call.js'
 import { allClusters, checkPlacement, describeCluster, draftToCluster, findCluster } from './clusters.js'
 import { requireCluster } from './clusters.js'
+import { CQL_NAME_RULE, isKeyspace } from './cql-records.js'
 import { LOCAL_CLUSTER, checkArchiveUrl, checkCanary, checkChange, checkFigures } from './drafts.js'
-import { checkSource, checkVersionId, draftToRecord } from './drafts.js'
+import { checkIsMeant, checkSource, checkVersionId, draftToRecord } from './drafts.js'
 import { Ledger } from './ledger.js'
 import type { ChangeRequest, Decision } from './ledger.js'
 import type { StoredDataset } from './records.js'
@@ -162,9 +164,7 @@ class Kvsm implements Metastore {
           { dataset: name },
         )
       }
-      // The sequence of audit lines never goes back, so the number alone is unique; the random part keeps
-      // directories apart even when a data directory is put back from an older backup.
-      const id = givenId ?? `d${nextSequence}-${randomBytes(4).toString('hex')}`
+      const id = givenId ?? newId(nextSequence)
       const record = this.#placed({ ...drafted, id })
       const detail = `id ${id}, owner ${owner.name}, ${mode}, shards ${shardCount}, cluster ${record.cluster}`
       return { next: { record, lastVersionId: 0 }, detail }
@@ -200,7 +200,10 @@ class Kvsm implements Metastore {
       action: 'removeDataset',
       name,
       context: change,
-      decide: (now) => ({ next: null, detail: `id ${existing(name, now).record.id}` }),
+      decide: (now) => {
+        checkIsMeant(name, now?.record, change)
+        return { next: null, detail: `id ${existing(name, now).record.id}` }
+      },
     })
   }
 
@@ -380,6 +383,71 @@ class Kvsm implements Metastore {
     })
   }
 
+  async emptyDataset(name: string, change: ChangeContext): Promise<void> {
+    await this.#change('emptyDataset', name, change, (now, nextSequence) => {
+      const stored = existing(name, now)
+      const { record } = stored
+      if (record.mode !== 'READ_WRITE') {
+        throw new KVError('UNSUPPORTED', `dataset ${name} is ${record.mode}: load or remove a version`, {
+          dataset: name,
+        })
+      }
+      if (record.origin !== null) {
+        throw new KVError('FAILED_PRECONDITION', `dataset ${name} has an origin, which would keep its rows`, {
+          dataset: name,
+        })
+      }
+      const id = newId(nextSequence)
+      return { next: { ...stored, record: { ...record, id } }, detail: `id ${record.id} -> ${id}` }
+    })
+  }
+
+  keyspaces(): readonly CqlKeyspace[] {
+    return this.#ledger.keyspaces()
+  }
+
+  /** Two that are the same are answered and not audited. */
+  async putKeyspace(keyspace: CqlKeyspace, change: ChangeContext): Promise<CqlKeyspace> {
+    const { name } = keyspace
+    checkChange(change, `putKeyspace of ${name}`)
+    if (!isKeyspace(keyspace)) {
+      throw new KVError('INVALID_ARGUMENT', `keyspace ${name} is refused: ${CQL_NAME_RULE}`)
+    }
+    const record = await this.#ledger.changeKeyspace({
+      action: 'putKeyspace',
+      name,
+      context: change,
+      decide: (now) => {
+        const next = { ...keyspace, revision: now?.record.revision ?? 0 }
+        const detail = JSON.stringify(next.replication) + `, ${next.types.length} types`
+        const isSame = now !== null && JSON.stringify(now.record) === JSON.stringify(next)
+        return isSame ? null : { next: { record: next }, detail }
+      },
+    })
+    assert(record !== null, `putKeyspace left no record of keyspace ${name}`)
+    return record
+  }
+
+  async removeKeyspace(name: string, change: ChangeContext): Promise<void> {
+    checkChange(change, `removeKeyspace of ${name}`)
+    await this.#ledger.changeKeyspace({
+      action: 'removeKeyspace',
+      name,
+      context: change,
+      decide: (now) => {
+        if (now === null) return null
+        const tables = this.list().filter((record) => record.cql?.keyspace === name)
+        if (tables.length > 0) {
+          throw new KVError(
+            'FAILED_PRECONDITION',
+            `keyspace ${name} has ${tables.length} tables: remove their datasets first`,
+          )
+        }
+        return { next: null, detail: 'removed' }
+      },
+    })
+  }
+
   subscribe(listener: MetastoreListener): void {
     this.#ledger.subscribe(listener)
   }
@@ -466,10 +534,26 @@ class Kvsm implements Metastore {
     decide: ChangeRequest<StoredDataset>['decide'],
   ): Promise<DatasetRecord> {
     checkChange(context, `${action} of dataset ${name}`)
-    const record = await this.#ledger.change({ action, name, context, decide })
+    const record = await this.#ledger.change({
+      action,
+      name,
+      context,
+      decide: (now, nextSequence) => {
+        checkIsMeant(name, now?.record, context)
+        return decide(now, nextSequence)
+      },
+    })
     assert(record !== null, `${action} left no record of dataset ${name}`)
     return record
   }
+}
+
+/**
+ * The sequence of audit lines never goes back, so the number alone is unique; the random part keeps directories apart even
+ * when a data directory is put back from an older backup.
+ */
+function newId(sequence: number): string {
+  return `d${sequence}-${randomBytes(4).toString('hex')}`
 }
 
 /** The version that clients will read and did not before; null: none. */

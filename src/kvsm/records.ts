@@ -9,7 +9,9 @@ import { KVError } from '../base/errors.js'
 import type { AuditLine, DatasetRecord, VersionRecord } from '../model/dataset.js'
 import { MIGRATION_STATES } from '../model/migration.js'
 import { DEFAULT_GRACE_SECONDS, LOCAL_CLUSTER } from './drafts.js'
+import { deepFreeze, isCqlTableOrAbsent } from './cql-records.js'
 import { freezeTable, isTableOrAbsent } from './table-records.js'
+import { freezeLayout, isLayoutOrAbsent } from './value-layouts.js'
 import { freezeMigration, isMigrationOrAbsent } from './migration-records.js'
 import type { ShelfRules } from './shelf.js'
 import type { StoredRecord } from './store.js'
@@ -77,6 +79,8 @@ const datasetChecks: Checks<Omit<DatasetRecord, 'revision'>> = {
   origin: isTextOrNull,
   migration: isMigrationOrAbsent,
   table: isTableOrAbsent,
+  cql: isCqlTableOrAbsent,
+  explode: isLayoutOrAbsent,
   generation: isCount,
   versions: (value) => Array.isArray(value) && value.every((one) => wrongField(versionChecks, one) === null),
   createdAtMs: isCount,
@@ -186,6 +190,8 @@ export function freezeRecord(record: DatasetRecord): DatasetRecord {
   Object.freeze(record.canary)
   if (record.migration !== undefined) freezeMigration(record.migration)
   if (record.table !== undefined) freezeTable(record.table)
+  deepFreeze(record.cql)
+  if (record.explode !== undefined) freezeLayout(record.explode)
   return Object.freeze(record)
 }
 

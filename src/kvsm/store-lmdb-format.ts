@@ -111,7 +111,13 @@ export function checkTally(table: MetaTable, found: TableTally, header: StoreHea
 }
 
 function emptyTables(): Record<MetaTable, TableTally> {
-  return { dataset: emptyTally(), cluster: emptyTally(), audit: emptyTally(), secret: emptyTally() }
+  return {
+    dataset: emptyTally(),
+    cluster: emptyTally(),
+    keyspace: emptyTally(),
+    audit: emptyTally(),
+    secret: emptyTally(),
+  }
 }
 
 export function emptyTally(): TableTally {

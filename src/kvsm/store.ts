@@ -5,12 +5,12 @@
  */
 
 /**
- * `dataset`: one record a dataset, by name. `cluster`: one record a cluster, by name. `audit`: one record a change, by its
- * zero-padded sequence number. `secret`: keys of our own, by what they are for; never shown to anybody.
+ * `dataset`: one record a dataset, by name. `cluster`, `keyspace` (CQL's): one record each, by name. `audit`: one record a
+ * change, by its zero-padded sequence number. `secret`: keys of our own, by what they are for; never shown to anybody.
  */
-export type MetaTable = 'dataset' | 'cluster' | 'audit' | 'secret'
+export type MetaTable = 'dataset' | 'cluster' | 'keyspace' | 'audit' | 'secret'
 
-export const META_TABLES: readonly MetaTable[] = ['dataset', 'cluster', 'audit', 'secret']
+export const META_TABLES: readonly MetaTable[] = ['dataset', 'cluster', 'keyspace', 'audit', 'secret']
 
 export interface StoredRecord {
   /** 1 to 200 characters of printable ASCII; byte order is the table's order. */

@@ -1,7 +1,9 @@
 /** What may be changed of a dataset that exists, and what the audit says of it. Pure. */
+import { isDeepStrictEqual } from 'node:util'
 import { KVError } from '../base/errors.js'
 import type { DatasetRecord } from '../model/dataset.js'
 import type { DatasetDraft, DatasetPatch } from '../model/metastore.js'
+import { describeLayout } from './value-layouts.js'
 import { type Given, draftToRecord, isObject, refuse, unknownAmong } from './drafts.js'
 
 /** Names every setting that a patch may have; the compiler keeps it complete. */
@@ -17,6 +19,8 @@ const PATCH_FIELDS: Readonly<Record<keyof DatasetPatch, true>> = {
   graceSeconds: true,
   defaultDurability: true,
   table: true,
+  cql: true,
+  explode: true,
 }
 
 /** What is fixed when a dataset is made, and the rules of the others depend on. */
@@ -48,7 +52,11 @@ export function patchRecord(record: DatasetRecord, patch: DatasetPatch): Dataset
   const draft = { ...kept, migrationState, owner: record.owner, ...given } as unknown as DatasetDraft
   const checked = draftToRecord(draft, { id: record.id, createdAtMs: record.createdAtMs })
   const changed = Object.keys(given).map((field) => [field, checked[field as keyof DatasetPatch]])
-  return { ...record, ...(Object.fromEntries(changed) as Partial<DatasetRecord>) }
+  const next = { ...record, ...(Object.fromEntries(changed) as Partial<DatasetRecord>) }
+  // What is taken away is absent, not undefined.
+  return Object.fromEntries(
+    Object.entries(next).filter(([, value]: readonly [string, unknown]) => value !== undefined),
+  ) as unknown as DatasetRecord
 }
 
 /** `owner.name "a" -> "b"; retainedVersions 3 -> 5`; null when nothing differs. */
@@ -58,7 +66,10 @@ export function describeUpdate(before: DatasetRecord, after: DatasetRecord): str
     if (was !== is) changes.push(`${field} ${JSON.stringify(was)} -> ${JSON.stringify(is)}`)
   }
   for (const field of Object.keys(PATCH_FIELDS) as (keyof DatasetPatch)[]) {
-    if (field !== 'owner') note(field, before[field], after[field])
+    if (field !== 'owner' && field !== 'explode') note(field, before[field], after[field])
+  }
+  if (!isDeepStrictEqual(before.explode, after.explode)) {
+    changes.push(`explode ${describeLayout(before.explode)} -> ${describeLayout(after.explode)}`)
   }
   note('owner.name', before.owner.name, after.owner.name)
   note('owner.contact', before.owner.contact, after.owner.contact)

@@ -145,7 +145,8 @@ export class GatewayKVStore implements KVStore {
     try {
       if (request.context.isBatch === true) this.#checkLoad(request.context)
       const admitted = admitRead(request, this.#currentMap(), this.#clock)
-      const versionId = versionToWaitFor(admitted.entry, request.datasetVersion)
+      const goesOn = request.position !== null || request.mayBeLeaving === true
+      const versionId = versionToWaitFor(admitted.entry, request.datasetVersion, goesOn)
       if (versionId !== null) {
         const retry = () => this.#planAndRead(request, finish)
         this.#waits.add(request.dataset, versionId, {
@@ -168,7 +169,7 @@ export class GatewayKVStore implements KVStore {
     try {
       if (request.context.isBatch === true) this.#checkLoad(request.context)
       const admitted = admitScan(request, this.#currentMap(), this.#clock)
-      const versionId = versionToWaitFor(admitted.entry, request.datasetVersion)
+      const versionId = versionToWaitFor(admitted.entry, request.datasetVersion, request.position !== null)
       if (versionId !== null) {
         const retry = () => this.#planAndScan(request, finish)
         this.#waits.add(request.dataset, versionId, {
@@ -214,6 +215,10 @@ export class GatewayKVStore implements KVStore {
     outcome: object,
   ): void {
     const code = outcome instanceof KVError ? outcome.code : null
+    if (request.context.isCountedByShim === true) {
+      traceAnswer(request.context, operation, code)
+      return
+    }
     // A name that no dataset has must not become a label: callers could make as many as they like, and what is refused
     // for its size or for the load is refused before the name is looked up.
     const isKnown = code === null || this.#currentMap().datasets.has(request.dataset)

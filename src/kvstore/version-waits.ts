@@ -134,10 +134,12 @@ export class VersionWaits {
 /**
  * The version that a read of a BATCH dataset has to wait for: the pinned one, else the current one, where it is kept and
  * not open. Null: none. While what was served until now still is, reads of the current one do not wait.
+ * @param goesOn it began before: what leaves is waited for, too
  */
 export function versionToWaitFor(
-  { record, versions, current }: DatasetEntry,
+  { record, versions, current, leaving }: DatasetEntry,
   pinned: number | null,
+  goesOn = false,
 ): number | null {
   if (record.mode !== 'BATCH' || !TARGET_ANSWERS.has(record.migrationState)) return null
   if (pinned === null) {
@@ -145,6 +147,7 @@ export function versionToWaitFor(
     return record.versions.find(({ state }) => state === 'CURRENT')?.id ?? null
   }
   if (versions.some(({ id }) => id === pinned)) return null
+  if (goesOn && leaving?.includes(pinned) === true) return pinned
   const kept = record.versions.find(({ id }) => id === pinned)
   return kept?.state === 'READY' || kept?.state === 'CURRENT' ? pinned : null
 }
@@ -153,7 +156,7 @@ export function versionToWaitFor(
 const TARGET_ANSWERS: ReadonlySet<MigrationState> = new Set(['TARGET_PRIMARY', 'TARGET_ONLY', 'RETIRED'])
 
 function isKeptAndClosed(entry: DatasetEntry, versionId: number): boolean {
-  return versionToWaitFor(entry, versionId) !== null
+  return versionToWaitFor(entry, versionId, true) !== null
 }
 
 function keyOf(dataset: string, versionId: number): string {

@@ -9,6 +9,7 @@
  *     created/<datasetId>-import                   empty file: an import of that live data began; the dataset has data then
  *     created/kvsm                                 empty file: the metastore was made; an empty kvsm/ is a loss then
  *     differences/, dumps/                         what was seen of datasets that move (routing/difference-log.ts)
+ *     purges/<uuid>.json                           copies that are being removed (archive/purge-notes.ts)
  *     data/<datasetId>/<versionId>/<shard>/        one upload of a BATCH dataset
  *     data/<datasetId>/live-<generation>/<shard>/  READ_WRITE data
  *     data/.staging/<uuid>/, data/.trash/<uuid>/   built here and renamed in; renamed out and removed
@@ -24,7 +25,7 @@
  * Everything is renamed within one file system: data/ may be a mount point, its subdirectories may not.
  */
 import { randomUUID } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { assert } from '../base/assert.js'
 import type { Clock } from '../base/clock.js'
@@ -43,6 +44,7 @@ import {
   freeBytesOf,
   hasFreeBytes,
   list,
+  listOrNull,
   makeDirectories,
   makeDirectory,
   move,
@@ -258,6 +260,40 @@ export class DataDirectory {
     await this.#discard(path)
   }
 
+  /** Durable when it resolves; answers the note's name. */
+  async notePurge(text: string): Promise<string> {
+    await makeDirectory(this.#purgesPath)
+    const name = `${randomUUID()}.json`
+    const written = join(this.#purgesPath, `${name}.new`)
+    await writeFileDurably(written, text)
+    await move(written, join(this.#purgesPath, name))
+    return name
+  }
+
+  /** Notes that nobody has ended, by name. */
+  async purgeNotes(): Promise<ReadonlyMap<string, string>> {
+    const notes = new Map<string, string>()
+    for (const name of (await listOrNull(this.#purgesPath)) ?? []) {
+      const path = join(this.#purgesPath, name)
+      if (name.endsWith('.json')) notes.set(name, await onDisk('reading', path, () => readFile(path, 'utf8')))
+      // What a crash left half written was not begun.
+      else if (name.endsWith('.new')) await this.endPurge(name)
+    }
+    return notes
+  }
+
+  /** Again is fine. */
+  async endPurge(name: string): Promise<void> {
+    assert(!name.includes('/'), `${name} is not a note`)
+    await onDisk('removing', join(this.#purgesPath, name), (path) => rm(path, { force: true }))
+  }
+
+  /** The directory of a dataset that was removed, unless something is in it. */
+  async trashEmptyDataset(datasetId: string): Promise<void> {
+    const path = this.#datasetPath(datasetId)
+    if ((await exists(path)) && (await list(path)).length === 0) await this.#discard(path)
+  }
+
   /** Everything of a dataset that was removed. */
   async trashDataset(datasetId: string): Promise<void> {
     await this.#discard(this.#datasetPath(datasetId))
@@ -306,6 +342,10 @@ export class DataDirectory {
 
   get #markersPath(): string {
     return join(this.path, 'created')
+  }
+
+  get #purgesPath(): string {
+    return join(this.path, 'purges')
   }
 
   get #stagingPath(): string {

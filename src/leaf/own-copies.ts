@@ -102,10 +102,10 @@ export function ownShardOf(map: ClusterMap, { datasetId, shard, remote }: Incarn
   return own === undefined || own.remote !== undefined ? null : own
 }
 
-/** Whether a version is kept and its shards are not open in this process. */
-export function isElsewhere({ record, versions }: DatasetEntry, versionId: number): boolean {
+/** Whether a version is kept, or leaves, and its shards are not open in this process. */
+export function isElsewhere({ record, versions, leaving }: DatasetEntry, versionId: number): boolean {
   const state = record.versions.find(({ id }) => id === versionId)?.state
-  if (state !== 'READY' && state !== 'CURRENT') return false
+  if (state !== 'READY' && state !== 'CURRENT' && leaving?.includes(versionId) !== true) return false
   const shards = versions.find(({ id }) => id === versionId)?.shards
   return shards === undefined || shards.some(({ remote }) => remote !== undefined)
 }

@@ -14,8 +14,6 @@ import { KVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { ClusterRecord, DatasetRecord, LeafRecord, VersionRecord } from '../model/dataset.js'
 import type { LeafStatus } from '../model/operations.js'
-import { type CopySource, localSource } from './http/leaf-agent.js'
-import { doTablesDiffer, type ShardFiles } from './http/shard-copy.js'
 import { targetPath } from './http/leaf-directory.js'
 import type { ShardTarget } from './http/wire.js'
 import { type Agent, PlacementLeaves } from './placement-leaves.js'
@@ -29,6 +27,7 @@ import {
   isKept,
   shareKey,
 } from './placement-plan.js'
+import { PlacementSources } from './placement-sources.js'
 import { PlacementSteps } from './placement-steps.js'
 import { PlacementTrust } from './placement-trust.js'
 
@@ -45,6 +44,8 @@ export interface PlacementKeeperOptions {
   readonly connect: (leaf: LeafRecord) => Agent
   /** The directory of the gateway's own copy of a shard; null when there is none. */
   readonly localShard: (target: ShardTarget) => string | null
+  /** Checksum over the seals of all shards of the gateway's own copy. @throws {KVError} CORRUPT when one cannot be read */
+  readonly localChecksum: (record: DatasetRecord, versionId: number) => string
   readonly clock: Clock
   readonly startTimer: StartTimer
   readonly logger: Logger
@@ -69,6 +70,7 @@ export class PlacementKeeper {
   readonly #leaves: PlacementLeaves
   readonly #steps: PlacementSteps
   readonly #trust = new PlacementTrust()
+  readonly #sources: PlacementSources
   #plan: PlacementPlan
   #reader: PlacementReader | null = null
   /** By id. */
@@ -89,6 +91,12 @@ export class PlacementKeeper {
   constructor(options: PlacementKeeperOptions) {
     this.#options = options
     this.#leaves = new PlacementLeaves(options)
+    this.#sources = new PlacementSources({
+      ...options,
+      other: (target, leaf) => this.#leaves.sourceOf(target, leaf),
+      onDamaged: ({ datasetId, versionId }) =>
+        this.#trust.noteUnfit(`${datasetId}/${versionId}`, options.clock.monotonicMs()),
+    })
     this.#plan = this.#makePlan()
     this.#steps = new PlacementSteps({
       clock: options.clock,
@@ -390,8 +398,15 @@ export class PlacementKeeper {
     const agent = this.#leaves.agentOf(leaf.name)
     if (agent === null) return
     const startedAtMs = this.#options.clock.monotonicMs()
-    const { source, list } = await this.#sourceOf(target, leaf)
-    await agent.copy(target, source, list)
+    const record = this.#records.get(target.datasetId) ?? null
+    const { source, list, isLocal } = await this.#sources.of(target, record, leaf)
+    try {
+      await agent.copy(target, source, list)
+    } catch (error) {
+      if (isLocal && error instanceof KVError && error.code === 'CORRUPT')
+        this.#sources.noteDamage(target, error)
+      throw error
+    }
     this.#leaves.noteCopied(leaf, target)
     const durationMs = Math.round(this.#options.clock.monotonicMs() - startedAtMs)
     this.#options.logger.info(
@@ -403,38 +418,6 @@ export class PlacementKeeper {
   async #remove({ leaf, target }: RemovalStep): Promise<void> {
     await this.#leaves.agentOf(leaf.name)?.remove(target)
     this.#leaves.noteRemoved(leaf, target)
-  }
-
-  /**
-   * The gateway's own copy, or else that of another leaf. Where there are both they are held against each other first: what
-   * a leaf has was checked when it came, so that of tables that differ the gateway's are damaged, and must not take the
-   * place of good ones.
-   * @throws {KVError} UNAVAILABLE when there is neither
-   */
-  async #sourceOf(target: ShardTarget, leaf: LeafRecord): Promise<{ source: CopySource; list: ShardFiles }> {
-    const directory = this.#options.localShard(target)
-    const other = this.#leaves.sourceOf(target, leaf)
-    if (directory === null) {
-      if (other !== null) return { source: other, list: await other.describe() }
-      throw new KVError('UNAVAILABLE', `no copy of ${targetPath(target)} is left to copy from`)
-    }
-    const source = localSource(directory)
-    const list = await source.describe()
-    const known = await other?.describe().catch((error: unknown) => {
-      this.#options.logger.warn(
-        { copy: targetPath(target), err: error },
-        'a leaf does not say what its copy consists of',
-      )
-      return null
-    })
-    if (other === null || known === null || known === undefined || !doTablesDiffer(known, list))
-      return { source, list }
-    this.#options.logger.error(
-      { copy: targetPath(target), directory },
-      "the gateway's own copy is damaged: that of a leaf is copied in its place",
-    )
-    this.#trust.noteUnfit(`${target.datasetId}/${target.versionId}`, this.#options.clock.monotonicMs())
-    return { source: other, list: known }
   }
 }
 

@@ -9,8 +9,8 @@
  * or a roll forward would return to, what was loaded last, and what was asked for, until they are put to sleep because
  * others need the room. An open DB costs descriptors and memory, and most kept versions are never read.
  *
- * A version that is dropped while it is read is *leaving*: it stays open for a while, for sequences of pages that began on
- * it.
+ * A version that is dropped while it is read is *leaving*: it stays for a while, here or on its leaves, for sequences of
+ * pages that began on it; put to sleep meanwhile, it is opened again for them.
  */
 import { dirname, join } from 'node:path'
 import type {
@@ -20,6 +20,7 @@ import type {
   ServedVersion,
   WritableFormat,
 } from '../model/cluster-map.js'
+import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import { incarnationsOfEntry } from '../model/cluster-map.js'
 import type { DatasetRecord, LeafRecord, VersionRecord, VersionState } from '../model/dataset.js'
@@ -141,8 +142,6 @@ export class ServedDataset {
       const state = record.versions.find(({ id }) => id === versionId)?.state
       if (versionId === null || state === undefined || !isOver(state) || this.#leaving.has(versionId))
         return []
-      // Leaf processes remove theirs at once.
-      if (shards.some(({ remote }) => remote !== undefined)) return []
       return [
         { versionId, incarnationIds: shards.flatMap(({ directory }) => this.open.get(directory)?.id ?? []) },
       ]
@@ -307,7 +306,8 @@ export class ServedDataset {
         versions.push(this.#leaving.has(unit.versionId) ? { ...version, isLeaving: true } : version)
       }
     }
-    return { record, versions, current: this.#chooseCurrent(versions), live: [] }
+    const entry = { record, versions, current: this.#chooseCurrent(versions), live: [] }
+    return this.#leaving.size === 0 ? entry : { ...entry, leaving: [...this.#leaving.keys()] }
   }
 
   /**
@@ -398,6 +398,12 @@ function onLeaves(here: ShardLocation, remote: RemoteCopies): ShardLocation {
   return { ...here, directory: `leaves:${names}:${here.directory}`, remote }
 }
 
+export function cannotOpen(name: string, unit: Unit, { reason }: Fault): KVError {
+  return new KVError('UNAVAILABLE', `${unit.name} of dataset ${name} cannot be opened: ${reason}`, {
+    dataset: name,
+  })
+}
+
 /** Of a dataset that is written in place. */
 export function writableFormatOf({ maxCellVersions }: DatasetRecord): WritableFormat {
   return maxCellVersions > 1 ? 'history' : 'mutable'
@@ -406,6 +412,7 @@ export function writableFormatOf({ maxCellVersions }: DatasetRecord): WritableFo
 function isSameEntry(a: DatasetEntry | null, b: DatasetEntry | null): boolean {
   if (a === null || b === null) return a === b
   if (a.record !== b.record || a.current?.id !== b.current?.id) return false
+  if (a.leaving?.join() !== b.leaving?.join()) return false
   const idsOf = ({ versions, live }: DatasetEntry) =>
     [...versions.flatMap(({ shards }) => shards), ...live].map((incarnation) => incarnation?.id ?? 0)
   const [idsA, idsB] = [idsOf(a), idsOf(b)]

@@ -28,7 +28,8 @@ import type { MetastoreListener } from '../model/metastore.js'
 import type { DataDirectory } from './data-directory.js'
 import { OpenBudget, type RecentUses } from './open-budget.js'
 import type { Placement } from './served-dataset.js'
-import { type Fault, ServedDataset, type Unit, shardName, writableFormatOf } from './served-dataset.js'
+import { type Fault, ServedDataset, type Unit, cannotOpen } from './served-dataset.js'
+import { shardName, writableFormatOf } from './served-dataset.js'
 import { Slots } from './slots.js'
 
 /** Opening takes the processor as much as the disk; more at once only makes each slower. */
@@ -71,6 +72,8 @@ export interface VersionSetOptions {
   readonly recentUses: RecentUses
   /** A version that is dropped while it is read stays open so long for those who read it page by page. */
   readonly leavingMs: number
+  /** So does the version that another one takes the place of, read or not: for callers who hear of a publish late. */
+  readonly keepsFormerCurrent?: boolean
   /** Absent: everything is served here. */
   readonly placement?: Placement
   /** Told which DELETED versions have no files any more. No change waits for it. */
@@ -157,12 +160,16 @@ export class VersionSet {
 
   /** Versions that the record drops, and that were read lately, stay open for those who read them page by page. */
   async #keepWhatIsRead(dataset: ServedDataset, record: DatasetRecord): Promise<void> {
-    const { leavingMs, recentUses, clock } = this.#options
+    const { leavingMs, recentUses, clock, keepsFormerCurrent = false } = this.#options
     const dropped = leavingMs === 0 ? [] : dataset.droppedBy(record)
     if (dropped.length === 0) return
     const ages = await recentUses()
     const isRead = (id: number) => (ages.get(id) ?? Number.POSITIVE_INFINITY) * 1_000 < leavingMs
-    const read = dropped.filter(({ incarnationIds }) => incarnationIds.some(isRead))
+    const former = dataset.record.versions.find(({ state }) => state === 'CURRENT')?.id
+    const read = dropped.filter(
+      ({ versionId, incarnationIds }) =>
+        (keepsFormerCurrent && versionId === former) || incarnationIds.some(isRead),
+    )
     if (read.length === 0) return
     const untilMs = clock.monotonicMs() + leavingMs
     for (const { versionId } of read) dataset.leave(versionId, untilMs)
@@ -581,12 +588,6 @@ export class VersionSet {
     this.#background.add(work)
     void work.finally(() => this.#background.delete(work))
   }
-}
-
-function cannotOpen(name: string, unit: Unit, { reason }: Fault): KVError {
-  return new KVError('UNAVAILABLE', `${unit.name} of dataset ${name} cannot be opened: ${reason}`, {
-    dataset: name,
-  })
 }
 
 /** Why a shard is out of the map. */

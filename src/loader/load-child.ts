@@ -109,8 +109,10 @@ async function build(context: BuildContext, mayStream: boolean): Promise<boolean
     state.forget()
     return false
   }
-  requireSeenColumns(sourceRequestOf(job), tally.unseenColumns())
-  if (tally.rows === 0) {
+  // Of a file set Terrapin's controller looked at the names of its files alone: what is in them, or is not, goes live.
+  const isFileSet = job.request.fileSet !== undefined
+  if (!isFileSet) requireSeenColumns(sourceRequestOf(job), tally.unseenColumns())
+  if (tally.rows === 0 && !isFileSet) {
     throw new KVError('INVALID_ARGUMENT', `${job.request.from} holds no row; an empty version is not made`)
   }
   // So that the message is on its way before the disk takes all the time.

@@ -9,9 +9,10 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Clock } from '../base/clock.js'
 import { KVError } from '../base/errors.js'
-import type { JobClaim, JobSpec, JobStatus, OpenJob } from '../base/job.js'
+import type { JobClaim, JobPlace, JobSpec, JobStatus, OpenJob } from '../base/job.js'
 import type { Jobs } from '../base/jobs.js'
-import { type ChangeContext, type DatasetRecord, ownChange } from '../model/dataset.js'
+import { ownChange } from '../base/own-change.js'
+import type { ChangeContext, DatasetRecord } from '../model/dataset.js'
 import type { LoadRequest, Loads, LoadStatus, UploadRequest } from '../model/load.js'
 import type { ObjectStore } from '../objects/object-store.js'
 import {
@@ -22,6 +23,7 @@ import {
   runLoad,
   update,
 } from './load-run.js'
+import { withLayout } from './layout.js'
 import { INPUT_FILE, readLoadRecord, writeLoadRecord } from './load-staging.js'
 import { NUMBERED } from './numbered-parts.js'
 import { NO_PROGRESS } from './messages.js'
@@ -110,7 +112,7 @@ export class LoadJobs implements Loads {
       try {
         const load = await this.#unfinishedLoad(staging)
         if (load === null) await files.trashStaging(staging)
-        else this.#enqueue(load, this.#open(load, jobs.reclaim(keyOf(load.record))))
+        else this.#enqueue(load, this.#open(load, jobs.reclaim(placeOf(load.record))))
       } catch (error) {
         logger.error(
           { path: staging, err: error },
@@ -129,7 +131,7 @@ export class LoadJobs implements Loads {
   ): Promise<LoadStatus> {
     const { jobs } = this.#options
     const record = this.#checkedDataset(dataset)
-    const claim = jobs.claim({ kind: 'LOAD', dataset, key: keyOf(record) })
+    const claim = jobs.claim(placeOf(record))
     try {
       return await begin({ record, claim, change })
     } finally {
@@ -137,11 +139,13 @@ export class LoadJobs implements Loads {
     }
   }
 
-  async #load({ record, claim, change }: Begun, asked: Asked): Promise<LoadStatus> {
+  async #load({ record, claim, change }: Begun, given: Asked): Promise<LoadStatus> {
     const { metastore, files } = this.#options
-    const { request } = asked
+    const request = withLayout(given.request, record)
+    const asked = { ...given, request }
     const givenId = request.fileSet?.versionId ?? undefined
-    const { id: version } = await metastore.beginVersion(record.name, request.from, change, givenId)
+    const meant = { ...change, datasetId: record.id }
+    const { id: version } = await metastore.beginVersion(record.name, request.from, meant, givenId)
     const details = detailsOf(asked, version)
     const { actor, reason } = change
     if (change.isDryRun) {
@@ -154,7 +158,7 @@ export class LoadJobs implements Loads {
       if (givenId !== undefined) await this.#removeFormer(record.id, version)
       staging = await files.loadStaging(record.id, version)
     } catch (error) {
-      await metastore.failVersion(record.name, version, ownChange(change))
+      await metastore.failVersion(record.name, version, ownChange(change, record.id))
       throw error
     }
     const load: LoadJob = { details, record, actor, reason, staging }
@@ -250,7 +254,12 @@ export class LoadJobs implements Loads {
   async #unfinishedLoad(staging: string): Promise<LoadJob | null> {
     const { dataset, datasetId, version, request, actor, reason } = await readLoadRecord(staging)
     const record = this.#options.metastore.get(dataset)
-    if (record?.id !== datasetId) return null
+    if (record?.id !== datasetId) {
+      // It may have been adopted just before its dataset's end was known to it.
+      await this.#options.files.trash(this.#options.files.versionPath(datasetId, version))
+      await this.#options.files.trashEmptyDataset(datasetId)
+      return null
+    }
     const state = record.versions.find(({ id }) => id === version)?.state
     if (state !== 'LOADING' && !(state === 'READY' && request.publish)) return null
     const details = { ...detailsOf({ request, totalBytes: 0 }, version), resumeCount: 1 }
@@ -265,18 +274,16 @@ export class LoadJobs implements Loads {
 }
 
 /** One load of a dataset at a time. */
-function keyOf({ name }: DatasetRecord): string {
-  return `dataset ${name}`
+function placeOf({ id, name }: DatasetRecord): JobPlace {
+  return { kind: 'LOAD', dataset: name, datasetId: id, key: `dataset ${name}` }
 }
 
 function specOf({ record, details, actor }: LoadJob): JobSpec {
   const { version, request } = details
   return {
-    kind: 'LOAD',
+    ...placeOf(record),
     id: `${record.name}-${version}`,
-    dataset: record.name,
     subject: `version ${version} from ${request.from}`,
-    key: keyOf(record),
     actor,
   }
 }

@@ -9,10 +9,12 @@ import { isInDoubt, KVError, toKVError } from '../base/errors.js'
 import type { JobContext, JobProgress } from '../base/job.js'
 import { endedWith } from '../base/job-task.js'
 import type { Logger } from '../base/logger.js'
-import { type DatasetRecord, ownChange } from '../model/dataset.js'
+import { ownChange } from '../base/own-change.js'
+import type { DatasetRecord } from '../model/dataset.js'
 import type { LoadStatus } from '../model/load.js'
 import type { Metastore, VersionFigures } from '../model/metastore.js'
 import type { ObjectSettings } from '../objects/objects.js'
+import { layoutToKeep } from './layout.js'
 import { checkFigures } from './load-guards.js'
 import { VERSION_FOLDER } from './load-state.js'
 import type { BuildJob, BuildProgress } from './messages.js'
@@ -35,6 +37,8 @@ export interface VersionFiles {
   trash(path: string): Promise<void>
   /** Removes a staging directory; fine when it is not there any more. */
   trashStaging(path: string): Promise<void>
+  /** Removes a dataset's directory unless something is in it; fine when it is not there. */
+  trashEmptyDataset(datasetId: string): Promise<void>
 }
 
 export type VersionRecords = Pick<
@@ -101,9 +105,18 @@ export async function runLoad(job: LoadJob, context: JobContext, options: LoadRu
 }
 
 /** An earlier process may have brought it further. */
-function isLoading({ record, details }: LoadJob, { metastore }: LoadRunOptions): boolean {
-  const versions = metastore.get(record.name)?.versions ?? []
-  return versions.find(({ id }) => id === details.version)?.state !== 'READY'
+function isLoading(job: LoadJob, options: LoadRunOptions): boolean {
+  const versions = recordNow(job, options)?.versions ?? []
+  return versions.find(({ id }) => id === job.details.version)?.state !== 'READY'
+}
+
+/** Null: the dataset was removed; another one may have its name. */
+function recordNow(
+  { record }: LoadJob,
+  { metastore }: Pick<LoadRunOptions, 'metastore'>,
+): DatasetRecord | null {
+  const now = metastore.get(record.name)
+  return now?.id === record.id ? now : null
 }
 
 async function buildAndAdopt(job: LoadJob, context: JobContext, options: LoadRunOptions): Promise<void> {
@@ -111,13 +124,21 @@ async function buildAndAdopt(job: LoadJob, context: JobContext, options: LoadRun
   const { id, name } = job.record
   const { version, request } = job.details
   const figures = await build(job, context, options)
-  checkFigures(metastore.get(name) ?? job.record, request, figures)
+  checkFigures(recordNow(job, options) ?? job.record, request, figures)
   commit(context)
   update(job, { stage: 'ADOPTING', figures, phase: null, leftMs: null })
   if (!(await files.hasVersion(id, version))) {
     await files.adoptVersion(id, version, join(job.staging, VERSION_FOLDER))
   }
-  await metastore.completeVersion(name, version, figures, ownChange(job))
+  await keepLayout(job, options)
+  await metastore.completeVersion(name, version, figures, ownChange(job, id))
+}
+
+/** The next load explodes alike, whoever asks for it. */
+async function keepLayout(job: LoadJob, options: LoadRunOptions): Promise<void> {
+  const { id, name } = job.record
+  const explode = layoutToKeep(job.details.request, recordNow(job, options) ?? job.record)
+  if (explode !== undefined) await options.metastore.updateDataset(name, { explode }, ownChange(job, id))
 }
 
 async function build(job: LoadJob, context: JobContext, options: LoadRunOptions): Promise<VersionFigures> {
@@ -178,12 +199,16 @@ function buildJobOf({ details, record, staging }: LoadJob, options: LoadRunOptio
   }
 }
 
-/** The version becomes FAILED and its files go. Never rejects: a failure of that is logged, the first one counts. */
+/**
+ * The version becomes FAILED and its files go; of a dataset that was removed only the files are left. Never rejects: a
+ * failure of that is logged, the first one counts.
+ */
 export async function abandonLoad(
-  { record, details, actor, staging }: LoadJob,
+  job: LoadJob,
   { metastore, files, logger }: LoadRunOptions,
   cause: unknown,
 ): Promise<void> {
+  const { record, details, actor, staging } = job
   const { version } = details
   const reason = toKVError(cause, 'the load failed').message.slice(0, MAX_REASON_LENGTH)
   const steps = [
@@ -191,7 +216,10 @@ export async function abandonLoad(
     () => files.trashStaging(staging),
     // What may have become READY keeps its files: the next start removes them if it has not.
     () => (isInDoubt(cause) ? Promise.resolve() : files.trash(files.versionPath(record.id, version))),
-    () => metastore.failVersion(record.name, version, ownChange({ actor, reason })),
+    async () => {
+      if (recordNow(job, { metastore }) === null) await files.trashEmptyDataset(record.id)
+      else await metastore.failVersion(record.name, version, ownChange({ actor, reason }, record.id))
+    },
   ]
   for (const step of steps) {
     try {
@@ -205,7 +233,7 @@ export async function abandonLoad(
 async function publish(job: LoadJob, { metastore }: LoadRunOptions): Promise<void> {
   update(job, { stage: 'PUBLISHING' })
   const { record, details } = job
-  const change = ownChange(job)
+  const change = ownChange(job, record.id)
   try {
     const { retainedVersions } = details.request.fileSet ?? {}
     if (retainedVersions !== undefined) {

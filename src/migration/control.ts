@@ -116,7 +116,7 @@ export class MigrationControl {
       note: '',
     }
     return this.#take(
-      { plan: planRamp(facts, wish.toShare, by.isForced), patch: { ramp }, change: by.change },
+      { plan: planRamp(facts, ramp, by.isForced), patch: { ramp }, change: by.change },
       record,
     )
   }
@@ -186,9 +186,11 @@ export class MigrationControl {
 
   async #facts(record: DatasetRecord): Promise<MigrationFacts> {
     const { settings, clock } = this.#world
+    const [origin, usage] = await Promise.all([this.#world.origin(record), this.#world.usage(record.name)])
     return {
       record,
-      origin: await this.#world.origin(record),
+      origin,
+      usage,
       target: this.#world.target(record),
       evidence: this.#watcher.evidence(record),
       settings,

@@ -127,7 +127,7 @@ export class DoubleLoad {
     const { first, second } = record === null ? ORDERS.TARGET_ONLY : this.#orderOf(record)
     await this.#takeKnown(first, load, record)
     if (record === null || record.origin === null) return
-    await this.#note(load, first, second)
+    await this.#note(record, load, { first, second })
     if (second !== null) this.#tryDue()
   }
 
@@ -152,17 +152,16 @@ export class DoubleLoad {
    * serve one version: before the origin is asked, nobody knows that any more. What it refuses outright changes nothing.
    */
   async #takeKnown(side: Side, load: ForwardedLoad, record: DatasetRecord | null): Promise<void> {
-    const before = record === null ? null : migrationOf(record).originVersion
-    if (side === 'TARGET' || before === null || before.versionId === load.versionId) {
-      return this.#take(side, load, record)
-    }
+    if (side === 'TARGET' || record === null) return this.#take(side, load, record)
+    const before = migrationOf(record).originVersion
+    if (before === null || before.versionId === load.versionId) return this.#take(side, load, record)
     const reason = `ORIGIN is asked to load ${load.source}`
-    await this.#change(load.dataset, reason, () => ({ originVersion: null }))
+    await this.#change(record, reason, () => ({ originVersion: null }))
     try {
       await this.#take(side, load, record)
     } catch (thrown) {
       if (this.#options.isRefusal(thrown)) {
-        await this.#change(load.dataset, `ORIGIN refused ${load.source}`, (now) =>
+        await this.#change(record, `ORIGIN refused ${load.source}`, (now) =>
           migrationOf(now).originVersion === null ? { originVersion: before } : {},
         )
       }
@@ -171,8 +170,8 @@ export class DoubleLoad {
   }
 
   /** The first side has it: what the other one owes is written down before anybody hears of it. */
-  async #note(load: ForwardedLoad, first: Side, second: Side | null): Promise<void> {
-    await this.#change(load.dataset, `${first} took ${load.source}`, (now) => {
+  async #note(record: DatasetRecord, load: ForwardedLoad, { first, second }: Order): Promise<void> {
+    await this.#change(record, `${first} took ${load.source}`, (now) => {
       const taken = this.#afterTaken(now, first, { load, hasOriginTaken: first === 'ORIGIN' })
       if (second === null) return taken
       const owed: OwedLoad = {
@@ -248,7 +247,7 @@ export class DoubleLoad {
     const fields = { dataset: record.name, side: owed.side, source: owed.source, version: owed.versionId }
     try {
       await this.#takeKnown(owed.side, load, record)
-      await this.#change(record.name, `${owed.side} took ${owed.source}`, (now) =>
+      await this.#change(record, `${owed.side} took ${owed.source}`, (now) =>
         // What the target owes, the origin has taken before.
         this.#afterTaken(now, owed.side, { load, hasOriginTaken: true }),
       )
@@ -262,29 +261,32 @@ export class DoubleLoad {
         'an owed load failed again',
       )
       debt.dueAtMs = clock.monotonicMs() + pauseMs
-      await this.#noteFailure(record.name, owed, error)
+      await this.#noteFailure(record, owed, error)
     } finally {
       debt.isTrying = false
       this.#tryDue()
     }
   }
 
-  async #noteFailure(dataset: string, owed: OwedLoad, error: KVError): Promise<void> {
+  async #noteFailure(record: DatasetRecord, owed: OwedLoad, error: KVError): Promise<void> {
     const isIt = (one: OwedLoad): boolean => one.side === owed.side && one.source === owed.source
     try {
-      await this.#change(dataset, 'an owed load failed', (now) => ({
+      await this.#change(record, 'an owed load failed', (now) => ({
         owed: migrationOf(now).owed.map((one) =>
           isIt(one) ? { ...one, attempts: one.attempts + 1, error: error.message.slice(0, 500) } : one,
         ),
       }))
     } catch (thrown) {
-      this.#options.logger.error({ dataset, err: thrown }, 'what an owed load failed with could not be noted')
+      this.#options.logger.error(
+        { dataset: record.name, err: thrown },
+        'what an owed load failed with could not be noted',
+      )
     }
   }
 
-  /** Of a dataset that is gone meanwhile there is nothing to note. */
+  /** Of a dataset that is gone meanwhile there is nothing to note, and another one of that name has not taken the load. */
   async #change(
-    dataset: string,
+    { name, id }: DatasetRecord,
     reason: string,
     patch: (now: DatasetRecord) => MigrationPatch,
   ): Promise<void> {
@@ -294,9 +296,13 @@ export class DoubleLoad {
       ifRevision: null,
       isDryRun: false,
     }
-    const decide = (now: DatasetRecord): MigrationPatch | null => (now.origin === null ? null : patch(now))
-    if (this.#options.metastore.get(dataset) !== null) {
-      await this.#options.metastore.migrate(dataset, decide, context)
+    const decide = (now: DatasetRecord): MigrationPatch | null =>
+      now.id !== id || now.origin === null ? null : patch(now)
+    try {
+      if (this.#options.metastore.get(name) !== null)
+        await this.#options.metastore.migrate(name, decide, context)
+    } catch (error) {
+      if (!(error instanceof KVError) || error.code !== 'DATASET_NOT_FOUND') throw error
     }
   }
 }

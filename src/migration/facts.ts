@@ -14,6 +14,28 @@ export interface OriginFacts {
   readonly controller: string | null
   /** Why it could not be reached just now; null: it could. */
   readonly problem: string | null
+  /** Why the controller could not be; null: it could, or there is none. */
+  readonly controllerProblem: string | null
+  /** What a read of the dataset failed with there; null: it did not, or it was not tried, because others may answer. */
+  readonly datasetProblem: string | null
+  readonly settings: OriginTimes
+}
+
+/** Of the configuration; milliseconds, 0: never. */
+export interface OriginTimes {
+  readonly deadlineMs: number
+  readonly hedgeAfterMs: number
+  readonly standInAfterMs: number
+  /** Reads that may be sent a second time, of all. */
+  readonly retryPercent: number
+}
+
+/** Requests of the dataset by caller, as `godwit usage` counts them. */
+export interface CallerUsage {
+  readonly sinceMs: number
+  readonly requests: number
+  /** Null: callers that do not name themselves. */
+  readonly byCaller: ReadonlyMap<string | null, number>
 }
 
 /** The target's side of a dataset. */
@@ -36,6 +58,8 @@ export interface MigrationFacts {
   /** Null: it is not configured. */
   readonly origin: OriginFacts | null
   readonly target: TargetFacts
+  /** Null: not known. */
+  readonly usage: CallerUsage | null
   readonly evidence: RecentEvidence
   readonly settings: MigrationSettings
   readonly nowMs: number

@@ -58,6 +58,44 @@ export const originIsNotSelf: GuardRule = {
   },
 }
 
+export const controllerIsNotSelf: GuardRule = {
+  name: 'controller is another process',
+  isForceable: false,
+  check: ({ origin, target }) => {
+    const controller = origin?.controller ?? null
+    const isOwn = controller !== null && target.ownAddresses.includes(controller)
+    return found(!isOwn, controller ?? 'none', [
+      "none of this gateway's own listeners",
+      `set origins.${origin?.name ?? 'NAME'}.controller to the old store's; a load that comes back to us never ends`,
+    ])
+  },
+}
+
+export const controllerReachable: GuardRule = {
+  name: 'controller answers',
+  isForceable: true,
+  check: ({ origin }) => {
+    const problem = origin?.controllerProblem ?? null
+    return found(problem === null, problem ?? origin?.controller ?? 'none', [
+      'yes, where there is one',
+      `see that origins.${origin?.name ?? 'NAME'}.controller is right and that it runs: loads would be refused`,
+    ])
+  },
+}
+
+/** The wrong cluster, API or name: the store is there and knows nothing of it. */
+export const originHasDataset: GuardRule = {
+  name: 'origin has the dataset',
+  isForceable: true,
+  check: ({ origin, record }) => {
+    const problem = origin?.datasetProblem ?? null
+    return found(problem === null, problem ?? 'yes', [
+      'a read of it is answered',
+      `see that ${record.name} is its name there, and api and clusters under origins.${origin?.name ?? 'NAME'}`,
+    ])
+  },
+}
+
 export const originReachable: GuardRule = {
   name: 'origin answers',
   isForceable: false,

@@ -1,7 +1,12 @@
 /** What a change of a migration would do, and whether it may: which guards stand before which change. Pure. */
 import { KVError } from '../base/errors.js'
 import type { DatasetRecord } from '../model/dataset.js'
-import { type MigrationDials, type MigrationState, WHOLE_SHARE } from '../model/migration.js'
+import {
+  type MigrationDials,
+  type MigrationRamp,
+  type MigrationState,
+  WHOLE_SHARE,
+} from '../model/migration.js'
 import {
   type Guard,
   MIGRATION_MOVES,
@@ -12,12 +17,15 @@ import * as seen from './evidence-rules.js'
 import type { MigrationFacts } from './facts.js'
 import * as rules from './guard-rules.js'
 import { type GuardRule, checkRule, migrationOf } from './guard-rules.js'
+import { type TargetPart, movedRequests } from './moved.js'
+import { warningsOf } from './warnings.js'
 
 /** Before every move onwards. What comes first is printed first. */
 const ONWARDS: readonly GuardRule[] = [
   rules.isBatch,
   rules.originConfigured,
   rules.originIsNotSelf,
+  rules.controllerIsNotSelf,
   rules.originReachable,
   rules.clusterReady,
   rules.nothingOwed,
@@ -45,8 +53,8 @@ const TARGET_HEALTHY: readonly GuardRule[] = [seen.targetBreakerClosed, seen.tar
 
 /** By the state that a switch, or completion, leads to. */
 const GUARDS_TO: Readonly<Partial<Record<MigrationState, readonly GuardRule[]>>> = {
-  ARMING: [...ONWARDS, rules.doubleLoad, rules.rollbackRetained],
-  VERIFY: [...ONWARDS, ...TARGET_READY],
+  ARMING: [...ONWARDS, rules.doubleLoad, rules.controllerReachable, rules.rollbackRetained],
+  VERIFY: [...ONWARDS, rules.originHasDataset, rules.controllerReachable, ...TARGET_READY],
   RAMP: [...ONWARDS, ...TARGET_READY, ...COMPARED],
   TARGET_PRIMARY: [
     ...ONWARDS,
@@ -110,11 +118,13 @@ export function planMove(move: MigrationMove, facts: MigrationFacts, isForced: b
     move === 'switch' || move === 'complete' ? GUARDS_TO[to] : move === 'revert' ? GUARDS_BACK_FROM[from] : []
   // A revert to RAMP leaves every key where it is; the split takes them back step by step.
   const shareAfter = to === 'RAMP' && from === 'TARGET_PRIMARY' ? WHOLE_SHARE : (SHARE_BEFORE[to] ?? 0)
+  const { dials } = migrationOf(record)
   return planOf(facts, {
     change: `${from} -> ${to}`,
     to,
-    movedShare: Math.abs(targetShare(record) - shareAfter),
+    after: { splitShare: shareAfter, callers: [] },
     guards: check(rulesOfMove ?? [], facts),
+    warnings: warningsOf(facts, { state: to, dials: { ...dials, splitCallers: [] }, ramp: null }),
     isForced,
   })
 }
@@ -136,27 +146,31 @@ export function planDials(
 ): MigrationPlan {
   const { record } = facts
   const before = migrationOf(record).dials
+  const after = { ...before, ...dials }
   const isRaised =
     (dials.splitShare ?? before.splitShare) > before.splitShare ||
     (dials.splitCallers ?? []).some((caller) => !before.splitCallers.includes(caller))
   return planOf(facts, {
     change: describe(before, dials),
     to: record.migrationState,
-    movedShare: Math.abs((dials.splitShare ?? before.splitShare) - before.splitShare),
+    after: partAfter(record, after),
     guards: check(isRaised ? GUARDS_OF_RAISE : [], facts),
+    warnings: warningsOf(facts, { state: record.migrationState, dials: after, ramp: null }),
     isForced,
   })
 }
 
 /** Of a ramp, which begins with the next look at the figures. */
-export function planRamp(facts: MigrationFacts, toShare: number, isForced: boolean): MigrationPlan {
-  const { splitShare } = migrationOf(facts.record).dials
+export function planRamp(facts: MigrationFacts, ramp: MigrationRamp, isForced: boolean): MigrationPlan {
+  const { record } = facts
+  const { dials } = migrationOf(record)
   return planOf(facts, {
-    change: `ramp of the split from ${splitShare / 100} % to ${toShare / 100} %`,
-    to: facts.record.migrationState,
+    change: `ramp of the split from ${ramp.fromShare / 100} % to ${ramp.toShare / 100} %`,
+    to: record.migrationState,
     // Keys move with its steps.
-    movedShare: 0,
+    after: partAfter(record, dials),
     guards: check([...GUARDS_OF_RAISE, rules.shadowDialled], facts),
+    warnings: warningsOf(facts, { state: record.migrationState, dials, ramp }),
     isForced,
   })
 }
@@ -187,20 +201,30 @@ function check(guardRules: readonly GuardRule[], facts: MigrationFacts): readonl
   return guardRules.map((rule) => checkRule(rule, facts))
 }
 
-function planOf(
-  { record }: MigrationFacts,
-  plan: Omit<MigrationPlan, 'dataset' | 'from' | 'isAllowed'> & { readonly isForced: boolean },
-): MigrationPlan {
-  const { isForced, ...parts } = plan
+interface PlanParts extends Pick<MigrationPlan, 'change' | 'to' | 'guards' | 'warnings'> {
+  readonly after: TargetPart
+  readonly isForced: boolean
+}
+
+function planOf({ record, usage }: MigrationFacts, plan: PlanParts): MigrationPlan {
+  const { isForced, after, ...parts } = plan
+  const before = partAfter(record, migrationOf(record).dials)
   const isAllowed = parts.guards.every(
     ({ outcome, isForceable }) => outcome === 'PASS' || (isForced && isForceable),
   )
-  return { dataset: record.name, from: record.migrationState, ...parts, isAllowed }
+  return {
+    ...{ dataset: record.name, from: record.migrationState },
+    ...parts,
+    movedShare: Math.abs(after.splitShare - before.splitShare),
+    movedRequests: movedRequests(before, after, usage),
+    isAllowed,
+  }
 }
 
-/** Of the row keys: what the target answers now, callers aside. */
-function targetShare(record: DatasetRecord): number {
-  return SHARE_BEFORE[record.migrationState] ?? migrationOf(record).dials.splitShare
+/** What the target answers in the present state, with these dials. */
+function partAfter({ migrationState }: DatasetRecord, dials: MigrationDials): TargetPart {
+  const splitShare = SHARE_BEFORE[migrationState] ?? dials.splitShare
+  return { splitShare, callers: migrationState === 'RAMP' ? dials.splitCallers : [] }
 }
 
 function describe(before: MigrationDials, dials: Partial<MigrationDials>): string {

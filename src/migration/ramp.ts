@@ -5,6 +5,9 @@
  * however long. A breach takes it back to where it began, at any moment: between steps, while it waits, and after its last
  * step until somebody switches on. A breach is looked for in the last seconds as well as since the last step, because a long
  * good time would hide a sudden bad one.
+ *
+ * Where it began some keys may be the target's, too. They are watched on: what breaches there, before the first step or
+ * after the step back, takes all keys back to the origin.
  */
 import type { MigrationFigures, MigrationRamp } from '../model/migration.js'
 import type { GuardOutcome } from '../model/migration-plan.js'
@@ -22,20 +25,33 @@ export interface RampView {
   readonly sinceStep: MigrationFigures
   readonly originP99Ms: number | null
   readonly settings: MigrationSettings
-  /** Since the last step. */
+  /** Since the last step, onwards or back. */
   readonly waitedMs: number
 }
+
+/** After a step back figures still tell of before: threads adopt it and tell theirs about once a second. */
+export const SETTLE_MS = 3_000
+
+/** Latencies are those of a minute. */
+const LATENCY_SETTLE_MS = 60_000 + SETTLE_MS
 
 export type RampDecision =
   /** The note says what it waits for; it changes seldom. */
   | { readonly kind: 'WAIT'; readonly note: string }
   | { readonly kind: 'STEP'; readonly splitShare: number; readonly isLast: boolean }
-  | { readonly kind: 'BACK'; readonly note: string }
+  | { readonly kind: 'BACK'; readonly splitShare: number; readonly note: string }
 
 export function decideRamp(view: RampView): RampDecision {
   const { ramp, splitShare, waitedMs } = view
+  const hasGoneBack = ramp.state === 'BREACHED'
+  if (hasGoneBack && (splitShare === 0 || waitedMs < SETTLE_MS)) return { kind: 'WAIT', note: '' }
   const breach = findBreach(view)
-  if (breach !== null) return { kind: 'BACK', note: breach }
+  if (breach !== null) {
+    // What is wrong where it began is not mended by going back there.
+    const isThere = splitShare <= ramp.fromShare
+    return { kind: 'BACK', splitShare: isThere ? 0 : ramp.fromShare, note: breach }
+  }
+  if (hasGoneBack) return { kind: 'WAIT', note: '' }
   if (ramp.state === 'DONE') return { kind: 'WAIT', note: ramp.note }
   // Before its first step it has nothing to wait for but evidence.
   if (splitShare > ramp.fromShare && waitedMs < ramp.everyMs) return { kind: 'WAIT', note: '' }
@@ -47,13 +63,14 @@ export function decideRamp(view: RampView): RampDecision {
 
 /** Why it has to go back; null: nothing says so. */
 function findBreach(view: RampView): string | null {
-  const { recent, sinceStep, settings, originP99Ms } = view
+  const { ramp, recent, sinceStep, settings, originP99Ms, waitedMs } = view
+  const isLatencyNew = ramp.state !== 'BREACHED' || waitedMs >= LATENCY_SETTLE_MS
   if (recent.target.isBreakerOpen) return "the target's breaker is open"
   for (const figures of [recent, sinceStep]) {
     const findings: readonly (readonly [string, Finding])[] = [
       ['mismatches', mismatchFinding(figures, settings)],
       ["target's errors", errorFinding(figures, settings)],
-      ["target's p99", latencyFinding(figures, settings, originP99Ms)],
+      ...(isLatencyNew ? [["target's p99", latencyFinding(figures, settings, originP99Ms)] as const] : []),
     ]
     const failed = findings.find(([, { outcome }]) => outcome === 'FAIL')
     if (failed === undefined) continue

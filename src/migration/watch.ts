@@ -3,7 +3,8 @@
  * aborted. Everything follows from the records, so that it goes on after a restart wherever it was.
  *
  * A step back is one change of one record, which every thread has adopted when it resolves. With figures that are a second
- * old at most and a look a second, a breach is answered within three seconds.
+ * old at most and a look a second, a breach is answered within three seconds. Datasets are looked at each for itself: one
+ * whose change takes long is not looked at again before that has ended, and holds up no other one.
  */
 import { KVError, toKVError } from '../base/errors.js'
 import type { ChangeContext, DatasetRecord } from '../model/dataset.js'
@@ -11,7 +12,7 @@ import type { MigrationRamp } from '../model/migration.js'
 import type { MigrationPatch } from '../model/migration-plan.js'
 import { EvidenceBook, type RecentEvidence } from './evidence.js'
 import { migrationOf } from './guard-rules.js'
-import { type RampDecision, decideRamp } from './ramp.js'
+import { type RampDecision, SETTLE_MS, decideRamp } from './ramp.js'
 import type { MigrationWorld } from './world.js'
 
 /** States of which figures are kept. */
@@ -31,8 +32,8 @@ export class MigrationWatcher {
   readonly #waiting = new Map<string, string>()
   readonly #failed = new Map<string, string>()
   #cancelTimer: () => void = () => undefined
-  #looking: Promise<void> = Promise.resolve()
-  #isClosed = false
+  /** Looks that are under way, by dataset. */
+  readonly #looking = new Map<string, Promise<void>>()
 
   constructor(world: MigrationWorld) {
     this.#world = world
@@ -41,14 +42,13 @@ export class MigrationWatcher {
 
   /** Looks at once, and then every so often until `close`. */
   start(): void {
-    this.#looking = this.#look()
+    this.#look()
   }
 
-  /** Waits for the look that is under way. */
+  /** Waits for the looks that are under way. */
   async close(): Promise<void> {
-    this.#isClosed = true
     this.#cancelTimer()
-    await this.#looking
+    await Promise.all(this.#looking.values())
   }
 
   /** All evidence until now. */
@@ -62,26 +62,33 @@ export class MigrationWatcher {
     return this.#waiting.get(dataset) ?? ''
   }
 
-  async #look(): Promise<void> {
+  #look(): void {
     const { metastore, settings, startTimer } = this.#world
-    const watched = metastore.list().filter(({ migrationState }) => WATCHED.includes(migrationState))
+    const records = metastore.list()
+    const watched = records.filter(({ migrationState }) => WATCHED.includes(migrationState))
     this.#book.keepOnly(new Set(watched.map(({ name }) => name)))
-    // Together: one that hangs on a thread that does not adopt must not hold up another one's step back.
-    const aborting = metastore.list().filter(({ migrationState }) => migrationState === 'ABORTING')
-    await Promise.all([
-      ...watched.map((record) => this.#safely(record.name, () => this.#lookAt(record))),
-      ...aborting.map((record) => this.#safely(record.name, () => this.#endAbort(record))),
-    ])
-    if (this.#isClosed) return
-    this.#cancelTimer = startTimer(settings.watchEveryMs, () => {
-      this.#looking = this.#look()
-    })
+    const names = new Set(records.map(({ name }) => name))
+    for (const notes of [this.#waiting, this.#failed]) {
+      for (const name of notes.keys()) if (!names.has(name)) notes.delete(name)
+    }
+    for (const record of watched) this.#begin(record.name, () => this.#lookAt(record))
+    for (const record of records) {
+      if (record.migrationState === 'ABORTING') this.#begin(record.name, () => this.#endAbort(record))
+    }
+    this.#cancelTimer = startTimer(settings.watchEveryMs, () => this.#look())
+  }
+
+  /** Not while the last one of this dataset is under way: its change would be refused, or made twice. */
+  #begin(name: string, act: () => Promise<void>): void {
+    if (this.#looking.has(name)) return
+    const look = this.#safely(name, act).finally(() => this.#looking.delete(name))
+    this.#looking.set(name, look)
   }
 
   async #lookAt(record: DatasetRecord): Promise<void> {
     const evidence = this.evidence(record)
     const { ramp, dials } = migrationOf(record)
-    if (record.migrationState !== 'RAMP' || ramp === null || ramp.state === 'BREACHED') {
+    if (record.migrationState !== 'RAMP' || ramp === null) {
       this.#waiting.delete(record.name)
       return
     }
@@ -92,13 +99,17 @@ export class MigrationWatcher {
       await this.#change(record, { ramp: { ...ramp, lastStepAtMs: clock.nowMs() } }, 'the clock was put back')
       return
     }
+    const hasGoneBack = ramp.state === 'BREACHED'
+    // After a step back the figures of the first moments are those of before it.
+    const sinceMs = hasGoneBack ? Math.max(0, waitedMs - SETTLE_MS) : waitedMs
+    const ageMs = hasGoneBack ? sinceMs : Math.max(0, clock.nowMs() - ramp.startedAtMs)
     const decision = decideRamp({
       ramp,
       waitedMs,
       splitShare: dials.splitShare,
       shadowShare: dials.shadowShare,
-      recent: this.#book.recent(record.name, settings.breachWindowMs),
-      sinceStep: this.#book.recent(record.name, waitedMs),
+      recent: this.#book.recent(record.name, Math.min(settings.breachWindowMs, ageMs)),
+      sinceStep: this.#book.recent(record.name, sinceMs),
       originP99Ms: evidence.originP99Ms,
       settings,
     })
@@ -128,10 +139,11 @@ export class MigrationWatcher {
       )
       return
     }
-    const next: MigrationRamp = { ...ramp, state: 'BREACHED', note: decision.note }
-    logger.error({ dataset: name, note: decision.note, splitShare: ramp.fromShare }, 'a ramp goes back')
-    this.#world.onBreach(name, decision.note)
-    await this.#change(record, { dials: { splitShare: ramp.fromShare }, ramp: next }, decision.note)
+    const { splitShare, note } = decision
+    const next: MigrationRamp = { ...ramp, state: 'BREACHED', note, lastStepAtMs: clock.nowMs() }
+    logger.error({ dataset: name, note, splitShare }, 'a ramp goes back')
+    this.#world.onBreach(name, note)
+    await this.#change(record, { dials: { splitShare }, ramp: next }, note)
   }
 
   /** Threads route to the origin alone since the abort; what is left to undo is what the record says. */

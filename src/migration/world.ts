@@ -4,7 +4,7 @@ import type { Logger } from '../base/logger.js'
 import type { DatasetRecord } from '../model/dataset.js'
 import type { Metastore } from '../model/metastore.js'
 import type { MigrationFigures } from '../model/migration.js'
-import type { OriginFacts, TargetFacts } from './facts.js'
+import type { CallerUsage, OriginFacts, TargetFacts } from './facts.js'
 import type { MigrationSettings } from './settings.js'
 
 export interface MigrationWorld {
@@ -18,6 +18,8 @@ export interface MigrationWorld {
   /** Asks the origin whether it is there. Null: it is not configured. Never rejects. */
   origin(record: DatasetRecord): Promise<OriginFacts | null>
   target(record: DatasetRecord): TargetFacts
+  /** Who asks for the dataset. Null: not known. Never rejects. */
+  usage(dataset: string): Promise<CallerUsage | null>
   /** Called when a ramp goes back by itself; what led to it should be kept. */
   onBreach(dataset: string, note: string): void
 }

@@ -6,6 +6,7 @@
  * another incarnation with another id, so that a thread can never mistake the new one for the one that it still uses.
  */
 import type { DatasetRecord, LeafRecord } from './dataset.js'
+import type { CqlCatalog } from './table-call.js'
 
 /** The on-disk format of a shard; names and numbers stand in FORMATS.md. Never renumber. */
 export type ShardFormat = 'sealed' | WritableFormat
@@ -59,6 +60,8 @@ export interface DatasetEntry {
   readonly record: DatasetRecord
   /** BATCH: every open version, newest first. */
   readonly versions: readonly ServedVersion[]
+  /** BATCH: versions that leave, open or not: opened again for who began to read them. Absent: none leaves. */
+  readonly leaving?: readonly number[]
   /** BATCH: the one that is served; null: NO_VERSION_ONLINE. */
   readonly current: ServedVersion | null
   /** READ_WRITE: one incarnation a shard; null where it could not be opened (SHARD_NOT_SERVING). */
@@ -71,6 +74,8 @@ export interface ClusterMap {
   readonly datasets: ReadonlyMap<string, DatasetEntry>
   /** Of all clusters, aliases included: legacy callers name their data's home. */
   readonly clusterNames: ReadonlySet<string>
+  /** Absent: nothing was made by CQL. */
+  readonly cql?: CqlCatalog
 }
 
 /** What is posted to threads: only what changed, so that a change costs the same with 10 datasets as with 1,000. */
@@ -82,6 +87,8 @@ export interface ClusterMapDelta {
   readonly removed: readonly string[]
   /** All of them; absent: as before. */
   readonly clusterNames?: readonly string[]
+  /** All of it; absent: as before. */
+  readonly cql?: CqlCatalog
 }
 
 export const EMPTY_CLUSTER_MAP: ClusterMap = {
@@ -96,7 +103,8 @@ export function applyDelta(map: ClusterMap, delta: ClusterMapDelta): ClusterMap 
   for (const name of delta.removed) datasets.delete(name)
   for (const entry of delta.changed) datasets.set(entry.record.name, entry)
   const clusterNames = delta.clusterNames === undefined ? map.clusterNames : new Set(delta.clusterNames)
-  return { epoch: delta.epoch, datasets, clusterNames }
+  const cql = delta.cql ?? map.cql
+  return { epoch: delta.epoch, datasets, clusterNames, ...(cql === undefined ? {} : { cql }) }
 }
 
 /** Every incarnation that a map names, once each. */

@@ -1,6 +1,7 @@
 /** What the metastore knows of a dataset. Records are plain data: they travel between threads and to disk. */
+import type { ValueLayout } from '../base/thrift-layout.js'
 import type { Migration, MigrationState } from './migration.js'
-import type { TableSettings } from './table-call.js'
+import type { CqlTable, TableSettings } from './table-call.js'
 
 export type DatasetMode = 'BATCH' | 'READ_WRITE' | 'STREAMING'
 export type KeyOrder = 'HASHED' | 'ORDERED'
@@ -98,6 +99,10 @@ export interface DatasetRecord {
   readonly maxCellVersions: number
   /** Absent: it was not made by an HBase client, and any column family is taken. */
   readonly table?: TableSettings
+  /** Absent: it was not made by a CQL client. */
+  readonly cql?: CqlTable
+  /** BATCH: what the values of HFiles are, in loads that say nothing else; absent: they stay as they are. */
+  readonly explode?: ValueLayout
   /** READ_WRITE: deletions and what they cover are kept so long, for writes that come late, before they are purged. */
   readonly graceSeconds: number
   /** READ_WRITE: promise of an acknowledgement that asks for none. */
@@ -124,14 +129,8 @@ export interface ChangeContext {
   readonly ifRevision: number | null
   /** Check everything, change nothing. */
   readonly isDryRun: boolean
-}
-
-/**
- * The last step of a job, in the name of who started it: it concerns what the job has just made, with which nobody else's
- * change can conflict.
- */
-export function ownChange({ actor, reason }: Pick<ChangeContext, 'actor' | 'reason'>): ChangeContext {
-  return { actor, reason, ifRevision: null, isDryRun: false }
+  /** Id of the dataset that is meant: another of its name answers DATASET_NOT_FOUND. Absent: whichever has the name. */
+  readonly datasetId?: string
 }
 
 export interface AuditLine {

@@ -1,6 +1,6 @@
 /** Loads: what is asked for, what is answered about them. Plain data, as the admin API takes and answers it. */
 import type { JobState, JobStatus } from '../base/job.js'
-import type { ThriftEncoding, ThriftField } from '../base/thrift-layout.js'
+import type { ValueLayout } from '../base/thrift-layout.js'
 import type { ChangeContext, VersionRecord } from './dataset.js'
 import type { VersionFigures } from './metastore.js'
 
@@ -38,20 +38,20 @@ export interface LoadRequest {
   readonly force: boolean
   /** Absent: no file set of Terrapin's. */
   readonly fileSet?: FileSetLoad
-  /** Absent: values become columns as they are. */
-  readonly explode?: ThriftExplode
+  /**
+   * Absent: of HFiles what the dataset says of its values, else they become columns as they are; null: they do so whatever
+   * the dataset says. What is said here becomes the dataset's when the version is there.
+   */
+  readonly explode?: ThriftExplode | null
 }
 
 /**
  * Each row's one value is a Thrift struct whose fields become columns, beside the value itself. `columns` of the load then
  * names fields by their paths; null: all.
  */
-export interface ThriftExplode {
-  readonly protocol: ThriftEncoding
-  readonly struct: string
+export interface ThriftExplode extends Omit<ValueLayout, 'columns'> {
   /** Where the value stands: a field of the format; empty where the format has none (hfile). */
   readonly valueField: string
-  readonly fields: readonly ThriftField[]
 }
 
 /** What Terrapin's loadFileSet asks for beyond what other loads do. */

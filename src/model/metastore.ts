@@ -1,8 +1,9 @@
 /** What KVSM offers to the admin API, the loader and the composition root. Control plane: main thread only. */
+import type { ValueLayout } from '../base/thrift-layout.js'
 import type { AuditLine, Canary, ChangeContext, ClusterRecord, DatasetMode } from './dataset.js'
-import type { DatasetRecord, Durability, KeyOrder, LeafRecord, Owner, TimestampUnit } from './dataset.js'
+import type { DatasetRecord, Durability, KeyOrder, Owner, TimestampUnit } from './dataset.js'
 import type { VersionRecord } from './dataset.js'
-import type { TableSettings } from './table-call.js'
+import type { CqlMetastore, CqlTable, TableSettings } from './table-call.js'
 import type { MigrationState } from './migration.js'
 import type { MigrationDecision } from './migration-plan.js'
 
@@ -29,6 +30,8 @@ export interface DatasetDraft {
   readonly migrationState?: MigrationState
   readonly origin?: string | null
   readonly table?: TableSettings
+  readonly cql?: CqlTable
+  readonly explode?: ValueLayout | null
 }
 
 /** What may be changed of a dataset that exists; what is absent stays. */
@@ -46,14 +49,11 @@ export type DatasetPatch = Partial<
     | 'graceSeconds'
     | 'defaultDurability'
     | 'table'
-  >
+    | 'cql'
+  > & { readonly explode: ValueLayout | null }
 >
 
-export interface ClusterDraft {
-  readonly name: string
-  readonly aliases?: readonly string[]
-  readonly leaves?: readonly LeafRecord[]
-}
+export type ClusterDraft = Pick<ClusterRecord, 'name'> & Partial<Pick<ClusterRecord, 'aliases' | 'leaves'>>
 
 /** Called after a change is durable and before the change's promise resolves; null: the dataset is gone. */
 export type MetastoreListener = (name: string, record: DatasetRecord | null) => Promise<void>
@@ -68,7 +68,7 @@ export type PublishPreparation = (dataset: string, versionId: number) => Promise
  * Every change is compare-and-set on the record's revision, is durable when its promise resolves, writes one audit
  * line in the same transaction, and is refused whole when anything about it is wrong.
  */
-export interface Metastore {
+export interface Metastore extends CqlMetastore {
   /** Authenticates the tokens that callers carry from page to page: 32 bytes, made once, the same for every gateway. */
   readonly tokenKey: Buffer
   get(name: string): DatasetRecord | null
@@ -135,7 +135,7 @@ export interface Metastore {
   removeCluster(name: string, change: ChangeContext): Promise<void>
 
   subscribe(listener: MetastoreListener): void
-  /** Called like a MetastoreListener when a cluster changed. */
+  /** Called like a MetastoreListener when a cluster or a keyspace changed. */
   subscribeClusters(listener: () => Promise<void>): void
   /** `check` is asked before a version becomes CURRENT or a canary, and may refuse; `prepare` is awaited before. */
   guardPublish(check: PublishCheck, prepare?: PublishPreparation): void

@@ -52,6 +52,15 @@ export interface Guard {
   readonly isForceable: boolean
 }
 
+/** Requests that are answered by another side than before, worked out from who asked until now. */
+export interface MovedRequests {
+  /** Of all requests, in hundredths of a percent; null: none was counted, so that nobody knows. */
+  readonly share: number | null
+  /** Counted since then. */
+  readonly requests: number
+  readonly sinceMs: number
+}
+
 /** What a change would do, and whether it may. */
 export interface MigrationPlan {
   readonly dataset: string
@@ -61,7 +70,11 @@ export interface MigrationPlan {
   readonly to: MigrationState
   /** Of the row keys: answered by another side than before, in hundredths of a percent. */
   readonly movedShare: number
+  /** What callers that have a side of their own make of that; null: there are none, before or after. */
+  readonly movedRequests: MovedRequests | null
   readonly guards: readonly Guard[]
+  /** What is probably not meant so, though nothing forbids it. */
+  readonly warnings: readonly string[]
   /** All guards passed, or those that did not were forced. */
   readonly isAllowed: boolean
 }
@@ -105,11 +118,19 @@ export interface Explanation {
   readonly splitShare: number
   /** Who answers when that side cannot; null: nobody. */
   readonly fallback: Side | null
+  /** Who answers at this moment: that side, or who stands in for it; null: neither can. */
+  readonly answeredBy: Side | null
+  /** Why that is not the side that was decided; empty: it is. */
+  readonly instead: string
+  /** A side without an answer after so long has the other one asked as well; 0: only when it fails, or there is none. */
+  readonly standInAfterMs: number
+  /** The origin is asked a second time after so long; 0: never, or it is not asked. */
+  readonly hedgeAfterMs: number
   /** Name of the origin and whether its breaker is open; null: there is none. */
   readonly origin: { readonly name: string; readonly isBreakerOpen: boolean } | null
   readonly shadowShare: number
   readonly baselineShare: number
-  /** The version that answers; null: none is online, or the origin's is not known. */
+  /** The version of who answers; null: none is online, or the origin's is not known. */
   readonly version: number | null
   readonly isCanary: boolean
   /** Cassandra's Murmur3 of the key, the target's shard of it, and who serves that: `this process`, names of leaves. */

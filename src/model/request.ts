@@ -19,6 +19,8 @@ export interface RequestContext {
   readonly traceId?: string | null
   /** A job waits, no person: may be refused as OVERLOADED before the others are. */
   readonly isBatch?: boolean
+  /** One of several reads of a call, or a second one, which the shim counts as one call. */
+  readonly isCountedByShim?: true
   /** Of the leaves that have the data, counted from any of them, which one is asked first; absent: the next in turn. */
   readonly place?: number
 }

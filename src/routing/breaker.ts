@@ -70,6 +70,11 @@ export class Breaker {
     if (failure !== null) outcome.catch(() => undefined)
   }
 
+  /** Opens, whatever was counted. */
+  open(): void {
+    this.#breaker.open()
+  }
+
   close(): void {
     this.#breaker.shutdown()
   }

@@ -125,6 +125,25 @@ export function decideRead(
   return { ...decision(record, 'ORIGIN', 'MIXED_KEYS'), targetPositions: null }
 }
 
+/** Who is asked first now: the side that was decided, or, while that one's breaker is open, who stands in for it. */
+export function firstAsked(
+  { side, fallback }: Pick<SideDecision, 'side' | 'fallback'>,
+  isOpen: (side: Side) => boolean,
+): Side {
+  return fallback !== null && isOpen(side) ? fallback : side
+}
+
+/**
+ * Whether the other side may also answer for one that is merely slow. Late is better than old or wrong: not while a side
+ * owes a load, nor where the target answers nobody by the dials, nor after a breach took keys from it.
+ */
+export function standsInWhenSlow({ migrationState, migration }: DatasetRecord): boolean {
+  if (!RULES[migrationState].hasFallback || migration === undefined) return false
+  const { owed, ramp, dials } = migration
+  if (owed.length > 0 || ramp?.state === 'BREACHED') return false
+  return !RULES[migrationState].isSplit || dials.splitShare > 0 || dials.splitCallers.length > 0
+}
+
 const NO_KEY = new Uint8Array(0)
 
 function isListed(callers: readonly string[], caller: string | null): boolean {

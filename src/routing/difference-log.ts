@@ -5,7 +5,7 @@
  *     <directory>/<dataset's id>.log, .log.1       the newer and the older half
  *     line                                         CRC-32 of the text in 8 hex digits, a space, JSON (FORMATS.md)
  */
-import { appendFile, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { KVError } from '../base/errors.js'
@@ -16,6 +16,7 @@ import { DIFFERENCE_KINDS, type Difference } from '../model/difference.js'
 
 const FORMAT = 1
 const CRC_DIGITS = 8
+const NAME = /^(.+)\.log(?:\.1)?$/
 
 export interface DifferenceLogOptions {
   readonly directory: string
@@ -78,6 +79,17 @@ export class DifferenceLog {
     await this.#writing
     const path = join(this.#options.directory, `${datasetId}.log`)
     await Promise.all([path, `${path}.1`].map((one) => rm(one, { force: true })))
+  }
+
+  /** Removes what was found in datasets that are gone: the process may have ended between the two. Never rejects. */
+  async keepOnly(isKnown: (datasetId: string) => boolean): Promise<void> {
+    const { directory, logger } = this.#options
+    try {
+      const ids = new Set((await namesIn(directory)).flatMap((name) => NAME.exec(name)?.[1] ?? []))
+      for (const id of ids) if (!isKnown(id)) await this.remove(id)
+    } catch (error) {
+      logger.warn({ directory, err: error }, 'the differences of datasets that are gone could not be removed')
+    }
   }
 
   async close(): Promise<void> {
@@ -147,6 +159,15 @@ async function textOf(path: string): Promise<string> {
   } catch (error) {
     if (isMissing(error)) return ''
     throw new KVError('UNAVAILABLE', `${path} cannot be read: ${reasonOf(error)}`, { cause: error })
+  }
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory)
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
   }
 }
 

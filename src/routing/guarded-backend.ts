@@ -1,9 +1,12 @@
 /**
  * A backend that may fail, stall or be gone, in one role, with what keeps that from its callers' threads and memory:
  *
- * - a breaker: who fails half of the time is not asked for a while, by no thread (shared-breakers.ts). Then one thread
- *   repeats a read that failed, aside, and the backend is asked again when that works. No caller's request is risked
- *   for that, unless only writes failed: they are not repeated, so one write tries;
+ * - a breaker: who fails half of the time, or answers nothing any more, is not asked for a while, by no thread
+ *   (failure-row.ts, shared-breakers.ts). Then one thread repeats a read that failed, aside, and the backend is asked
+ *   again when that works. No caller's request is risked for that, unless only writes failed: they are not repeated, so
+ *   one write tries;
+ * - fair time: a read goes on until its silence says something about the backend (fair-time.ts), also when its caller leaves
+ *   sooner. So a stall is noticed however impatient all callers are, and none of them can blame a backend that is well;
  * - a bulkhead: bounded calls in flight, bounded waiting (bulkhead.ts);
  * - second attempts of reads within a budget, after a failed connection or a delay (hedge.ts, retry-budget.ts).
  *
@@ -21,9 +24,14 @@ import type { MutateResult, ReadResult } from '../model/request.js'
 import type { ScanResult } from '../model/scan.js'
 import { Breaker } from './breaker.js'
 import { Bulkhead } from './bulkhead.js'
+import { FailureRow } from './failure-row.js'
+import { FairTime } from './fair-time.js'
+import { failureOf, hasAnswered } from './guard-outcomes.js'
 import { type Attempt, type AttemptsOptions, type SecondAttempt, inTwoAttempts } from './hedge.js'
+import { firstKeyOf, withDeadline } from './read-parts.js'
 import { RetryBudget } from './retry-budget.js'
 import type { SharedBreaker } from './shared-breakers.js'
+import { WaitingCaller } from './waiting-caller.js'
 
 /** A store's two guards. */
 export interface GuardedPair {
@@ -46,6 +54,8 @@ export interface GuardSettings {
   readonly breakerResetMs: number
   /** A probe waits so long for its answer. */
   readonly probeTimeoutMs: number
+  /** A call waits at most so long for the backend, whatever its caller allows. */
+  readonly deadlineMs: number
 }
 
 /** What is counted. */
@@ -72,8 +82,13 @@ interface GuardedCall<T> {
   readonly bytes: number
   readonly deadline: Deadline
   readonly dataset: string
-  /** Set for reads. */
+  /** Set for reads, which go on after their caller left, until the deadline that they are asked with. */
   readonly plan: ReadPlan | null
+  ask(done: Done<T>, deadline: Deadline): void
+}
+
+/** A call that notes when it goes to the backend, and until when it may take. */
+interface NotedCall<T> extends Pick<GuardedCall<T>, 'bytes' | 'deadline'> {
   ask(done: Done<T>): void
 }
 
@@ -84,7 +99,9 @@ export class GuardedBackend implements Backend {
   readonly #options: GuardOptions
   readonly #bulkhead: Bulkhead
   readonly #attempts: AttemptsOptions
+  readonly #fair: FairTime
   #breaker: Breaker
+  #row = new FailureRow()
   /** Of the shared breaker, when `#breaker` was made. */
   #era: number
   /** Reads that failed, of different keys; probes repeat them in turn, because one may fail for a reason of its own. */
@@ -120,6 +137,7 @@ export class GuardedBackend implements Backend {
       hedgeAfterMs: settings.hedgeAfterMs,
       onSecond: (why) => events.onAttempt(why),
     }
+    this.#fair = new FairTime(settings.deadlineMs)
     this.#breaker = this.#newBreaker()
     this.#era = shared.changes
   }
@@ -146,7 +164,7 @@ export class GuardedBackend implements Backend {
       deadline: request.context.deadline,
       dataset: request.dataset,
       plan,
-      ask: (answer) => this.#inner.read(plan, answer),
+      ask: (answer, deadline) => this.#inner.read(withDeadline(plan, deadline), answer),
     }
     this.#run(call, (attempt, answer) => inTwoAttempts(attempt, this.#attempts, answer), done)
   }
@@ -198,27 +216,46 @@ export class GuardedBackend implements Backend {
     this.#mayTry = false
     const era = this.#enterEra()
     const startedAtMs = clock.monotonicMs()
-    let askedAtMs: number | null = null
-    const asked: GuardedCall<T> = {
-      ...call,
+    const caller = new WaitingCaller(done)
+    let asked: AskedAt | null = null
+    const noted: NotedCall<T> = {
+      bytes: call.bytes,
+      deadline: call.deadline,
       ask: (answer) => {
-        askedAtMs ??= clock.monotonicMs()
-        call.ask(answer)
+        asked ??= this.#askedNow(call, caller)
+        call.ask(answer, Math.max(call.deadline, asked.untilMs))
       },
     }
-    const attempt: Attempt<T> = (answer, isFirst) => this.#pass(asked, isFirst, answer)
+    const attempt: Attempt<T> = (answer, isFirst) => this.#pass(noted, isFirst, answer)
     inAttempts(attempt, (outcome) => {
       const nowMs = clock.monotonicMs()
-      if (askedAtMs !== null) {
+      if (asked !== null) {
         events.onAnswer(nowMs - startedAtMs, outcome instanceof KVError ? outcome.code : null)
-        this.#learn(call.plan, outcome, { era, waitedMs: nowMs - askedAtMs })
+        const { atMs, fairMs } = asked
+        this.#learn(call.plan, outcome, { era, waitedMs: nowMs - atMs, fairMs })
       } else if (outcome instanceof KVError && outcome.code === 'OVERLOADED') events.onRefused('bulkhead')
-      done(outcome)
+      caller.tell(outcome)
     })
   }
 
+  /** A read whose caller leaves before its silence would say anything goes on without it, for that long. */
+  #askedNow<T>({ plan, deadline, dataset }: GuardedCall<T>, caller: WaitingCaller<T>): AskedAt {
+    const { clock, startTimer } = this.#options
+    const atMs = clock.monotonicMs()
+    if (plan === null) return { atMs, fairMs: this.#fair.leastMs, untilMs: deadline }
+    const fairMs = this.#fair.at(atMs)
+    const untilMs = atMs + fairMs
+    // Whose time was up before is not worth a call.
+    if (deadline <= atMs || deadline >= untilMs) return { atMs, fairMs, untilMs: deadline }
+    caller.leaveAfter(deadline - atMs, startTimer, () => {
+      const text = `${this.name}: the deadline passed before an answer came`
+      return new KVError('DEADLINE_EXCEEDED', text, { backend: this.name, dataset, outcome: 'NOT_APPLIED' })
+    })
+    return { atMs, fairMs, untilMs }
+  }
+
   /** Through the bulkhead. The first attempt waits for its turn, a second one does not. */
-  #pass<T>(call: GuardedCall<T>, isFirst: boolean, done: Done<T>): boolean {
+  #pass<T>(call: NotedCall<T>, isFirst: boolean, done: Done<T>): boolean {
     const { bytes, deadline } = call
     const start = (): void => {
       call.ask((outcome) => {
@@ -239,18 +276,20 @@ export class GuardedBackend implements Backend {
   #learn(
     plan: ReadPlan | null,
     outcome: unknown,
-    { era, waitedMs }: { readonly era: number; readonly waitedMs: number },
+    { era, waitedMs, fairMs }: { readonly era: number; readonly waitedMs: number; readonly fairMs: number },
   ): void {
-    const { shared } = this.#options
+    const { shared, clock } = this.#options
+    if (plan !== null && !(outcome instanceof KVError)) this.#fair.record(waitedMs, clock.monotonicMs())
     // A call from before the last change says nothing about now.
     if (era !== shared.changes || this.#isClosed) return
     if (shared.isOpen) {
       this.#endTrial(hasAnswered(outcome))
       return
     }
-    const failure = failureOf(outcome, waitedMs)
+    const failure = failureOf(outcome, { waitedMs, fairMs })
     if (failure !== null && plan !== null) this.#keepSample(plan)
-    this.#breaker.record(failure)
+    if (this.#row.note(failure !== null, clock.monotonicMs())) this.#breaker.open()
+    else this.#breaker.record(failure)
   }
 
   /** The shared breaker's number; after a change the windows start empty. */
@@ -260,6 +299,7 @@ export class GuardedBackend implements Backend {
       this.#era = changes
       this.#breaker.close()
       this.#breaker = this.#newBreaker()
+      this.#row = new FailureRow()
     }
     return changes
   }
@@ -365,38 +405,18 @@ export class GuardedBackend implements Backend {
   }
 }
 
+/** When a call went to the backend, how long is fair to wait for it, and when it is given up. */
+interface AskedAt {
+  readonly atMs: number
+  readonly fairMs: number
+  readonly untilMs: Deadline
+}
+
 /** Reads that failed and may be repeated. */
 const MAX_SAMPLES = 8
 
 /** Turns that a thread without such reads leaves to others. */
 const MAX_IDLE_TURNS = 3
-
-/** Callers may wait as short as they like: only who waited so long has seen that nothing came. */
-const MIN_WAIT_MS = 100
-
-/** What speaks against the backend; null: it answered, be it that a dataset or a key is wrong. */
-export function failureOf(outcome: unknown, waitedMs: number): KVError | null {
-  if (!(outcome instanceof KVError)) return failureOfRows(outcome)
-  const { code } = outcome
-  const isLate = code === 'DEADLINE_EXCEEDED' && waitedMs >= MIN_WAIT_MS
-  return isLate || code === 'UNAVAILABLE' || code === 'INTERNAL' ? outcome : null
-}
-
-/** Whether a call that tried shows that the backend is well: it must have come to an answer. */
-function hasAnswered(outcome: unknown): boolean {
-  if (outcome instanceof KVError && outcome.code === 'OVERLOADED') return false
-  return failureOf(outcome, Number.POSITIVE_INFINITY) === null
-}
-
-/** An old store answers by each key when what is behind it is gone. */
-function failureOfRows(outcome: unknown): KVError | null {
-  if (typeof outcome !== 'object' || outcome === null || !('datasetVersion' in outcome)) return null
-  // Of the answers with a version, a read's and a scan's; a scan's rows are no errors.
-  const { rows } = outcome as ReadResult
-  const [first] = rows
-  if (!(first instanceof KVError) || first.code !== 'UNAVAILABLE') return null
-  return rows.every((row) => row instanceof KVError && row.code === 'UNAVAILABLE') ? first : null
-}
 
 function once<T>(attempt: Attempt<T>, done: Done<T>): void {
   attempt(done, true)
@@ -409,23 +429,4 @@ function bytesOf(rowKeys: readonly Buffer[]): number {
   let bytes = 0
   for (const { length } of rowKeys) bytes += length + BYTES_PER_KEY
   return bytes
-}
-
-function firstKeyOf(plan: ReadPlan, deadline: Deadline): ReadPlan {
-  const { admitted } = plan
-  const { request } = admitted
-  const selectors = request.selectorsByKey
-  return {
-    ...plan,
-    admitted: {
-      ...admitted,
-      tokens: admitted.tokens.slice(0, 1),
-      request: {
-        ...request,
-        rowKeys: request.rowKeys.slice(0, 1),
-        selectorsByKey: selectors === null ? null : selectors.slice(0, 1),
-        context: { ...request.context, caller: null, traceId: null, deadline },
-      },
-    },
-  }
 }

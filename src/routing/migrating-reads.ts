@@ -6,31 +6,35 @@
  * An answer is one side's, or, key by key, of both while they serve the same version. Where the origin's answer then says
  * that it does not, all keys are read from the origin.
  */
-import type { Clock } from '../base/clock.js'
+import type { Clock, StartTimer } from '../base/clock.js'
 import { type Done, KVError } from '../base/errors.js'
 import type { Backend } from '../model/backend.js'
 import type { DatasetEntry } from '../model/cluster-map.js'
 import { type Side, WHOLE_SHARE } from '../model/migration.js'
-import type { AdmittedRead, MutatePlan, ReadPlan, ScanPlan } from '../model/plan.js'
-import type { MutateResult, ReadResult } from '../model/request.js'
+import type { AdmittedRead, AdmittedScan, MutatePlan, ReadPlan, ScanPlan } from '../model/plan.js'
+import type { MutateResult, ReadRequest, ReadResult } from '../model/request.js'
 import type { RowOutcome } from '../model/row.js'
 import type { ScanResult } from '../model/scan.js'
-import { type ReadDecision, decideRead, decideSide } from './decide.js'
+import { type ReadDecision, decideRead, decideSide, firstAsked, standsInWhenSlow } from './decide.js'
 import type { FlightRecorder } from './flight-recorder.js'
 import type { MigrationWatch } from './migration-watch.js'
 import { partOfRead } from './read-parts.js'
 import { servesSameVersion } from './shadow-answers.js'
 import type { ShadowReads } from './shadow-read.js'
-import { type Sides, hasFailed } from './sides.js'
+import { type Sides, hasFailed, isSideFailure } from './sides.js'
+import { type AskSide, type ReadOutcome, readWithStandIn } from './stand-in.js'
 
 export interface MigratingReadsOptions {
   readonly clock: Clock
+  readonly startTimer: StartTimer
   readonly sides: Sides
   readonly watch: MigrationWatch
   readonly shadow: ShadowReads
   readonly flights: FlightRecorder
   /** Of the newest map. */
   readonly entryOf: (dataset: string) => DatasetEntry | undefined
+  /** A side that has not answered after so long has the other one asked as well; 0: only when it fails. */
+  readonly standInAfterMs: (entry: DatasetEntry) => number
   /** 0 to 1, the next one of a sequence. */
   readonly draw: () => number
 }
@@ -70,10 +74,18 @@ export class MigratingReads implements Backend {
   scan({ admitted }: ScanPlan, done: Done<ScanResult>): void {
     const { entry, request } = admitted
     const { sides } = this.#options
-    const { side, fallback } = decideSide(entry, null, request.context.caller)
+    const decision = decideSide(entry, null, request.context.caller)
+    const { fallback } = decision
     const isFirst = request.side === undefined && request.position === null
-    const hasFallenBack = isFirst && fallback !== null && sides.isOpen(side, entry)
-    sides.scan(request.side ?? (hasFallenBack ? fallback : side), admitted, done)
+    const side = isFirst ? firstAsked(decision, (one) => sides.isOpen(one, entry)) : request.side
+    sides.scan(side ?? decision.side, admitted, (outcome) => {
+      const hasFailedHere = outcome instanceof KVError && isSideFailure(outcome)
+      if (!isFirst || !hasFailedHere || fallback === null || side === fallback || this.#isLate(request)) {
+        done(outcome)
+        return
+      }
+      this.#scanOther(admitted, fallback, (other) => done(other instanceof KVError ? outcome : other))
+    })
   }
 
   mutate(plan: MutatePlan, done: Done<MutateResult>): void {
@@ -89,78 +101,83 @@ export class MigratingReads implements Backend {
     const { admitted, decision } = read
     const { side, fallback } = decision
     const { sides } = this.#options
-    if (fallback !== null && sides.isOpen(side, admitted.entry)) {
-      this.#readFallback(read, fallback, null)
-      return
+    const first: AskSide = (answer) => sides.read(side, 'primary', admitted, answer)
+    const finish = (outcome: ReadOutcome, answeredBy: Side): void => {
+      this.#answer(read, outcome, answeredBy)
+      if (read.isShadowed && answeredBy === side) this.#offer(admitted, side, outcome, decision)
     }
-    sides.read(side, 'primary', admitted, (outcome) => {
-      if (fallback !== null && hasFailed(outcome) && !this.#isLate(admitted)) {
-        this.#readFallback(read, fallback, outcome)
-        return
-      }
-      this.#answer(read, outcome, side)
-      if (read.isShadowed) this.#offer(admitted, side, outcome, decision)
-    })
-  }
-
-  /** @param failed what the first side answered; null: it was not asked */
-  #readFallback(read: Read, fallback: Side, failed: ReadResult | KVError | null): void {
-    const { admitted } = read
-    const entry = this.#options.entryOf(admitted.request.dataset)
-    if (entry?.record.id !== admitted.entry.record.id) {
-      this.#answer(read, failed ?? gone(admitted), read.decision.side)
-      return
-    }
-    this.#options.sides.read(fallback, 'primary', { ...admitted, entry }, (outcome) => {
-      // What the first side could answer of some keys is better than two failures.
-      if (failed !== null && outcome instanceof KVError) this.#answer(read, failed, read.decision.side)
-      else this.#answer(read, outcome, fallback)
-    })
-  }
-
-  #readByKey(read: Read, targetPositions: readonly number[]): void {
-    const { admitted } = read
-    const isTarget = new Set(targetPositions)
-    const originPositions = [...admitted.request.rowKeys.keys()].filter((one) => !isTarget.has(one))
-    const parts = { TARGET: targetPositions, ORIGIN: originPositions } as const
-    const outcomes: Partial<Record<Side, ReadResult | KVError>> = {}
-    for (const side of ['TARGET', 'ORIGIN'] as const) {
-      const part = partOfRead(admitted, parts[side])
-      this.#options.sides.read(side, 'primary', part, (outcome) => {
-        outcomes[side] = outcome
-        const { TARGET: target, ORIGIN: origin } = outcomes
-        if (target === undefined || origin === undefined) return
-        this.#gather(read, { target, origin }, { ...parts })
+    if (fallback === null) first((outcome) => finish(outcome, side))
+    else if (firstAsked(decision, (one) => sides.isOpen(one, admitted.entry)) === fallback) {
+      this.#askOther(admitted, fallback, (outcome) => this.#answer(read, outcome, fallback))
+    } else {
+      const other: AskSide = (answer) => this.#askOther(admitted, fallback, answer)
+      this.#readWithStandIn(admitted, { first, other }, (outcome, isOther) => {
+        finish(outcome, isOther ? fallback : side)
       })
     }
   }
 
-  #gather(
-    read: Read,
-    { target, origin }: { readonly target: ReadResult | KVError; readonly origin: ReadResult | KVError },
-    parts: Readonly<Record<Side, readonly number[]>>,
+  #readWithStandIn(
+    { entry, request }: AdmittedRead,
+    { first, other }: { readonly first: AskSide; readonly other: AskSide },
+    done: (outcome: ReadOutcome, isOther: boolean) => void,
   ): void {
+    const { startTimer, clock } = this.#options
+    const afterMs = this.#options.standInAfterMs(entry)
+    // Who waits shorter than twice that has half of its time left when the other side is asked.
+    const leftMs = request.context.deadline - clock.monotonicMs()
+    const isNever = afterMs === 0 || leftMs <= 0 || !standsInWhenSlow(entry.record)
+    const options = {
+      ...{ first, other, startTimer },
+      afterMs: isNever ? null : Math.min(afterMs, leftMs / 2),
+      mayAsk: () => !this.#isLate(request),
+    }
+    readWithStandIn(options, done)
+  }
+
+  /** With the newest map: the one that the read began with may name DBs that are closed. */
+  #askOther(admitted: AdmittedRead, side: Side, done: (outcome: ReadOutcome) => void): void {
+    const entry = this.#options.entryOf(admitted.request.dataset)
+    if (entry?.record.id !== admitted.entry.record.id) done(gone(admitted.request))
+    else this.#options.sides.read(side, 'primary', { ...admitted, entry }, done)
+  }
+
+  #scanOther(admitted: AdmittedScan, side: Side, done: Done<ScanResult>): void {
+    const entry = this.#options.entryOf(admitted.request.dataset)
+    if (entry?.record.id !== admitted.entry.record.id) done(gone(admitted.request))
+    else this.#options.sides.scan(side, { ...admitted, entry }, done)
+  }
+
+  /** Each side is asked for its keys; where that is no answer, or none in time, one side is asked for all of them. */
+  #readByKey(read: Read, targetPositions: readonly number[]): void {
     const { admitted, decision } = read
-    // One side for all keys: the one that can answer.
-    if (hasFailed(origin) && !hasFailed(target)) {
-      this.#readFallback(read, 'TARGET', allFailed(admitted, origin))
-      return
+    const isTarget = new Set(targetPositions)
+    const originPositions = [...admitted.request.rowKeys.keys()].filter((one) => !isTarget.has(one))
+    const parts: PartPositions = { TARGET: targetPositions, ORIGIN: originPositions }
+    const outcomes: PartOutcomes = {}
+    let whole: Side = 'ORIGIN'
+    const first: AskSide = (answer) => {
+      for (const side of ['TARGET', 'ORIGIN'] as const) {
+        const part = partOfRead(admitted, parts[side])
+        this.#options.sides.read(side, 'primary', part, (outcome) => {
+          outcomes[side] = outcome
+          if (outcomes.ORIGIN !== undefined && outcomes.TARGET !== undefined) {
+            answer(gathered(admitted.request, outcomes.ORIGIN, outcomes.TARGET, parts))
+          }
+        })
+      }
     }
-    if (hasFailed(target) || differ(origin, target)) {
-      this.#readFallback(read, 'ORIGIN', allFailed(admitted, target))
-      return
+    const other: AskSide = (answer) => {
+      whole = wholeSide(outcomes)
+      this.#askOther(admitted, whole, answer)
     }
-    if (origin instanceof KVError || target instanceof KVError) {
-      this.#answer(read, origin instanceof KVError ? origin : target, decision.side)
-      return
-    }
-    const rows = new Array<RowOutcome>(admitted.request.rowKeys.length).fill(null)
-    for (const [place, position] of parts.ORIGIN.entries()) rows[position] = origin.rows[place] ?? null
-    for (const [place, position] of parts.TARGET.entries()) rows[position] = target.rows[place] ?? null
-    this.#answer(read, { rows, datasetVersion: target.datasetVersion }, decision.side)
-    if (!read.isShadowed) return
-    this.#offer(partOfRead(admitted, parts.ORIGIN), 'ORIGIN', origin, decision)
-    this.#offer(partOfRead(admitted, parts.TARGET), 'TARGET', target, decision)
+    this.#readWithStandIn(admitted, { first, other }, (outcome, isOther) => {
+      this.#answer(read, outcome, isOther ? whole : decision.side)
+      const { ORIGIN: origin, TARGET: target } = outcomes
+      if (isOther || !read.isShadowed || origin === undefined || target === undefined) return
+      this.#offer(partOfRead(admitted, parts.ORIGIN), 'ORIGIN', origin, decision)
+      this.#offer(partOfRead(admitted, parts.TARGET), 'TARGET', target, decision)
+    })
   }
 
   #answer(read: Read, outcome: ReadResult | KVError, side: Side): void {
@@ -199,26 +216,54 @@ export class MigratingReads implements Backend {
     return shadowShare >= WHOLE_SHARE || this.#options.draw() * WHOLE_SHARE < shadowShare
   }
 
-  #isLate({ request }: AdmittedRead): boolean {
-    return request.context.deadline <= this.#options.clock.monotonicMs()
+  #isLate({ context }: Pick<ReadRequest, 'context'>): boolean {
+    return context.deadline <= this.#options.clock.monotonicMs()
   }
 }
 
+/** Where the keys of each side stand in the read. */
+type PartPositions = Readonly<Record<Side, readonly number[]>>
+/** What each side answered so far. */
+type PartOutcomes = Partial<Record<Side, ReadOutcome>>
+
+/** Both parts as one answer, or why they are none. */
+function gathered(
+  request: ReadRequest,
+  origin: ReadOutcome,
+  target: ReadOutcome,
+  parts: PartPositions,
+): ReadOutcome {
+  for (const outcome of [target, origin]) if (hasFailed(outcome)) return failureIn(request, outcome)
+  if (origin instanceof KVError) return origin
+  if (target instanceof KVError) return target
+  if (differ(origin, target)) {
+    const text = `the sides of dataset ${request.dataset} serve different versions`
+    return new KVError('UNAVAILABLE', text, { dataset: request.dataset })
+  }
+  const rows = new Array<RowOutcome>(request.rowKeys.length).fill(null)
+  for (const [place, position] of parts.ORIGIN.entries()) rows[position] = origin.rows[place] ?? null
+  for (const [place, position] of parts.TARGET.entries()) rows[position] = target.rows[place] ?? null
+  return { rows, datasetVersion: target.datasetVersion }
+}
+
+/** The side that is asked for all keys: the target if it alone answered well, otherwise the origin. */
+function wholeSide({ ORIGIN: origin, TARGET: target }: PartOutcomes): Side {
+  const isWell = (outcome: ReadOutcome | undefined): boolean => outcome !== undefined && !hasFailed(outcome)
+  return isWell(target) && !isWell(origin) ? 'TARGET' : 'ORIGIN'
+}
+
 /** Whether the origin's answer says that it is of another version. Most origins say nothing. */
-function differ(origin: ReadResult | KVError, target: ReadResult | KVError): boolean {
-  if (origin instanceof KVError || target instanceof KVError || origin.datasetVersion === null) return false
-  return origin.datasetVersion !== target.datasetVersion
+function differ(origin: ReadResult, target: ReadResult): boolean {
+  return origin.datasetVersion !== null && origin.datasetVersion !== target.datasetVersion
 }
 
-/** What is answered where the other side cannot answer all keys either. */
-function allFailed({ request }: AdmittedRead, outcome: ReadResult | KVError): KVError {
+/** A failure of some keys as one of the whole. */
+function failureIn({ dataset }: ReadRequest, outcome: ReadOutcome): KVError {
   if (outcome instanceof KVError) return outcome
-  for (const row of outcome.rows) if (row instanceof KVError) return row
-  return new KVError('UNAVAILABLE', `the sides of dataset ${request.dataset} serve different versions`, {
-    dataset: request.dataset,
-  })
+  for (const row of outcome.rows) if (row instanceof KVError && isSideFailure(row)) return row
+  return new KVError('INTERNAL', `a side of dataset ${dataset} failed without a reason`, { dataset })
 }
 
-function gone({ request }: AdmittedRead): KVError {
-  return new KVError('DATASET_NOT_FOUND', `dataset ${request.dataset} was removed while it was read`)
+function gone({ dataset }: { readonly dataset: string }): KVError {
+  return new KVError('DATASET_NOT_FOUND', `dataset ${dataset} was removed while it was read`, { dataset })
 }

@@ -24,6 +24,8 @@ export class MigrationReporter {
   #differences: Difference[] = []
   #lost = 0
   #isWaiting = false
+  /** Main has figures, which it keeps until it is told others. */
+  #hasTold = false
 
   constructor(options: ReporterOptions) {
     this.#options = options
@@ -47,7 +49,8 @@ export class MigrationReporter {
   #tellFigures(): void {
     const { watch, startTimer, monotonicMs, sendFigures } = this.#options
     startTimer(FIGURES_MS, () => {
-      if (!watch.isEmpty) sendFigures(watch.snapshot(monotonicMs()))
+      if (!watch.isEmpty || this.#hasTold) sendFigures(watch.snapshot(monotonicMs()))
+      this.#hasTold = !watch.isEmpty
       this.#tellFigures()
     })
   }

@@ -14,10 +14,15 @@ const SHADOW_RESULTS = ['matched', 'mismatched', 'tied', 'dropped', 'expired', '
 export class MigrationTotals {
   readonly #byThread = new Map<string, ReadonlyMap<string, WatchSnapshot>>()
   readonly #isOpen: (dataset: string, side: Side) => boolean
+  readonly #idOf: (dataset: string) => string | null
 
-  /** @param isOpen whether the breaker of a side's backend is open: of the origin, or of a leaf that has the dataset */
-  constructor(isOpen: (dataset: string, side: Side) => boolean) {
+  /**
+   * @param isOpen whether the breaker of a side's backend is open: of the origin, or of a leaf that has the dataset
+   * @param idOf null: there is no such dataset; names are used again, ids are not
+   */
+  constructor(isOpen: (dataset: string, side: Side) => boolean, idOf: (dataset: string) => string | null) {
     this.#isOpen = isOpen
+    this.#idOf = idOf
   }
 
   receive(thread: string, snapshots: readonly WatchSnapshot[]): void {
@@ -36,21 +41,23 @@ export class MigrationTotals {
     }
   }
 
-  /** For a scrape; `datasets` are those that exist. */
-  readings(datasets: ReadonlySet<string>): Reading[] {
+  /** For a scrape. */
+  readings(): Reading[] {
     const seen = new Set([...this.#byThread.values()].flatMap((snapshots) => [...snapshots.keys()]))
-    return [...seen].filter((dataset) => datasets.has(dataset)).flatMap((dataset) => this.#readings(dataset))
+    return [...seen]
+      .filter((dataset) => this.#of(dataset).length > 0)
+      .flatMap((dataset) => this.#readings(dataset))
   }
 
   #of(dataset: string): WatchSnapshot[] {
+    const id = this.#idOf(dataset)
     const found: WatchSnapshot[] = []
     for (const snapshots of this.#byThread.values()) {
       const one = snapshots.get(dataset)
-      if (one !== undefined) found.push(one)
+      // What a thread has not heard of yet was counted for a dataset that had this name before.
+      if (one !== undefined && one.datasetId === id) found.push(one)
     }
-    // What a thread has not heard of yet was counted for a dataset that had this name before.
-    const newest = found.at(-1)?.datasetId
-    return found.filter(({ datasetId }) => datasetId === newest)
+    return found
   }
 
   #readings(dataset: string): Reading[] {

@@ -1,5 +1,6 @@
-/** Some keys of a read, as a read of their own. */
-import type { AdmittedRead } from '../model/plan.js'
+/** Parts of a read as reads of their own, pure: some of its keys, or all of them with another deadline. */
+import type { Deadline } from '../base/deadline.js'
+import type { AdmittedRead, ReadPlan } from '../model/plan.js'
 
 /** @param positions of the keys in the read */
 export function partOfRead(admitted: AdmittedRead, positions: readonly number[]): AdmittedRead {
@@ -23,4 +24,20 @@ export function pick<T>(items: readonly T[], positions: readonly number[]): T[] 
     if (item !== undefined) picked.push(item)
   }
   return picked
+}
+
+/** Its first key alone, for nobody. */
+export function firstKeyOf(plan: ReadPlan, deadline: Deadline): ReadPlan {
+  const admitted = partOfRead(plan.admitted, [0])
+  const { request } = admitted
+  const context = { ...request.context, caller: null, traceId: null, deadline }
+  return { ...plan, admitted: { ...admitted, request: { ...request, context } } }
+}
+
+export function withDeadline(plan: ReadPlan, deadline: Deadline): ReadPlan {
+  const { admitted } = plan
+  const { request } = admitted
+  if (request.context.deadline === deadline) return plan
+  const context = { ...request.context, deadline }
+  return { ...plan, admitted: { ...admitted, request: { ...request, context } } }
 }

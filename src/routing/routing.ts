@@ -24,6 +24,8 @@ export interface RoutingOptions {
   readonly digest: (value: Buffer) => string
   readonly report: (difference: Difference) => void
   readonly isBusy: () => boolean
+  /** A side that has not answered after so long has the other one asked as well; 0: only when it fails. */
+  readonly standInAfterMs: (entry: DatasetEntry) => number
   readonly defer?: (run: () => void) => void
   readonly draw?: () => number
   readonly shadowBounds?: ShadowBounds
@@ -63,6 +65,11 @@ export function createRouting(options: RoutingOptions): Routing {
   })
   // Which requests are compared is chance: a hash of the key would compare some keys always and the others never.
   const draw = options.draw ?? Math.random
-  router.giveTwoSided(new MigratingReads({ clock, sides, watch, shadow, flights, entryOf, draw }))
+  const { standInAfterMs } = options
+  router.giveTwoSided(
+    new MigratingReads({
+      ...{ clock, startTimer, sides, watch, shadow, flights, entryOf, standInAfterMs, draw },
+    }),
+  )
   return { router, watch, flights, shadow }
 }

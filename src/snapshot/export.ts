@@ -80,8 +80,11 @@ export async function exportSnapshot(task: SnapshotExport, access: ExportAccess)
   return { url, rows, cells, bytes, files: files.length }
 }
 
-/** Removes what an attempt that did not finish left; anything else is nobody's to replace. */
-async function clearPlace(objects: ObjectStore, url: string): Promise<void> {
+/**
+ * Removes what an attempt that did not finish left; anything else is nobody's to replace.
+ * @throws {KVError} ALREADY_EXISTS, UNAVAILABLE
+ */
+export async function clearPlace(objects: ObjectStore, url: string): Promise<void> {
   const names = await namesBelow(objects, url)
   const foreign = names.find((name) => !isSnapshotFile(name))
   if (foreign !== undefined) {

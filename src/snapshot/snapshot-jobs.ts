@@ -10,11 +10,13 @@ import type { StartTask } from '../base/child-task.js'
 import type { Clock } from '../base/clock.js'
 import { isInDoubt, KVError } from '../base/errors.js'
 import type { JobContext, JobSpec, JobStatus } from '../base/job.js'
-import { runJobTask } from '../base/job-task.js'
+import { cleanUpByTask, runJobTask } from '../base/job-task.js'
 import type { Jobs } from '../base/jobs.js'
 import { runOnLinks } from '../base/linked-task.js'
+import type { Logger } from '../base/logger.js'
+import { ownChange } from '../base/own-change.js'
 import type { Incarnation } from '../model/cluster-map.js'
-import { type ChangeContext, type DatasetRecord, type Owner, ownChange } from '../model/dataset.js'
+import type { ChangeContext, DatasetRecord, Owner } from '../model/dataset.js'
 import type { DatasetDraft, Metastore } from '../model/metastore.js'
 import { toPlaceUrl } from '../objects/object-url.js'
 import type { ImportResult } from './import.js'
@@ -36,6 +38,7 @@ export interface SnapshotJobsOptions {
   readonly jobs: Jobs
   readonly startTask: StartTask
   readonly clock: Clock
+  readonly logger: Logger
   /** What the newest map names: one incarnation a shard, null where it is not open; null: no such dataset is served. */
   readonly liveShards: (dataset: string) => readonly (Incarnation | null)[] | null
   /** Links shards at one point in time; answers the greatest stamp given until then. @throws {KVError} */
@@ -75,22 +78,37 @@ export class SnapshotJobs {
     this.#shardsOf(record)
     const subject = `${format} to ${url}`
     const spec: JobSpec = {
-      ...{ kind: 'SNAPSHOT' as const, dataset: name, subject, key: `snapshot to ${url}` },
-      actor: change.actor,
+      ...{ kind: 'SNAPSHOT' as const, dataset: name, datasetId: record.id, subject },
+      ...{ key: `snapshot to ${url}`, actor: change.actor },
     }
     if (change.isDryRun) return jobs.plan(spec)
-    return jobs.start(spec, (context) =>
-      runOnLinks({
-        newStaging: () => files.newStaging(),
-        trashStaging: (path) => files.trashStaging(path),
-        link: async (staging) => {
-          const linked = await this.#freeze(record, staging)
-          const about = { url, encoding: format, dataset: snapshotDatasetOf(record), takenBy: change.actor }
-          return { kind: 'SNAPSHOT', ...about, ...linked }
-        },
-        run: (task) => this.#run(task, context),
-      }),
-    )
+    return jobs.start(spec, async (context) => {
+      try {
+        return await runOnLinks({
+          newStaging: () => files.newStaging(),
+          trashStaging: (path) => files.trashStaging(path),
+          link: async (staging) => {
+            const linked = await this.#freeze(record, staging)
+            const about = { url, encoding: format, dataset: snapshotDatasetOf(record), takenBy: change.actor }
+            return { kind: 'SNAPSHOT', ...about, ...linked }
+          },
+          run: (task) => this.#run(task, context),
+        })
+      } catch (error) {
+        if (context.ending === 'CANCEL') await this.#clear(record, url, context)
+        throw error
+      }
+    })
+  }
+
+  /** What a cancelled snapshot left. */
+  async #clear({ name }: DatasetRecord, url: string, context: JobContext): Promise<void> {
+    const { startTask, logger } = this.#options
+    const task: SnapshotTask = { kind: 'CLEAR', url }
+    // A place that holds a whole snapshot, or what is not ours, is left as it is.
+    const onFailure = (error: unknown) =>
+      logger.warn({ dataset: name, url, err: error }, 'something of a cancelled snapshot may be left')
+    await cleanUpByTask(startTask, task, { context, onFailure })
   }
 
   /** @throws {KVError} INVALID_ARGUMENT, ALREADY_EXISTS, and what the metastore says of the dataset */
@@ -99,10 +117,13 @@ export class SnapshotJobs {
     const { name, owner, from } = request
     const url = toPlaceUrl(from)
     await metastore.createDataset({ name, owner, mode: 'READ_WRITE' }, { ...change, isDryRun: true })
-    const key = `import of ${name}`
-    const spec = { kind: 'IMPORT', dataset: name, subject: `from ${url}`, key, actor: change.actor } as const
+    const datasetId = `i${this.#options.clock.nowMs()}-${randomBytes(4).toString('hex')}`
+    const about = { dataset: name, datasetId, subject: `from ${url}`, key: `import of ${name}` }
+    const spec = { kind: 'IMPORT', ...about, actor: change.actor } as const
     if (change.isDryRun) return jobs.plan(spec)
-    return jobs.start(spec, (context) => this.#import({ ...request, from: url }, change, context))
+    return jobs.start(spec, (context) =>
+      this.#import({ ...request, from: url, id: datasetId }, change, context),
+    )
   }
 
   async #freeze(record: DatasetRecord, staging: string): Promise<object> {
@@ -142,12 +163,15 @@ export class SnapshotJobs {
     return open
   }
 
-  async #import(request: ImportRequest, change: ChangeContext, context: JobContext): Promise<unknown> {
+  async #import(
+    request: ImportRequest & { readonly id: string },
+    change: ChangeContext,
+    context: JobContext,
+  ): Promise<unknown> {
     const { files, metastore } = this.#options
-    const { name, owner, from, shardCount, description } = request
+    const { id, name, owner, from, shardCount, description } = request
     const directory = await files.newStaging()
     const workDirectory = await files.newStaging()
-    const id = `i${this.#options.clock.nowMs()}-${randomBytes(4).toString('hex')}`
     try {
       const task: SnapshotTask = { kind: 'IMPORT', url: from, shardCount, directory, workDirectory }
       // The task process is this same program (task-main.ts).
@@ -156,13 +180,13 @@ export class SnapshotJobs {
       await files.adoptLive(id, directory)
       try {
         const draft = draftOf(built, { id, name, owner, description })
-        await metastore.createDataset(draft, ownChange(change))
+        await metastore.createDataset(draft, ownChange(change, null))
       } catch (error) {
         // What may have been applied keeps its data: the next start removes it if it was not.
         if (!isInDoubt(error)) await files.trashDataset(id)
         throw error
       }
-      await this.#checkIsServed(name, change)
+      await this.#checkIsServed({ id, name }, change)
       const { rows, cells, takenAtMs } = built
       return { dataset: name, rows, cells, takenAtMs }
     } finally {
@@ -176,11 +200,15 @@ export class SnapshotJobs {
   }
 
   /** Takes the dataset away again unless all of it is open. */
-  async #checkIsServed(name: string, { actor }: ChangeContext): Promise<void> {
-    const shards = this.#options.liveShards(name)
+  async #checkIsServed(
+    { id, name }: Pick<DatasetRecord, 'id' | 'name'>,
+    { actor }: ChangeContext,
+  ): Promise<void> {
+    const { liveShards, metastore } = this.#options
+    const shards = metastore.get(name)?.id === id ? liveShards(name) : null
     if (shards !== null && shards.length > 0 && shards.every((shard) => shard !== null)) return
     const reason = 'what was imported does not open'
-    await this.#options.metastore.removeDataset(name, ownChange({ actor, reason }))
+    await metastore.removeDataset(name, ownChange({ actor, reason }, id))
     throw new KVError('UNAVAILABLE', `${reason}: see the log, then import it again`)
   }
 }

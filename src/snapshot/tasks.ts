@@ -3,4 +3,7 @@ import type { SnapshotExport } from './export.js'
 import type { SnapshotImport } from './import.js'
 
 export type SnapshotTask =
-  (SnapshotExport & { readonly kind: 'SNAPSHOT' }) | (SnapshotImport & { readonly kind: 'IMPORT' })
+  | (SnapshotExport & { readonly kind: 'SNAPSHOT' })
+  | (SnapshotImport & { readonly kind: 'IMPORT' })
+  /** Removes what a snapshot left that did not finish. */
+  | { readonly kind: 'CLEAR'; readonly url: string }

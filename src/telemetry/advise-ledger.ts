@@ -1,22 +1,15 @@
 /** All threads' samples of what is asked for, since the gateway was started. In memory: they are worth little when old. */
 import { limits } from '../base/limits.js'
 import { OTHERS, type DatasetSample, type SampledReader } from '../base/usage.js'
-
-interface Reader {
-  readonly api: string
-  readonly caller: string | null
-  requests: number
-  whole: number
-  unnamed: number
-  readonly columns: Map<string, number>
-}
+import { type AdvisedReader, newReader } from './advised-reader.js'
 
 /** As the threads' samplers write it, in base64. */
 const OTHER_COLUMNS = Buffer.from(OTHERS).toString('base64')
 
 export class AdviseLedger {
   readonly sinceMs: number
-  readonly #byDataset = new Map<string, Reader[]>()
+  /** Columns in base64. */
+  readonly #byDataset = new Map<string, AdvisedReader[]>()
 
   constructor(sinceMs: number) {
     this.sinceMs = sinceMs
@@ -49,7 +42,7 @@ export class AdviseLedger {
     return readers.map(({ columns, ...reader }) => ({ ...reader, columns: Object.fromEntries(columns) }))
   }
 
-  #readerOf(dataset: string, api: string, caller: string | null): Reader | null {
+  #readerOf(dataset: string, api: string, caller: string | null): AdvisedReader | null {
     const readers = this.#byDataset.get(dataset) ?? []
     const known = readers.find((reader) => reader.caller === caller && reader.api === api)
     if (known !== undefined) return known
@@ -60,7 +53,7 @@ export class AdviseLedger {
     if (readers.length >= limits.maxAdvisedReaders && caller !== OTHERS) {
       return this.#readerOf(dataset, api, OTHERS)
     }
-    const reader: Reader = { api, caller, requests: 0, whole: 0, unnamed: 0, columns: new Map() }
+    const reader = newReader(api, caller)
     readers.push(reader)
     return reader
   }

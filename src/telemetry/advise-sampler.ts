@@ -8,6 +8,7 @@ import type { ReadRequest } from '../model/request.js'
 import type { CellSelector } from '../model/row.js'
 import type { ScanRequest } from '../model/scan.js'
 import { OTHERS, type DatasetSample } from '../base/usage.js'
+import { type AdvisedReader, newReader } from './advised-reader.js'
 
 /** Milliseconds between two samples that the distance aims at. */
 const AIM_MS = 1_000 / limits.maxSampledRequestsPerSecond
@@ -15,19 +16,10 @@ const MAX_DISTANCE = 1_000_000
 /** After so long without a sample the load is another one: the next request is looked at, and the distance begins anew. */
 const QUIET_MS = 1_000
 
-interface Reader {
-  readonly api: string
-  readonly caller: string | null
-  requests: number
-  whole: number
-  unnamed: number
-  /** By column in latin1. */
-  readonly columns: Map<string, number>
-}
-
 export class AdviseSampler {
   readonly #random: () => number
-  #byDataset = new Map<string, Reader[]>()
+  /** Columns in latin1. */
+  #byDataset = new Map<string, AdvisedReader[]>()
   /** Requests for one that is looked at, on average. */
   #distance = 1
   #left = 1
@@ -79,7 +71,7 @@ export class AdviseSampler {
   }
 
   /** Null: there is no room. */
-  #readerOf(dataset: string, api: string, caller: string | null): Reader | null {
+  #readerOf(dataset: string, api: string, caller: string | null): AdvisedReader | null {
     let readers = this.#byDataset.get(dataset)
     if (readers === undefined) {
       if (this.#byDataset.size >= limits.maxAdvisedDatasets) return null
@@ -91,7 +83,7 @@ export class AdviseSampler {
     if (readers.length >= limits.maxAdvisedReaders && caller !== OTHERS) {
       return this.#readerOf(dataset, api, OTHERS)
     }
-    const reader: Reader = { api, caller, requests: 0, whole: 0, unnamed: 0, columns: new Map() }
+    const reader = newReader(api, caller)
     readers.push(reader)
     return reader
   }

@@ -13,7 +13,7 @@ import type { Difference, FlightRecord } from '../model/difference.js'
 import type { MutateRequest, MutateResult, ReadRequest } from '../model/request.js'
 import type { Row } from '../model/row.js'
 import type { ScanRequest, ScanResult } from '../model/scan.js'
-import type { TableCall } from '../model/table-call.js'
+import type { CqlAnswer, CqlCall, TableCall } from '../model/table-call.js'
 import type { Observations } from '../base/usage.js'
 import type { WatchSnapshot } from '../routing/migration-watch.js'
 import type { LeaseMessage } from './leases.js'
@@ -27,6 +27,7 @@ export const DATA_LISTENERS = [
   'usermetastore',
   'hbase1',
   'hbase2',
+  'rocksandra',
   'terrapin',
   'terrapinInternal',
 ] as const
@@ -104,6 +105,7 @@ export type ToThread =
   | ({ readonly kind: 'versionRefused'; readonly error: PortableError } & VersionQuestion)
   /** Null: the change is made, and every thread's map has it. */
   | { readonly kind: 'tableAnswer'; readonly id: number; readonly error: PortableError | null }
+  | { readonly kind: 'cqlAnswer'; readonly id: number; readonly answer: CqlAnswer | PortableError }
 
 /** A version that reads wait for: one that is kept and not open, or one that no leaf answers for. */
 export interface WantedVersion {
@@ -125,6 +127,8 @@ export type FromThread =
   | { readonly kind: 'leafBreaker'; readonly leaf: string; readonly isOpen: boolean }
   /** Answered by `tableAnswer` with the same id. */
   | { readonly kind: 'tableCall'; readonly id: number; readonly call: TableCall }
+  /** Answered by `cqlAnswer` with the same id. */
+  | { readonly kind: 'cqlCall'; readonly id: number; readonly call: CqlCall }
 
 export interface PortableError {
   readonly isPortableError: true
@@ -188,6 +192,10 @@ export class ThreadLink {
 
   answerTable(id: number, error: unknown): void {
     this.#post({ kind: 'tableAnswer', id, error: error === null ? null : errorToPortable(error) })
+  }
+
+  answerCql(id: number, answer: CqlAnswer | PortableError): void {
+    this.#post({ kind: 'cqlAnswer', id, answer })
   }
 
   /** @throws {KVError} what the thread refused with */

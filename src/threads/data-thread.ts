@@ -4,16 +4,20 @@
  * of mutations to the writer thread.
  */
 import { createHmac } from 'node:crypto'
-import { type Server, createServer } from 'node:net'
+import { type Server, type Socket, createServer } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createTerrapinInternalService, createTerrapinService } from '../../shims/terrapin/listener.js'
 import { SecondReads } from '../../shims/terrapin/second-reads.js'
+import { AskedChanges } from '../../shims/rocksandra/engine/asked-changes.js'
+import type { CqlServer } from '../../shims/rocksandra/listener.js'
 import { AskedTableCalls } from '../../shims/usermetastore/hbase-asked-calls.js'
 import { createHBase1Service } from '../../shims/usermetastore/hbase-thrift1.js'
 import { createHBase2Service } from '../../shims/usermetastore/hbase-thrift2.js'
 import { createUserMetaStoreService } from '../../shims/usermetastore/listener.js'
+import { readTls } from '../admin/tls.js'
 import { startSystemTimer, systemClock } from '../base/clock.js'
-import { KVError } from '../base/errors.js'
+import { type ErrorCode, KVError } from '../base/errors.js'
 import { HttpPool } from '../base/http.js'
 import { limits } from '../base/limits.js'
 import { createLogger } from '../base/logger.js'
@@ -55,6 +59,7 @@ import {
   portableToError,
   withBuffers,
 } from './bus.js'
+import { createCqlServer } from './cql-thread.js'
 import { LeaseHolder } from './leases.js'
 import { killProcess } from './kill-process.js'
 import { PortWriteChannel } from './write-channel.js'
@@ -103,6 +108,7 @@ const routing = createRouting({
   digest: (value) => digestOfValue(differenceKey, value),
   report: (difference) => reporter.add(difference),
   isBusy: () => kvstore.waiting > limits.maxWaitingBeforeBatchIsShed,
+  standInAfterMs: ({ record }) => setup.config.origins[record.origin ?? '']?.standInAfterMs ?? 0,
 })
 const reporter = new MigrationReporter({
   watch: routing.watch,
@@ -125,8 +131,10 @@ const kvstore = new GatewayKVStore(routing.router, () => leases.map, {
   waits,
   observer: watch,
 })
+const cqlChanges = new AskedChanges((id, call) => send({ kind: 'cqlCall', id, call }))
 /** Of each listener that was asked for. */
-const servers: ThriftServer[] = []
+const servers: (ThriftServer | CqlServer)[] = []
+let cqlServer: CqlServer | null = null
 const listeners: Server[] = []
 
 watchThread(metrics, setup.name)
@@ -149,12 +157,16 @@ mainPort.on('message', (message: ToThread) => {
     const entryOf = (dataset: string) => leases.map.datasets.get(dataset)
     if (!waits.isEmpty) waits.mapChanged(entryOf)
     if (!ownWaits.isEmpty) ownWaits.mapChanged(entryOf)
+    if (message.delta.cql !== undefined) cqlServer?.schemaMayHaveChanged()
   } else if (message.kind === 'versionRefused') {
     const { dataset, versionId, wish, error } = message
     const refused = wish === 'openVersion' ? waits : ownWaits
     refused.refuse(dataset, versionId, portableToError(error))
   } else if (message.kind === 'tableAnswer') {
     tableCalls.settle(message.id, message.error === null ? null : portableToError(message.error))
+  } else if (message.kind === 'cqlAnswer') {
+    const { id, answer: given } = message
+    cqlChanges.settle(id, 'isPortableError' in given ? portableToError(given) : given)
   } else answer(message.id, message.ask)
 })
 
@@ -234,11 +246,18 @@ function hasSeveralPlaces(entry: DatasetEntry | undefined): boolean {
   return (entry?.current?.shards[0]?.remote?.leaves.length ?? 1) > 1
 }
 
-function serviceOf(listener: DataListener): ThriftService {
+type ThriftListener = Exclude<DataListener, 'rocksandra'>
+
+function serviceOf(listener: ThriftListener): ThriftService {
   const terrapin = {
     clock,
     isCluster: (name: string) => leases.map.clusterNames.has(name),
     timeoutMs: limits.terrapinTimeoutMs,
+    onAnswered: (operation: string, fileSet: string, durationMs: number, code: ErrorCode | null) => {
+      // Names that nobody has checked make no series.
+      const isKnown = code === null || leases.map.datasets.has(fileSet)
+      metrics.record('terrapin', operation, isKnown ? fileSet : '', durationMs, code)
+    },
   }
   switch (listener) {
     case 'kvstore':
@@ -285,29 +304,49 @@ function serviceOf(listener: DataListener): ThriftService {
   }
 }
 
-function createThriftServer(listener: DataListener): ThriftServer {
-  const connections = metrics.gauge('godwit_connections', { listener })
-  const accepted = metrics.counter('godwit_connections_total', { listener })
-  const faults = metrics.counter('godwit_request_faults_total', { listener })
-  const server = new ThriftServer({
+function createThriftServer(listener: ThriftListener): ThriftServer {
+  const server: ThriftServer = new ThriftServer({
     name: listener,
     service: serviceOf(listener),
     servesFinagle: listener === 'terrapin' || listener === 'terrapinInternal',
     logger,
     clock,
-    events: {
-      onConnection: () => {
-        accepted()
-        connections(server.connectionCount)
-      },
-      onDisconnect: () => connections(server.connectionCount),
-      onRefused: (reason) => metrics.counter('godwit_connections_refused_total', { listener, reason })(),
-      onMalformed: (reason) => metrics.counter('godwit_malformed_frames_total', { listener, reason })(),
-      onFault: () => faults(),
-    },
+    events: serverEvents(listener, () => server.connectionCount),
   })
-  servers.push(server)
   return server
+}
+
+function createCql(): CqlServer {
+  const server: CqlServer = createCqlServer({
+    config: setup.config,
+    tokenKey: setup.tokenKey,
+    kvstore,
+    changes: cqlChanges,
+    clock,
+    logger,
+    events: serverEvents('rocksandra', () => server.connectionCount),
+    currentMap: () => leases.map,
+  })
+  cqlServer = server
+  return server
+}
+
+/** Counts what a listener's server tells. */
+function serverEvents(listener: DataListener, connectionCount: () => number) {
+  const connections = metrics.gauge('godwit_connections', { listener })
+  const accepted = metrics.counter('godwit_connections_total', { listener })
+  const faults = metrics.counter('godwit_request_faults_total', { listener })
+  return {
+    onConnection: () => {
+      accepted()
+      connections(connectionCount())
+    },
+    onDisconnect: () => connections(connectionCount()),
+    onRefused: (reason: string) =>
+      metrics.counter('godwit_connections_refused_total', { listener, reason })(),
+    onMalformed: (reason: string) => metrics.counter('godwit_malformed_frames_total', { listener, reason })(),
+    onFault: () => faults(),
+  }
 }
 
 function answer(id: number, ask: Ask): void {
@@ -361,8 +400,9 @@ function context(timeoutMs: number): RequestContext {
 
 /** Half-open: a client that has sent its last request still gets the answers. */
 async function listen(name: DataListener, target: ListenTarget): Promise<ListenAnswer> {
-  const server = createThriftServer(name)
-  const listener = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => server.accept(socket))
+  const server = name === 'rocksandra' ? createCql() : createThriftServer(name)
+  servers.push(server)
+  const listener = createListener(name, (socket) => server.accept(socket))
   await new Promise<void>((resolve, reject) => {
     listener.once('error', (error) => reject(listenError(target, error)))
     listener.listen(target, resolve)
@@ -372,6 +412,15 @@ async function listen(name: DataListener, target: ListenTarget): Promise<ListenA
   const address = listener.address()
   const isTcp = typeof address === 'object' && address !== null
   return { host: isTcp ? address.address : '', port: isTcp ? address.port : 0, fd: descriptorOf(listener) }
+}
+
+function createListener(name: DataListener, accept: (socket: Socket) => void): Server {
+  const { tls } = setup.config.listeners.rocksandra
+  if (name !== 'rocksandra' || tls.certificateFile === '') {
+    return createServer({ allowHalfOpen: true, noDelay: true }, accept)
+  }
+  const material = readTls(tls, 'listeners.rocksandra.tls')
+  return createTlsServer({ ...material, noDelay: true, handshakeTimeout: limits.frameTimeoutMs }, accept)
 }
 
 function listenError(target: ListenTarget, error: Error): KVError {

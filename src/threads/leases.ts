@@ -232,8 +232,11 @@ export class LeaseKeeper {
     const holder: Holder = { name, send, adoptedEpoch: -1 }
     this.#holders.set(name, holder)
     const adopted = this.#whenAdopted(this.#map.epoch)
-    const { epoch, datasets, clusterNames } = this.#map
-    send({ epoch, changed: [...datasets.values()], removed: [], clusterNames: [...clusterNames] })
+    const { epoch, datasets, clusterNames, cql } = this.#map
+    send({
+      ...{ epoch, changed: [...datasets.values()], removed: [], clusterNames: [...clusterNames] },
+      ...(cql === undefined ? {} : { cql }),
+    })
     return adopted
   }
 

@@ -17,7 +17,7 @@ import type { Difference, FlightRecord } from '../model/difference.js'
 import type { MutateRequest, MutateResult, ReadRequest } from '../model/request.js'
 import type { RowOutcome } from '../model/row.js'
 import type { ScanRequest, ScanResult } from '../model/scan.js'
-import type { TableCall } from '../model/table-call.js'
+import type { CqlAnswer, CqlCall, TableCall } from '../model/table-call.js'
 import type { Observations } from '../base/usage.js'
 import type { WatchSnapshot } from '../routing/migration-watch.js'
 import {
@@ -29,6 +29,7 @@ import {
   ThreadLink,
   type VersionQuestion,
   type WriterThreadSetup,
+  errorToPortable,
   portableToError,
   withBuffers,
 } from './bus.js'
@@ -55,6 +56,7 @@ export interface ThreadPoolOptions {
   onLeafBreaker(thread: string, leaf: string, isOpen: boolean): void
   /** A client of a data thread changes a table. */
   onTableCall(call: TableCall): Promise<void>
+  onCqlCall(call: CqlCall): Promise<CqlAnswer>
 }
 
 export class ThreadPool {
@@ -233,6 +235,12 @@ export class ThreadPool {
         this.#options.onTableCall(message.call).then(
           () => link.answerTable(message.id, null),
           (error: unknown) => link.answerTable(message.id, error),
+        )
+        break
+      case 'cqlCall':
+        this.#options.onCqlCall(message.call).then(
+          (answer) => link.answerCql(message.id, answer),
+          (error: unknown) => link.answerCql(message.id, errorToPortable(error)),
         )
         break
       case 'answer':

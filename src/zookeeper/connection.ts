@@ -39,6 +39,8 @@ export interface ConnectionOptions {
   /** The newest transaction that the session knows of: an older server is not for it. */
   readonly lastChange: bigint
   readonly timeoutMs: number
+  /** Until the greeting: a server that is silent for so long is given up. */
+  readonly greetingMs: number
   readonly startTimer: StartTimer
   readonly events: ConnectionEvents
 }
@@ -164,6 +166,7 @@ export class Connection {
       const answer = readConnectAnswer(input)
       this.#isGreeted = true
       if (answer.timeoutMs > 0) this.#timeoutMs = answer.timeoutMs
+      this.#expectSomething()
       this.#pingLater()
       this.#options.events.onGreeting(answer)
       return
@@ -199,9 +202,8 @@ export class Connection {
   #expectSomething(): void {
     this.#stopSilence()
     if (this.#hasEnded) return
-    this.#stopSilence = this.#options.startTimer(this.#timeoutMs * SILENCE_SHARE, () => {
-      this.#end('does not answer')
-    })
+    const patienceMs = this.#isGreeted ? this.#timeoutMs * SILENCE_SHARE : this.#options.greetingMs
+    this.#stopSilence = this.#options.startTimer(patienceMs, () => this.#end('does not answer'))
   }
 
   #end(why: string, cause?: unknown): void {

@@ -48,11 +48,14 @@ export class ZooKeeperSession {
   #isClosed = false
   #next = 0
   #failures = 0
+  /** Granted by the servers, once they did. */
+  #timeoutMs: number
   #stopRetry: () => void = () => undefined
   #onClosed: (() => void) | null = null
 
   constructor(options: SessionOptions) {
     this.#options = options
+    this.#timeoutMs = options.timeoutMs
   }
 
   get isUp(): boolean {
@@ -133,8 +136,9 @@ export class ZooKeeperSession {
       server,
       session: this.#identity,
       lastChange: this.#lastChange,
-      // A server that does not answer must leave time for the others.
       timeoutMs,
+      // Of the session's time two thirds are gone when a silent server is given up: the rest is for all of the others.
+      greetingMs: this.#timeoutMs / (3 * (servers.length + 1)),
       startTimer,
       events: {
         onGreeting: (answer) => this.#onGreeting(connection, answer),
@@ -157,6 +161,7 @@ export class ZooKeeperSession {
     const isNew = id !== this.#identity.id
     this.#identity = { id, password }
     this.#failures = 0
+    this.#timeoutMs = timeoutMs
     this.#isUp = true
     logger.info({ session: id.toString(16), timeoutMs }, 'connected to zookeeper')
     events.onUp(isNew)
@@ -173,15 +178,17 @@ export class ZooKeeperSession {
       this.#onClosed?.()
       return
     }
-    const { logger, startTimer } = this.#options
-    const delayMs = Math.min(limits.maxZooKeeperRetryMs, FIRST_RETRY_MS * 2 ** this.#failures)
-    this.#failures = Math.min(this.#failures + 1, MAX_COUNTED_FAILURES)
+    const { logger, startTimer, servers } = this.#options
+    // Longer only when all servers were tried: the next one may take the session up before it is over.
+    const rounds = Math.min(MAX_COUNTED_ROUNDS, Math.floor(this.#failures / servers.length))
+    const delayMs = Math.min(limits.maxZooKeeperRetryMs, FIRST_RETRY_MS * 2 ** rounds)
+    this.#failures += 1
     logger.warn({ err: error, retryInMs: delayMs }, 'zookeeper is not connected; serving goes on without it')
     this.#stopRetry = startTimer(delayMs, () => this.#connect())
   }
 }
 
 /** Also what a server costs at most that greets and then closes. */
-const FIRST_RETRY_MS = 100
+const FIRST_RETRY_MS = 50
 /** Beyond, the delay is the greatest anyway. */
-const MAX_COUNTED_FAILURES = 16
+const MAX_COUNTED_ROUNDS = 16

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { request } from 'node:http'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -188,3 +189,41 @@ test('SIGTERM during a load: the gateway ends at once, and the next one goes on 
   assert.equal(await world.served(), 'new')
   world.assertNothingLeft()
 })
+
+test('kill -9 while an upload comes: nothing of it is left, it is FAILED, and the dataset can be loaded', async (t) => {
+  const world = await LoadWorld.start(t)
+  const { gateway } = world
+  const sent = request({
+    ...{ host: '127.0.0.1', port: gateway.port('admin'), method: 'POST' },
+    path: `/v1/datasets/${DATASET}/uploads?keyField=id&publish=true`,
+    headers: {
+      ...{ 'x-godwit-actor': 'job', 'x-godwit-reason': 'nightly' },
+      ...{ 'content-type': 'application/x-ndjson', 'content-length': 1_000_000 },
+    },
+  })
+  sent.on('error', () => undefined)
+  sent.write('{"id":"half","says":"half"}\n')
+  assert.ok(await untilUploading(world))
+  await gateway.kill9()
+  await gateway.start()
+  world.assertNothingLeft()
+  const { body } = await gateway.admin('GET', `/v1/datasets/${DATASET}/versions`)
+  const { versions } = body as { versions: { state: string }[] } // the admin API's answer
+  assert.deepEqual(
+    versions.map(({ state }) => state),
+    ['FAILED', 'CURRENT'],
+  )
+  assert.equal(await world.served(), 'old')
+  await world.end(await world.load('new'))
+  assert.equal(await world.served(), 'new')
+})
+
+async function untilUploading(world: LoadWorld): Promise<boolean> {
+  const until = performance.now() + TIMEOUT_MS
+  while (performance.now() < until) {
+    const directory = world.loadDirectory()
+    if (directory !== null && existsSync(join(directory, 'input'))) return true
+    await pause(5)
+  }
+  return false
+}

@@ -26,6 +26,7 @@ const GUARD: GuardSettings = {
   retryPercent: 0,
   breakerResetMs: 200,
   probeTimeoutMs: 300,
+  deadlineMs: DEADLINE_MS,
 }
 const VALUES = new Map(Array.from({ length: 100 }, (_, index) => [`k${index}`, Buffer.from(`v${index}`)]))
 

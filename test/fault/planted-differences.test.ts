@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { limits } from '../../src/base/limits.js'
 import { FakeOrigin } from '../support/fake-origin.js'
 import type { Gateway } from '../support/gateway.js'
 import {
@@ -21,6 +23,8 @@ import {
 const KEYS = Array.from({ length: 100_000 }, (_, index) => `pin-${index}`)
 const FAULTS = 100
 const PART = 20
+/** One side is ahead for so long: what differs is looked at again within that. */
+const SWAP_MS = 4 * limits.shadowConfirmMs
 
 /** Every 250th key has a fault, each of four kinds in turn; the origin has no row for the last two. */
 const KINDS = ['VALUE', 'MISSING', 'EXTRA', 'EMPTY_FOR_MISSING'] as const
@@ -122,20 +126,41 @@ suite('planted faults', () => {
     expectAllFaults(gateway, 0, true)
   })
 
-  test('while the versions of both sides swap, one after the other, nothing else is found; then all is again', async () => {
+  test('while the versions of both sides swap, twice, nothing else is found; then all is again', async () => {
     const sinceMs = Date.now()
-    const reading = readers.each(inParts(KEYS, PART), undefined, 8)
-    const version = await loadValues(gateway, targetValues(2))
-    origin.replace(originValues(2))
-    await setOriginVersion(gateway, version)
+    const earlier = await settledShadows(gateway)
+    const stop = { isAsked: false }
+    const seen = new Set<string>()
+    const note = (values: readonly (string | null)[]): void => {
+      for (const value of values) if (value !== null) seen.add(value.slice(value.lastIndexOf(' ')))
+    }
+    const reading = readers.each(overAndOver(stop), note, 8)
+    for (const number of [2, 3]) {
+      const version = await loadValues(gateway, targetValues(number))
+      await pause(SWAP_MS)
+      origin.replace(originValues(number))
+      await setOriginVersion(gateway, version)
+    }
+    await readers.each(inParts(KEYS.slice(0, 1_000), PART), note)
+    stop.isAsked = true
     await reading
-    await settledShadows(gateway)
+    const swapped = await settledShadows(gateway)
+    const { matched, tied } = swapped
     assert.deepEqual(readers.errors, [])
     expectAllFaults(gateway, sinceMs, false)
+    // Comparisons went on all the while, and met both sides with versions of their own.
+    assert.deepEqual(seen, new Set([' 1', ' 2', ' 3']))
+    assert.ok(matched > earlier.matched && tied > earlier.tied, `${matched} matched, ${tied} tied`)
+
     const settledMs = Date.now()
     await readers.each(inParts(KEYS, PART))
     const { dropped, expired, failed } = await settledShadows(gateway)
-    assert.deepEqual([dropped, expired, failed], [0, 0, 0])
+    assert.deepEqual([dropped, expired, failed], [swapped.dropped, swapped.expired, swapped.failed])
     expectAllFaults(gateway, settledMs, true)
   })
 })
+
+/** Keys in parts, from the last one on again from the first, until it is stopped. */
+function* overAndOver(stop: { readonly isAsked: boolean }): Generator<readonly string[]> {
+  for (let at = 0; !stop.isAsked; at = (at + PART) % KEYS.length) yield KEYS.slice(at, at + PART)
+}

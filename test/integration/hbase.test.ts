@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, test } from 'node:test'
 import { KVError } from '../../src/base/errors.js'
 import { makeColumnDescriptor, makeTScan } from '../../src/thrift/generated/hbase1.js'
-import { makeTGet } from '../../src/thrift/generated/hbase2.js'
+import { makeTColumnValue, makeTGet, makeTPut } from '../../src/thrift/generated/hbase2.js'
 import { Gateway } from '../support/gateway.js'
 import { HBASE_PORTS, HBaseClient, createTable } from '../support/hbase.js'
 
@@ -115,6 +115,44 @@ describe('tables', () => {
       refusal(await client.call(1, 'disableTable', { tableName: TABLE })),
       /was not made by an HBase client/,
     )
+  })
+})
+
+describe('the attribute _ttl', () => {
+  test('says how long the cells of a write live, from their time on, and holds 8 bytes', async () => {
+    const { gateway, client } = await start()
+    await createTable(gateway, 'users', [{ name: 'cf', maxVersions: 3 }])
+    const attributes = (milliseconds: bigint): [Buffer, Buffer][] => {
+      const value = Buffer.alloc(8)
+      value.writeBigInt64BE(milliseconds)
+      return [[bytes('_ttl'), value]]
+    }
+    const row = { tableName: TABLE, row: bytes('r') }
+    const timestamp = BigInt(Date.now() - 60_000)
+    const write = (column: string, ttlMs: bigint) =>
+      client.call(1, 'mutateRowTs', {
+        ...row,
+        timestamp,
+        mutations: [put(column, '1')],
+        attributes: attributes(ttlMs),
+      })
+    assert.equal(await write('cf:dead', 30_000n), null)
+    assert.equal(await write('cf:living', 600_000n), null)
+    const tput = makeTPut({
+      row: bytes('r'),
+      columnValues: [makeTColumnValue({ family: bytes('cf'), qualifier: bytes('dead2'), timestamp })],
+      attributes: attributes(30_000n),
+    })
+    assert.equal(await client.call(2, 'put', { table: TABLE, tput }), null)
+    const rows = (await client.call(1, 'getRow', { ...row, attributes: [] })) as {
+      columns: [Buffer, unknown][]
+    }[]
+    assert.deepEqual(
+      rows.map(({ columns }) => columns.map(([name]) => name.toString())),
+      [['cf:living']],
+    )
+    const short = { ...row, mutations: [put('cf:a', '1')], attributes: [[bytes('_ttl'), bytes('60')]] }
+    assert.match(refusal(await client.call(1, 'mutateRow', short)), /^IOError: .*_ttl has 2 bytes/)
   })
 })
 

@@ -1,7 +1,7 @@
 /** A Terrapin dataset moves to the leaf tier and back, as an operator would do it, under reading clients. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { Explanation, MigrationReport } from '../../src/model/migration-plan.js'
+import type { Explanation } from '../../src/model/migration-plan.js'
 import { MigrationPair, Readers, someRows } from '../support/migration-pair.js'
 
 const FIRST = 1_448_390_400_000
@@ -31,7 +31,7 @@ test('a dataset goes from its origin to the target and back under load, by the c
   assert.equal(early.exitCode, 5)
   assert.match(early.stderr, /target has a version: none/)
   assert.equal(await pair.load('pins', pair.write('pins', FIRST + 1, rows)), 'ok')
-  await loaded('pins', FIRST + 1)
+  await pair.loaded('pins', FIRST + 1)
   assert.equal((await pair.report('pins')).migration.originVersion?.versionId, FIRST + 1)
 
   await pair.migrate('pins', 'switch')
@@ -39,19 +39,19 @@ test('a dataset goes from its origin to the target and back under load, by the c
   assert.equal(unseen.exitCode, 1)
   assert.match(unseen.stdout, /shadow reads compare\s+FAIL/)
   await pair.migrate('pins', 'shadow', '100')
-  await pair.until('pins', ({ plans }) => plans[0]?.isAllowed === true, 'the sides are compared')
+  await pair.allowed('pins')
 
   await pair.migrate('pins', 'switch')
   await pair.migrate('pins', 'split', '12.5')
   await agreesWithExplain('pins', 1_250)
   await pair.migrate('pins', 'ramp', '--to', '100', '--step', '40', '--every', '1s')
   await pair.until('pins', ({ migration }) => migration.ramp?.state === 'DONE', 'the ramp is done')
-  await pair.until('pins', ({ plans }) => plans[0]?.isAllowed === true, 'the target has shown itself')
+  await pair.allowed('pins')
   await pair.migrate('pins', 'switch')
   // The target answers, and is loaded first.
   assert.equal(await pair.load('pins', pair.write('pins', FIRST + 2, rows)), 'ok')
-  await loaded('pins', FIRST + 2)
-  await pair.until('pins', ({ plans }) => plans[0]?.isAllowed === true, 'the target may answer alone')
+  await pair.loaded('pins', FIRST + 2)
+  await pair.allowed('pins')
 
   // And back, all the way.
   for (const state of ['RAMP', 'VERIFY', 'ARMING', 'ORIGIN_ONLY']) {
@@ -62,13 +62,6 @@ test('a dataset goes from its origin to the target and back under load, by the c
   assert.deepEqual(readers.wrong.slice(0, 5), [])
   assert.ok(readers.count > 1_000, String(readers.count))
 })
-
-/** Both sides have it, and nobody owes it any more. */
-async function loaded(name: string, version: number): Promise<void> {
-  const isLoaded = ({ currentVersion, migration }: MigrationReport): boolean =>
-    currentVersion === version && migration.owed.length === 0
-  await pair.until(name, isLoaded, 'both sides are loaded')
-}
 
 /** What `explain` says of keys is what reads of them do. */
 async function agreesWithExplain(name: string, splitShare: number): Promise<void> {
@@ -87,14 +80,14 @@ test('a wrong value is found, and takes a ramp back by itself', async (t) => {
   await pair.create('wrong')
   await pair.migrate('wrong', 'switch')
   assert.equal(await pair.load('wrong', pair.write('wrong', FIRST, rows)), 'ok')
-  await loaded('wrong', FIRST)
+  await pair.loaded('wrong', FIRST)
   await pair.migrate('wrong', 'switch')
   await pair.migrate('wrong', 'shadow', '100')
   // So that differences count at once: an origin that has just taken a load may still answer from the one before.
   await pair.migrate('wrong', 'origin-version', String(FIRST))
   const readers = await Readers.start(pair.front, { name: 'wrong', keys, isRight: () => true })
   t.after(() => readers.stop())
-  await pair.until('wrong', ({ plans }) => plans[0]?.isAllowed === true, 'the sides are compared')
+  await pair.allowed('wrong')
   await pair.migrate('wrong', 'switch')
   await pair.migrate('wrong', 'ramp', '--to', '100', '--step', '10', '--every', '2s')
   await pair.until('wrong', ({ migration }) => migration.dials.splitShare > 0, 'the first step')

@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { after, before, test } from 'node:test'
 import { pathToFileURL } from 'node:url'
+import { KVError } from '../../src/base/errors.js'
+import { ThriftClient } from '../../src/thrift/client.js'
+import * as wire from '../../src/thrift/generated/terrapin.js'
 import { Uploader, writeParts } from '../support/file-sets.js'
 import { Gateway } from '../support/gateway.js'
 
@@ -58,6 +61,23 @@ async function described(dataset: string): Promise<Described> {
   const answer = await gateway.admin('GET', `/v1/datasets/${dataset}`)
   assert.equal(answer.status, 200, answer.text)
   return (answer.body as { dataset: Described }).dataset
+}
+
+/** Through TerrapinService; null: it is missing. */
+async function valueOf(fileSet: string, key: string): Promise<string | null> {
+  const client = new ThriftClient({ name: 'thin', host: '127.0.0.1', port: gateway.port('terrapin') })
+  const request = wire.makeTerrapinGetRequest({ clusterList: ['local'], fileSet, key: Buffer.from(key) })
+  try {
+    return await new Promise((resolve, reject) => {
+      client.call(wire.TerrapinServiceMethods.get, { request }, Number.POSITIVE_INFINITY, (outcome) => {
+        if (outcome instanceof KVError) reject(outcome)
+        else if (outcome.value === null) reject(new Error(JSON.stringify(outcome.exception)))
+        else resolve(outcome.value.value?.toString() ?? null)
+      })
+    })
+  } finally {
+    await client.close()
+  }
 }
 
 async function statesOf(dataset: string): Promise<Record<number, string>> {
@@ -140,6 +160,22 @@ test('what stands beside the parts, and below, is not looked at', async () => {
   symlinkSync('/gone', join(hdfs, directory, '_logs', 'history', 'job'))
   symlinkSync('/gone', join(hdfs, directory, '_temporary'))
   assert.equal(await load('littered', directory), 'ok')
+})
+
+test('a directory of empty parts goes live, and all its keys are missing', async () => {
+  const directory = written('empty', '1448390400000', {
+    'part-00000': 'none-0.hfile',
+    'part-00001': 'none-0.hfile',
+  })
+  assert.equal(await load('empty', directory, 2), 'ok')
+  const { versions } = await described('empty')
+  assert.deepEqual(versions, [{ ...versions[0], id: 1448390400000, state: 'CURRENT', rows: 0 }])
+  assert.equal(await valueOf('empty', '000999'), null)
+  // Also in place of one that has rows, and back.
+  assert.equal(await load('empty', written('empty', '1448390400001'), 2), 'ok')
+  assert.equal(await valueOf('empty', '000999'), 'v1000')
+  assert.equal(await load('empty', directory, 2), 'ok')
+  assert.equal(await valueOf('empty', '000999'), null)
 })
 
 test('callers of one directory at the same time get one version', async () => {

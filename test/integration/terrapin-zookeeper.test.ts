@@ -129,6 +129,14 @@ test('statistics have the names of dashboards, and what is not served says so', 
   const shutdown = await fetch(`${url}/shutdown`)
   assert.equal(shutdown.status, 501)
   assert.match(await shutdown.text(), /Godwit does not serve \/shutdown: stop a gateway by SIGTERM/)
+  for (const path of ['/server_info', '/server_info.txt', '/server_info.json', '/threads.txt']) {
+    const page = await fetch(`${url}${path}`)
+    assert.equal(page.status, 501, path)
+    assert.match(await page.text(), /Godwit does not serve \/(server_info|threads): use "godwit status"/)
+  }
+  for (const path of ['/ping', '/ping.json'])
+    assert.deepEqual(await (await fetch(`${url}${path}`)).json(), { response: 'pong' })
+  assert.equal((await fetch(`${url}/server_infos`)).status, 404)
   const foreign = await fetch(`${url}/stats.json`, { headers: { origin: 'http://example.org' } })
   assert.equal(foreign.status, 403)
 })

@@ -17,6 +17,8 @@ import { Answering, FAMILIES, type Operation, TABLE, operations } from './hbase-
 const OPERATIONS = Number(process.env['GODWIT_HBASE_OPERATIONS'] ?? 1_000)
 const SEQUENCE = 12
 const MAX_VERSIONS = 100
+/** One family keeps fewer versions than its table. */
+const FEW_VERSIONS = 2
 /** The clock of either server goes on. */
 const NEXT_MS = 2
 
@@ -32,7 +34,10 @@ before(async () => {
   theirs = new Answering(hbase)
   ours = new Answering({ port1: gateway.port('hbase1'), port2: gateway.port('hbase2') })
   const columnFamilies = FAMILIES.map((name) =>
-    makeColumnDescriptor({ name: Buffer.from(name), maxVersions: MAX_VERSIONS }),
+    makeColumnDescriptor({
+      name: Buffer.from(name),
+      maxVersions: name === 'b' ? FEW_VERSIONS : MAX_VERSIONS,
+    }),
   )
   for (const { client } of [theirs, ours]) {
     assert.equal(await client.call(1, 'createTable', { tableName: TABLE, columnFamilies }), null)

@@ -7,7 +7,9 @@ import fc from 'fast-check'
 import { KVError } from '../../src/base/errors.js'
 import * as one from '../../src/thrift/generated/hbase1.js'
 import * as two from '../../src/thrift/generated/hbase2.js'
+import { parseFilter } from '../../shims/usermetastore/filter-parse.js'
 import { HBaseClient } from '../support/hbase.js'
+import { filterBytesOf } from '../support/hbase-filters.js'
 
 export const TABLE = Buffer.from('differential')
 export const FAMILIES = ['a', 'a1', 'b']
@@ -292,6 +294,9 @@ const simpleFilter = fc.oneof(
         `SingleColumnValueFilter(${quoted(f)}, ${quoted(q)}, ${o}, ${quoted(`binary:${v}`)}, ${missing}, ${latest})`,
     ),
   fc
+    .tuple(operator, family, qualifier, value)
+    .map(([o, f, q, v]) => `ColumnValueFilter(${quoted(f)}, ${quoted(q)}, ${o}, ${quoted(`binary:${v}`)})`),
+  fc
     .tuple(family, qualifier, fc.boolean())
     .map(([f, q, drop]) => `DependentColumnFilter(${quoted(f)}, ${quoted(q)}, ${drop})`),
   fc.constantFrom(
@@ -377,13 +382,17 @@ const get2 = fc
     timeRange: fc.option(fc.tuple(time, time)),
     maxVersions: fc.option(fc.integer({ min: 1, max: 5 })),
     filter: fc.option(filter),
+    /** As Java clients send it. */
+    isInBytes: fc.boolean(),
   })
   .map((wish) => ({
     columns: wish.columns,
     timestamp: wish.timestamp,
     timeRange: wish.timeRange === null ? null : { minStamp: wish.timeRange[0], maxStamp: wish.timeRange[1] },
     maxVersions: wish.maxVersions,
-    filterString: wish.filter === null ? null : bytes(wish.filter),
+    filterString: wish.filter === null || wish.isInBytes ? null : bytes(wish.filter),
+    filterBytes:
+      wish.filter === null || !wish.isInBytes ? null : filterBytesOf(parseFilter(bytes(wish.filter))),
   }))
 
 const calls2 = fc.oneof(
@@ -490,6 +499,7 @@ const calls2 = fc.oneof(
             timeRange: get.timeRange,
             maxVersions: get.maxVersions ?? 1,
             filterString: get.filterString,
+            filterBytes: get.filterBytes,
             reversed: isReversed,
             limit,
           }),

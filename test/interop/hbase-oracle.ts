@@ -23,6 +23,13 @@ const OPENED = [
 ]
 const HEAP = '-Xmx512m'
 
+export interface HBaseOptions {
+  /** What java is told of its memory. */
+  readonly heap?: string
+  /** A program and its arguments that start java, such as taskset; empty: none. */
+  readonly launcher?: readonly string[]
+}
+
 export class HBase {
   readonly #folder = mkdtempSync(join(tmpdir(), 'godwit-hbase-'))
   readonly #process: ChildProcessByStdio<Writable, Readable, null>
@@ -30,17 +37,18 @@ export class HBase {
   port1 = 0
   port2 = 0
 
-  private constructor(classPath: string) {
+  private constructor(classPath: string, { heap = HEAP, launcher = [] }: HBaseOptions) {
     const opened = OPENED.flatMap((name) => ['--add-opens', `java.base/${name}=ALL-UNNAMED`])
-    const args = [HEAP, ...opened, '-cp', classPath, 'HBase', this.#folder]
-    this.#process = spawn('java', args, { stdio: ['pipe', 'pipe', 'ignore'] })
+    const java = ['java', heap, ...opened, '-cp', classPath, 'HBase', this.#folder]
+    const [command = 'java', ...args] = [...launcher, ...java]
+    this.#process = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] })
   }
 
   /** A string says why it cannot run here. */
-  static async start(): Promise<HBase | string> {
+  static async start(options: HBaseOptions = {}): Promise<HBase | string> {
     const built = await builtPrograms()
     if (!built.startsWith('/')) return built
-    const hbase = new HBase(`${join(built, 'classes')}:${join(built, 'lib')}/*`)
+    const hbase = new HBase(`${join(built, 'classes')}:${join(built, 'lib')}/*`, options)
     const lines = createInterface(hbase.#process.stdout)
     // An event emitter's arguments are untyped; readline gives a string.
     const [line] = (await once(lines, 'line', { signal: AbortSignal.timeout(START_TIMEOUT_MS) })) as [string]
@@ -50,7 +58,12 @@ export class HBase {
     return hbase
   }
 
+  get pid(): number {
+    return this.#process.pid ?? 0
+  }
+
   async dispose(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const ended = once(this.#process, 'exit')
     this.#process.stdin.end()
     await ended

@@ -77,6 +77,7 @@ export class FakeOrigin {
   #delayMs = 0
   #isStalled = false
   #callFaults: { readonly fault: CallFault; left: number }[] = []
+  #onConnection: () => void = () => undefined
   readonly #asked: Buffer[] = []
 
   /** Calls that were read, answered or not; upgrades are none. */
@@ -105,6 +106,13 @@ export class FakeOrigin {
 
   get connectionCount(): number {
     return this.#connections.size
+  }
+
+  /** Resolves with the next one that is accepted. */
+  nextConnection(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onConnection = resolve
+    })
   }
 
   /** Keys asked for since the last look, in order; the first 100,000. */
@@ -240,6 +248,7 @@ export class FakeOrigin {
 
   #accept(socket: Socket): void {
     this.accepted += 1
+    this.#onConnection()
     const connection = new FakeConnection(this, socket)
     this.#connections.add(connection)
     socket.on('error', () => undefined)

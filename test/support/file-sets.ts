@@ -22,6 +22,7 @@ export interface LoadCall {
   readonly expectedNumPartitions: number
   /** Absent: no options are sent. */
   readonly numVersionsToKeep?: number
+  readonly partitioner?: wire.PartitionerType
 }
 
 export class Uploader {
@@ -32,8 +33,13 @@ export class Uploader {
   }
 
   /** `ok`, or the code's name and the message. */
-  load({ numVersionsToKeep, ...call }: LoadCall): Promise<string> {
-    const options = numVersionsToKeep === undefined ? null : wire.makeOptions({ numVersionsToKeep })
+  load({
+    numVersionsToKeep,
+    partitioner = wire.PartitionerType.MODULUS,
+    ...call
+  }: LoadCall): Promise<string> {
+    const options =
+      numVersionsToKeep === undefined ? null : wire.makeOptions({ numVersionsToKeep, partitioner })
     const request = wire.makeTerrapinLoadRequest({ ...call, options })
     return new Promise((resolve, reject) => {
       const { loadFileSet } = wire.TerrapinControllerMethods

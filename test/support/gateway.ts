@@ -105,6 +105,7 @@ export class Gateway {
       | 'terrapin'
       | 'hbase1'
       | 'hbase2'
+      | 'rocksandra'
       | 'terrapinInternal'
       | 'terrapinController'
       | 'terrapinStatus'

@@ -131,6 +131,18 @@ export class MigrationPair {
     }
   }
 
+  /** Waits until both sides have it, and nobody owes it any more. */
+  async loaded(name: string, version: number): Promise<void> {
+    const isLoaded = ({ currentVersion, migration }: MigrationReport): boolean =>
+      currentVersion === version && migration.owed.length === 0
+    await this.until(name, isLoaded, 'both sides are loaded')
+  }
+
+  /** Waits until the move onwards is allowed. */
+  async allowed(name: string): Promise<void> {
+    await this.until(name, ({ plans }) => plans[0]?.isAllowed === true, 'the move onwards')
+  }
+
   async dispose(): Promise<void> {
     await Promise.all([this.#uploader.close(), this.#oldUploader.close()])
     await Promise.all([this.front.dispose(), this.old.dispose()])
@@ -138,7 +150,19 @@ export class MigrationPair {
   }
 }
 
-/** Reads one key after the other until it is stopped; notes every answer that is wrong. */
+export interface ReadersOptions {
+  readonly name: string
+  readonly keys: readonly string[]
+  /** Whether a key may have that value now. */
+  readonly isRight: (key: string, value: string | null) => boolean
+  readonly clients?: number
+  /** Of each client between two reads. */
+  readonly pauseMs?: number
+  /** 1 get; more: multiGet. */
+  readonly keysEach?: number
+}
+
+/** Reads one key, or a few, after the other until it is stopped; notes every answer that is wrong. */
 export class Readers {
   readonly wrong: string[] = []
   count = 0
@@ -146,43 +170,49 @@ export class Readers {
   #ended: Promise<unknown> = Promise.resolve()
   readonly #clients: StockClient[] = []
 
-  /** @param isRight whether a key may have that value now */
-  static async start(
-    gateway: Gateway,
-    {
-      name,
-      keys,
-      isRight,
-      clients = 3,
-      pauseMs = 0,
-    }: {
-      readonly name: string
-      readonly keys: readonly string[]
-      readonly isRight: (key: string, value: string | null) => boolean
-      readonly clients?: number
-      /** Of each client between two reads. */
-      readonly pauseMs?: number
-    },
-  ): Promise<Readers> {
+  static async start(gateway: Gateway, options: ReadersOptions): Promise<Readers> {
+    const { clients = 3 } = options
     const readers = new Readers()
     for (let number = 0; number < clients; number += 1) readers.#clients.push(await gateway.connect())
     readers.#ended = Promise.all(
-      readers.#clients.map(async (client, number) => {
-        for (let at = number; !readers.#isStopped; at += clients) {
-          const key = keys[at % keys.length] ?? ''
-          readers.count += 1
-          if (pauseMs > 0) await pause(pauseMs)
-          try {
-            const row = await client.get({ dataset: name, key })
-            const value = row.value?.toString() ?? null
-            if (!isRight(key, value)) readers.wrong.push(`${key}: ${value ?? '(none)'}`)
-          } catch (error) {
-            readers.wrong.push(`${key}: ${String(error)}`)
-          }
-        }
-      }),
+      readers.#clients.map((client, number) => readers.#readOn(client, number, options)),
     )
     return readers
+  }
+
+  async #readOn(client: StockClient, number: number, options: ReadersOptions): Promise<void> {
+    const { keys, pauseMs = 0, keysEach = 1 } = options
+    for (let at = number; !this.#isStopped; at += this.#clients.length) {
+      const some = Array.from(
+        { length: keysEach },
+        (_, place) => keys[(at * keysEach + place) % keys.length] ?? '',
+      )
+      this.count += 1
+      if (pauseMs > 0) await pause(pauseMs)
+      try {
+        await this.#read(client, some, options)
+      } catch (error) {
+        this.wrong.push(`${some.join(' ')}: ${String(error)}`)
+      }
+    }
+  }
+
+  async #read(
+    client: StockClient,
+    keys: readonly string[],
+    { name, isRight }: ReadersOptions,
+  ): Promise<void> {
+    const [first = ''] = keys
+    const rows =
+      keys.length === 1
+        ? [await client.get({ dataset: name, key: first })]
+        : (await client.multiGet({ dataset: name, keys: [...keys] })).rows
+    for (const [place, { value, error }] of rows.entries()) {
+      const key = keys[place] ?? ''
+      const text = value?.toString() ?? null
+      const fault = error?.message ?? null
+      if (fault !== null || !isRight(key, text)) this.wrong.push(`${key}: ${fault ?? text ?? '(none)'}`)
+    }
   }
 
   async stop(): Promise<void> {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { KVError } from '../../src/base/errors.js'
 import type { DifferenceReport, ShadowFigures } from '../../src/model/difference.js'
+import type { MigrationReport } from '../../src/model/migration-plan.js'
 import { ThriftClient } from '../../src/thrift/client.js'
 import * as wire from '../../src/thrift/generated/kvstore.js'
 import type { FakeOrigin } from './fake-origin.js'
@@ -17,6 +18,9 @@ export const PINS = 'pins'
 /** Threads tell their figures once a second. */
 const TOLD_WITHIN_MS = 1_200
 
+const WAIT_MS = 30_000
+const POLL_MS = 50
+
 /** A little evidence is enough. */
 const EASY_GUARDS =
   'minComparisons: 1, minRequests: 1, maxMismatchShare: 1, maxLostShare: 1, maxErrorShare: 1, maxLatencyRatio: 1000, soakMs: 0'
@@ -25,6 +29,8 @@ export interface MigratingOptions {
   readonly threads?: number
   /** Settings of the origin, beside where it is. */
   readonly origin?: string
+  /** In place of those that a little evidence passes. */
+  readonly guards?: string
 }
 
 /** Data by key; null: no such row. */
@@ -33,11 +39,11 @@ export type Values = ReadonlyMap<string, string>
 /** One whose dataset `pins` is still on the origin. */
 export async function startMigrating(
   origin: FakeOrigin,
-  { threads = 2, origin: settings = '' }: MigratingOptions = {},
+  { threads = 2, origin: settings = '', guards = EASY_GUARDS }: MigratingOptions = {},
 ): Promise<Gateway> {
   const gateway = await Gateway.start({
     config:
-      `threads: { data: ${threads} }\nmigration: { ${EASY_GUARDS} }\norigins:\n  west: { api: terrapin, host: 127.0.0.1, port: ${origin.port}, ` +
+      `threads: { data: ${threads} }\nmigration: { ${guards} }\norigins:\n  west: { api: terrapin, host: 127.0.0.1, port: ${origin.port}, ` +
       `clusters: [main], pipelining: "on", connections: 4, maxInFlight: 1000${settings} }\n`,
   })
   await gateway.createDataset(PINS, { mode: 'BATCH', migrationState: 'ORIGIN_ONLY', origin: 'west' })
@@ -75,6 +81,12 @@ export function dial(gateway: Gateway, dials: object): Promise<void> {
 
 export function setOriginVersion(gateway: Gateway, versionId: number | null): Promise<void> {
   return migrate(gateway, 'originVersion', { versionId }, 'PUT')
+}
+
+export async function reportOf(gateway: Gateway): Promise<MigrationReport> {
+  const { body, text } = await gateway.admin('GET', `/v1/datasets/${PINS}/migration`)
+  assert.ok(body !== null, text)
+  return (body as { migration: MigrationReport }).migration // our own admin API
 }
 
 /** Reads as fast as answers come, so many at a time. */
@@ -150,6 +162,15 @@ function valuesOf(
 
 export function* inParts(keys: readonly string[], size: number): Generator<readonly string[]> {
   for (let at = 0; at < keys.length; at += size) yield keys.slice(at, at + size)
+}
+
+/** Waits until it holds. */
+export async function until(holds: () => Promise<boolean>, what: string): Promise<void> {
+  const untilMs = performance.now() + WAIT_MS
+  while (!(await holds())) {
+    assert.ok(performance.now() < untilMs, `${what}: not in time`)
+    await pause(POLL_MS)
+  }
 }
 
 /** Of a metric's lines: its value by the label, or under '' without one. */

@@ -16,8 +16,8 @@ import type { KVStore } from '../../src/model/kvstore.js'
 import type { ReadRequest, ReadResult } from '../../src/model/request.js'
 import type { RowOutcome } from '../../src/model/row.js'
 import type { ThriftService } from '../../src/thrift/protocol.js'
-import { ThriftServer } from '../../src/thrift/server.js'
-import { rawSocket } from '../support/frames.js'
+import { ThriftServer, type ThriftServerOptions } from '../../src/thrift/server.js'
+import { rawSocket, untilClosed } from '../support/frames.js'
 
 const UPGRADE_CALL =
   '00000028800100010000001b5f5f63616e5f5f66696e61676c655f5f74726163655f5f76335f5f0000000000'
@@ -40,6 +40,8 @@ const UNKNOWN_FOO = '0000000f8001000100000003666f6f0000000900'
 const UNKNOWN_FOO_REPLY =
   '000000388001000300000003666f6f000000090b00010000001a496e76616c6964206d6574686f64206e616d653a2027666f6f270800020000000100'
 
+const TOO_LARGE = /the answer of multiGet exceeds 500 bytes: ask for fewer keys at a time\x08\0\x02\0\0\0\x01/
+
 const servers: ThriftServer[] = []
 const listeners: Server[] = []
 const sockets: Socket[] = []
@@ -54,6 +56,7 @@ const OPTIONS: TerrapinServiceOptions = {
   clock: systemClock,
   isCluster: (name) => name === 'c1' || name === 'c2',
   timeoutMs: 1_000,
+  onAnswered: () => undefined,
   hasSeveralPlaces: () => false,
   secondReads: new SecondReads({ startTimer: startSystemTimer, onEvent: () => undefined }),
 }
@@ -98,8 +101,12 @@ class FakeStore implements KVStore {
   }
 }
 
-async function serve(service: ThriftService, servesFinagle = true): Promise<Socket> {
-  const server = new ThriftServer({ name: 'terrapin', service, servesFinagle, logger: SILENT })
+async function serve(
+  service: ThriftService,
+  servesFinagle = true,
+  limits: ThriftServerOptions['limits'] = {},
+): Promise<Socket> {
+  const server = new ThriftServer({ name: 'terrapin', service, servesFinagle, logger: SILENT, limits })
   servers.push(server)
   const listener = createServer({ allowHalfOpen: true }, (socket) => server.accept(socket))
   listeners.push(listener)
@@ -225,6 +232,56 @@ describe('multiGet', () => {
     assert.deepEqual(store.reads.map(({ rowKeys }) => rowKeys.length), [10_000, 1]) // prettier-ignore
     assert.deepEqual(store.reads.map(({ datasetVersion }) => datasetVersion), [1_700_000_000_000, 1_700_000_000_000]) // prettier-ignore
     assert.equal(Buffer.from(reply, 'hex').readUInt32BE(4 + 4 + 4 + 8 + 4 + 3 + 3 + 2), keys.length)
+  })
+
+  test('a call has a million keys and clusters at most; one with more is a broken message', async () => {
+    const keys = Array.from({ length: 1_000_000 }, () => 'k1')
+    const socket = await serve(createTerrapinService(new FakeStore({ k1: cell('v1') }), OPTIONS))
+    // One of them is the cluster's name.
+    const reply = await exchange(socket, multiGet(keys.slice(1)))
+    assert.ok(reply.endsWith('000000026b310b0001000000027631000000'), reply)
+    socket.write(Buffer.from(multiGet(keys), 'hex'))
+    socket.end()
+    const refusal = (await untilClosed(socket)).toString('latin1')
+    assert.match(refusal, /multiGet: a message may have 1000000 elements in all/)
+  })
+
+  test('a call that is too large ends its connection without an answer, and a too large answer is OTHER', async () => {
+    const rows = { k1: cell('v'.repeat(400)), k2: cell('v'.repeat(400)) }
+    const service = createTerrapinService(new FakeStore(rows), OPTIONS)
+    const small = await serve(service, true, { maxFrameBytes: 500 })
+    assert.match(
+      Buffer.from(await exchange(small, multiGet(['k1', 'k2'])), 'hex').toString('latin1'),
+      TOO_LARGE,
+    )
+    small.write(Buffer.from(multiGet(['x'.repeat(500)]), 'hex'))
+    small.end()
+    assert.equal((await untilClosed(small)).length, 0)
+  })
+
+  test('each call is counted once, however many reads it took, and refused ones too', async () => {
+    const counted: unknown[] = []
+    const onAnswered: TerrapinServiceOptions['onAnswered'] = (operation, fileSet, durationMs, code) => {
+      assert.ok(durationMs >= 0)
+      counted.push([operation, fileSet, code])
+    }
+    const rows = { k1: cell('v1'), k2: new KVError('UNAVAILABLE', 'gone') }
+    const store = new FakeStore(rows)
+    const socket = await serve(createTerrapinService(store, { ...OPTIONS, onAnswered }))
+    await exchange(socket, multiGet(Array.from({ length: 25_000 }, (_, index) => `k${index}`)))
+    assert.equal(store.reads.length, 3)
+    await exchange(socket, GET)
+    await exchange(socket, GET.replace('6b31', '6b32'))
+    await exchange(socket, GET.replace('000000026331', '000000027831'))
+    await exchange(socket, GET.replace('000000026673', '000000026e6f'))
+    assert.deepEqual(counted, [
+      ['multiGet', 'fs', null],
+      ['get', 'fs', null],
+      ['get', 'fs', 'UNAVAILABLE'],
+      ['get', 'fs', 'INVALID_ARGUMENT'],
+      ['get', 'no', 'DATASET_NOT_FOUND'],
+    ])
+    assert.ok(store.reads.every(({ context }) => context.isCountedByShim === true))
   })
 
   test('no key at all is an empty map, of a file set that exists', async () => {

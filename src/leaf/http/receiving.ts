@@ -2,6 +2,9 @@
  * Copies on their way into a leaf: a list of files, then each file, then the adoption. What has arrived stays, whatever
  * ends in between, so that a copy that broke off goes on with the next file; a file that does not have the size and
  * checksum of its list is no file. Repeating any step is fine.
+ *
+ * The list says what left the gateway's disk, which may be damaged already: so before it is adopted a copy is read from end
+ * to end and held against its seal, and one that fails is thrown away.
  */
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
@@ -12,6 +15,7 @@ import { pipeline } from 'node:stream/promises'
 import { KVError, toKVError } from '../../base/errors.js'
 import type { Logger } from '../../base/logger.js'
 import { exists, makeDirectories, onDisk, writeFileDurably } from '../disk.js'
+import { checkSealed } from '../rocksdb/sealed/sealed-copy.js'
 import { readJsonNow, syncFile } from '../rocksdb/store/files.js'
 import { type LeafDirectory, targetPath } from './leaf-directory.js'
 import {
@@ -112,9 +116,9 @@ export class Receiving {
         if (await exists(join(staging, path))) continue
         throw new KVError('FAILED_PRECONDITION', `${path} of ${targetPath(target)} has not arrived: send it`)
       }
-      const path = await this.#directory.adopt(target)
       try {
-        await this.#shards.open(target, path)
+        await checkSealed(staging)
+        await this.#shards.open(target, await this.#directory.adopt(target))
       } catch (error) {
         await this.#directory.discard(target)
         throw error

@@ -35,7 +35,9 @@ export class FakeMigrations implements MigrationAccess {
     from: 'VERIFY',
     to: 'RAMP',
     movedShare: 250,
+    movedRequests: { share: 4_000, requests: 1_000, sinceMs: 1_700_000_000_000 },
     guards: GUARDS,
+    warnings: ['caller maps-wbe has asked for nothing'],
     isAllowed: false,
   }
 
@@ -112,6 +114,10 @@ export class FakeMigrations implements MigrationAccess {
       bucket: 17,
       splitShare: 250,
       fallback: 'ORIGIN',
+      answeredBy: 'TARGET',
+      instead: '',
+      standInAfterMs: 100,
+      hedgeAfterMs: 0,
       origin: { name: 'west', isBreakerOpen: true },
       shadowShare: 1_000,
       baselineShare: 0,

@@ -6,6 +6,7 @@ import { createAdminServer, type AdminServerOptions } from '../../../src/admin/s
 import type { Canary, ChangeContext, ClusterRecord, DatasetRecord } from '../../../src/model/dataset.js'
 import type { ClusterDraft, DatasetDraft, DatasetPatch, Metastore } from '../../../src/model/metastore.js'
 import type { MigrationDecision } from '../../../src/model/migration-plan.js'
+import type { CqlKeyspace } from '../../../src/model/table-call.js'
 import type { GatewayStatus, Readiness } from '../../../src/model/operations.js'
 import { plainResult } from '../../../src/model/request.js'
 import type { Cell, Row } from '../../../src/model/row.js'
@@ -130,6 +131,19 @@ export class FakeMetastore implements Metastore {
   }
   clusters(): readonly ClusterRecord[] {
     return [cluster]
+  }
+  async emptyDataset(name: string, change: ChangeContext) {
+    await this.#changed('emptyDataset', [name], change)
+  }
+  keyspaces() {
+    return []
+  }
+  async putKeyspace(keyspace: CqlKeyspace, change: ChangeContext) {
+    await this.#changed('putKeyspace', [keyspace], change)
+    return keyspace
+  }
+  async removeKeyspace(name: string, change: ChangeContext) {
+    await this.#changed('removeKeyspace', [name], change)
   }
   async putCluster(draft: ClusterDraft, change: ChangeContext) {
     await this.#changed('putCluster', [draft], change)

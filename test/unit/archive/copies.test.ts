@@ -282,12 +282,27 @@ describe('a restore refuses', () => {
 test('a purge removes the copy, the manifest first, and nothing else', async () => {
   const { path, url } = await archive()
   writeFileSync(join(path, 'notes.txt'), 'mine')
-  await purge(objects, [url])
+  await purge(objects, { urls: [url], datasetId: 'd1' })
   assert.deepEqual(
     readdirSync(path, { recursive: true, withFileTypes: true })
       .filter((one) => one.isFile())
       .map(({ name }) => name),
     ['notes.txt'],
   )
-  await purge(objects, [url])
+  await purge(objects, { urls: [url], datasetId: 'd1' })
+})
+
+test('a purge leaves what another dataset put in the same place, and of whole copies all but the one it is about', async () => {
+  const { path, url } = await archive()
+  const isWhole = () => existsSync(join(path, 'archive.json'))
+  assert.deepEqual(await purge(objects, { urls: [url], datasetId: 'd2' }), { removed: 0 })
+  assert.deepEqual(await purge(objects, { urls: [url], datasetId: 'd1', archivedAtMs: 4 }), { removed: 0 })
+  assert.ok(isWhole())
+  assert.ok((await purge(objects, { urls: [url], datasetId: 'd1', archivedAtMs: 5 })).removed > 0)
+  assert.ok(!isWhole())
+  // What has no manifest, or one that says nothing, can be restored by nobody.
+  const damaged = await archive()
+  writeFileSync(join(damaged.path, 'archive.json'), '{')
+  await purge(objects, { urls: [damaged.url], datasetId: 'd2', archivedAtMs: 4 })
+  assert.ok(!existsSync(join(damaged.path, 'archive.json')))
 })

@@ -17,7 +17,7 @@ class SteppedClock implements Clock {
 }
 
 function spec(key: string): JobSpec {
-  return { kind: 'ARCHIVE', dataset: 'd', subject: key, key, actor: 'me' }
+  return { kind: 'ARCHIVE', dataset: 'd', datasetId: 'd1', subject: key, key, actor: 'me' }
 }
 
 /** Work that ends when it is told to. */
@@ -166,6 +166,70 @@ describe('jobs', () => {
     await jobs.cancel(open.status.id)
     assert.ok(isAbandoned)
     await jobs.close()
+  })
+
+  test('of a dataset that is removed are cancelled, whatever they do, but for the removal of copies', async () => {
+    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: { loads: 1, others: 4 } })
+    const works = Array.from({ length: 5 }, () => new HeldWork())
+    const [running, committed, purging, other, waiting] = works
+    const start = (key: string, work: HeldWork | undefined, changes: Partial<JobSpec> = {}) =>
+      jobs.start({ ...spec(key), ...changes }, work?.run ?? assert.fail()).id
+    const ids = [
+      start('a', running),
+      start('b', committed),
+      start('c', purging, { kind: 'PURGE' }),
+      start('d', other, { datasetId: 'd2' }),
+      start('e', waiting),
+    ]
+    committed?.context?.commit()
+    await jobs.endOf('d1')
+    const states = ids.map((id) => jobs.get(id)?.state)
+    assert.deepEqual(states, ['CANCELLED', 'CANCELLED', 'RUNNING', 'RUNNING', 'CANCELLED'])
+    assert.match(jobs.get(ids[0] ?? '')?.error?.message ?? '', /its dataset was removed/)
+    await jobs.close()
+  })
+
+  test('of a dataset that has the name of one that went do not wait for those of the other', () => {
+    const gone = new Set<string>()
+    const isGone = ({ datasetId }: { readonly datasetId: string }) => gone.has(datasetId)
+    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: { loads: 1, others: 4 }, isGone })
+    jobs.start(spec('version 5'), new HeldWork().run)
+    const again = { ...spec('version 5'), datasetId: 'd2' }
+    jobs.start(again, new HeldWork().run)
+    // A place in an object store is the same for both.
+    jobs.start({ ...spec('place'), kind: 'SNAPSHOT' }, new HeldWork().run)
+    assert.throws(() => jobs.plan({ ...again, key: 'place', kind: 'SNAPSHOT' }), {
+      code: 'FAILED_PRECONDITION',
+    })
+    const claim = jobs.claim(spec('upload'))
+    gone.add('d1')
+    assert.throws(() => jobs.plan(spec('late')), { code: 'DATASET_NOT_FOUND' })
+    const open = jobs.open(spec('upload'), claim)
+    assert.equal(open.context.ending, 'CANCEL')
+    assert.throws(() => open.enqueue(new HeldWork().run), { code: 'CANCELLED' })
+    open.fail(new Error('ended'))
+    assert.equal(open.status.state, 'CANCELLED')
+  })
+
+  test('what a cancelled job cleans up is ended by the end of the gateway alone', async () => {
+    const jobs = new Jobs({ clock: new SteppedClock(), logger, concurrent: { loads: 1, others: 1 } })
+    let stops = 0
+    const { id } = jobs.start(spec('a'), async (context) => {
+      await new Promise<void>((resolve) => context.onEnding(resolve))
+      await new Promise<void>((resolve) =>
+        context.onStop(() => {
+          stops += 1
+          resolve()
+        }),
+      )
+      throw new Error('ended')
+    })
+    const cancelling = jobs.cancel(id)
+    await turn()
+    assert.equal(stops, 0)
+    await jobs.close()
+    await cancelling
+    assert.deepEqual([stops, jobs.get(id)?.state], [1, 'CANCELLED'])
   })
 
   test('are bounded while they wait', () => {

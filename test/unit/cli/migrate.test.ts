@@ -46,6 +46,8 @@ test('migrate plan ends with 1 while the move onwards may not be made, and says 
       assert.equal(exitCode, 1)
       assert.match(stdout, /VERIFY -> RAMP may not be done/)
       assert.match(stdout, /2\.5 % of its keys/)
+      assert.match(stdout, /by caller: 40 % of its requests, of 1,000 counted since 2023-11-14/)
+      assert.match(stdout, /note: caller maps-wbe has asked for nothing/)
       assert.match(stdout, /sides agree\s+FAIL\s+9 of 1200 differ\s+at most 0\.1 %/)
       assert.match(stdout, /target's p99\s+too little/)
       assert.match(stdout, /sides agree: see what differs \(may be forced\)/)
@@ -156,6 +158,7 @@ test('explain prints the whole decision', () =>
       'west, its breaker is open',
       '-42, shard 3',
       'RAMP, map epoch 12',
+      'the origin, when the target fails, or has not answered after 100 ms',
     ]) {
       assert.ok(stdout.includes(text), `${text} in\n${stdout}`)
     }

@@ -10,6 +10,7 @@ export class MemoryStore implements MetaStoreBackend {
   readonly tables: Readonly<Record<MetaTable, Map<string, StoredRecord>>> = {
     dataset: new Map(),
     cluster: new Map(),
+    keyspace: new Map(),
     audit: new Map(),
     secret: new Map(),
   }

@@ -30,6 +30,18 @@ async function citiesBench(): Promise<Bench> {
   return { store, clock, metastore }
 }
 
+test('every command that means a dataset by its id is refused when another has its name', async () => {
+  for (const { action, run } of commands) {
+    if (action === 'createDataset') continue
+    const { metastore } = await citiesBench()
+    const before = metastore.get('cities')
+    const meant = { ...CHANGE, datasetId: 'd0-gone' }
+    await assert.rejects(run(metastore, 'cities', meant), { code: 'DATASET_NOT_FOUND' }, action)
+    assert.deepEqual(metastore.get('cities'), before)
+    await run(metastore, 'cities', { ...CHANGE, datasetId: before?.id ?? '' })
+  }
+})
+
 interface Command {
   readonly action: string
   readonly run: (metastore: Metastore, name: string, change: ChangeContext) => Promise<unknown>

@@ -21,7 +21,7 @@ test('an entry has the bytes that its head comment gives', () => {
 
 test('the bytes are those of the examples in FORMATS', () => {
   assert.equal(encodeEntry('dataset/a', 7, '{}').toString('hex'), 'a93d246100000000000000077b7d')
-  assert.equal(encodeHeader(emptyHeader()).toString('hex', 0, 14), '97bfecab00000000000000007b22')
+  assert.equal(encodeHeader(emptyHeader()).toString('hex', 0, 14), 'b690865800000000000000007b22')
 })
 
 test('a table that came later is empty in a header that was written before', () => {

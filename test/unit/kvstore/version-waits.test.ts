@@ -64,6 +64,19 @@ suite('reads that wait for a version', () => {
     )
   })
 
+  test('wait for one that leaves when they began on it before, and not when they begin now', () => {
+    const leaving = { ...OPEN, leaving: [1] }
+    assert.equal(versionToWaitFor(leaving, 1), null)
+    assert.equal(versionToWaitFor(leaving, 1, true), 1)
+    assert.equal(versionToWaitFor(OPEN, 1, true), null)
+    const world = new World()
+    world.wait('page', 1)
+    world.map(leaving)
+    assert.deepEqual(world.events, [])
+    world.map({ ...leaving, versions: [...OPEN.versions, servedVersion(1, 1)] })
+    assert.deepEqual(world.events, ['page again'])
+  })
+
   test('ask once for a version, and go on with the map that names it', () => {
     const world = new World()
     world.wait('a')

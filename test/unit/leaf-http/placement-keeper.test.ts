@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { KVError } from '../../../src/base/errors.js'
 import type { Inventory } from '../../../src/leaf/http/leaf-agent.js'
@@ -44,6 +47,7 @@ function datasetOf(id: number, cluster = 'west', versions = 1, shardCount = 2): 
     id: versions - index,
     state: index === 0 ? 'CURRENT' : 'READY',
     cluster,
+    checksum: 'ab',
   }))
   // What placement looks at; the rest of a record is the metastore's.
   return {
@@ -62,6 +66,9 @@ class World {
   clusters: readonly ClusterRecord[]
   records: DatasetRecord[]
   hasOwnCopies = true
+  /** A directory. */
+  ownShard = '/nowhere'
+  ownChecksum = 'ab'
   readonly keeper: PlacementKeeper
 
   constructor(
@@ -76,7 +83,8 @@ class World {
       gatewayId: 'g',
       records: { list: () => this.records, clusters: () => this.clusters },
       connect: (leaf) => this.#agent(leaf, processOf[leaf.name] ?? new Process(leaf.name)),
-      localShard: () => (this.hasOwnCopies ? '/nowhere' : null),
+      localShard: () => (this.hasOwnCopies ? this.ownShard : null),
+      localChecksum: () => this.ownChecksum,
       clock: { monotonicMs: () => timers.nowMs, nowMs: () => timers.nowMs, nowUs: () => 0n },
       startTimer: timers.start,
       logger: SILENT,
@@ -313,5 +321,26 @@ test('a copy that a leaf lost again is found missing, although its list is what 
   west.copies.clear()
   await world.settle(3)
   assert.deepEqual(west.log, ['a + d1-00/1/0', 'a + d1-00/1/0'])
+  await world.keeper.close()
+})
+
+// What lay damaged on the gateway's disk was copied with the checksums of the damage.
+test('files that are not what was loaded are sent to no leaf', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'godwit-placement-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'SEALED.json'), '{}')
+  const process = new Process('one')
+  const world = new World([clusterOf('west', ['a'])], [datasetOf(1)], { a: process })
+  world.ownShard = folder
+  world.ownChecksum = 'ba'
+  await world.start()
+  await world.settle(3)
+  assert.deepEqual([...process.copies], [])
+  const [record] = world.records
+  assert.ok(record)
+  assert.equal(world.keeper.copiesOf(record, 1), null, 'it is read here as before')
+  world.ownChecksum = 'ab'
+  await world.settle(10)
+  assert.deepEqual([...process.copies].sort(), ['d1-00/1/0', 'd1-00/1/1'])
   await world.keeper.close()
 })

@@ -102,6 +102,7 @@ test('a kept version is elsewhere unless all of its shards are open here', () =>
   assert.equal(isElsewhere(entryOf([OWN, OWN]), VERSION), false)
   assert.equal(isElsewhere(entryOf([OWN, REMOTE]), VERSION), true)
   assert.equal(isElsewhere(entryOf(null), VERSION), true)
-  // One that is over is waited for by nobody.
+  // One that is over is waited for by who began on it before, and by nobody else.
   assert.equal(isElsewhere(entryOf(null, 'DELETED'), VERSION), false)
+  assert.equal(isElsewhere({ ...entryOf([REMOTE], 'DELETED'), leaving: [VERSION] }, VERSION), true)
 })

@@ -291,6 +291,39 @@ test('columns of wide rows are sought, not read past', async (t) => {
   }
 })
 
+for (const format of ['mutable', 'sealed'] as const) {
+  test(`${format}: a page reads its rows and a look behind them, and no more`, async (t) => {
+    const [rows, columns] = [1_000, ['a', 'b']]
+    const world =
+      format === 'mutable' ? await manyRows(t, rows, columns) : await sealedRows(t, { rows, columns })
+    const entriesOfRow = format === 'mutable' ? columns.length : 1
+    const cursor = countEntries(t)
+    for (const pageRows of [40, 70, 300, 600]) {
+      cursor.count = 0
+      assert.equal(answered(await world.scan({}, { pageRows })).rows.length, pageRows)
+      // What a row takes is guessed from those before.
+      const most = 1.1 * entriesOfRow * (pageRows + 1)
+      assert.ok(cursor.count <= most, `${cursor.count} entries for ${pageRows} rows, at most ${most}`)
+    }
+  })
+}
+
+async function sealedRows(
+  t: TestContext,
+  { rows, columns }: { readonly rows: number; readonly columns: readonly string[] },
+): Promise<ReadWorld> {
+  const cells = columns.map((name) => {
+    return { localKey: bytes(name), value: bytes('v'), timestamp: null, ttlSeconds: null }
+  })
+  const loaded = Array.from(
+    { length: rows },
+    (_, i) => [bytes(`r${String(i).padStart(6, '0')}`), cells] as const,
+  )
+  const world = await ReadWorld.sealed(loaded, 'ORDERED')
+  t.after(() => world.dispose())
+  return world
+}
+
 /** Counts what cursors read. */
 function countEntries(t: TestContext): { count: number } {
   const read = { count: 0 }

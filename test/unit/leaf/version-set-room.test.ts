@@ -123,6 +123,21 @@ suite('a version that is dropped', () => {
     await world.finish(world.setState('b', 1, 'DELETED'))
     return world
   }
+  /** Version 1 of `b` leaves and is closed, because there is room for five shards and `c` needs two. */
+  async function closedWhileLeaving(): Promise<ServingWorld> {
+    const world = new ServingWorld(2, 5)
+    await world.createBatch('b')
+    for (const id of [1, 2]) await world.load('b', id)
+    await world.publish('b', 2)
+    for (const { id } of world.entry('b').versions.at(-1)?.shards ?? []) world.ages.set(id, 10)
+    await world.finish(world.setState('b', 1, 'DELETED'))
+    for (const { id } of world.entry('b').versions[0]?.shards ?? []) world.ages.set(id, 0)
+    await world.createBatch('c')
+    await world.load('c', 9)
+    await world.finish(world.set.open('c', 9))
+    await world.settle()
+    return world
+  }
   const isLeaving = (world: ServingWorld) =>
     world.entry('b').versions.map((served) => served.isLeaving === true)
 
@@ -211,18 +226,25 @@ suite('a version that is dropped', () => {
     assert.equal(world.set.isServed('b', 1), true)
   })
 
-  test('and is closed for want of room loses its files when its time is over', async () => {
-    const world = new ServingWorld(2, 5)
-    await world.createBatch('b')
-    for (const id of [1, 2]) await world.load('b', id)
-    await world.publish('b', 2)
-    for (const { id } of world.entry('b').versions.at(-1)?.shards ?? []) world.ages.set(id, 10)
-    await world.finish(world.setState('b', 1, 'DELETED'))
-    for (const { id } of world.entry('b').versions[0]?.shards ?? []) world.ages.set(id, 0)
-    await world.createBatch('c')
-    await world.load('c', 9)
-    await world.finish(world.set.open('c', 9))
+  test('and is closed for want of room is opened again for who reads it page by page', async () => {
+    const world = await closedWhileLeaving()
+    assert.deepEqual([world.versions('b'), world.entry('b').leaving], [[2], [1]])
+    // What was opened on request is not closed for a while.
+    world.timers.advance(3_000)
+    await world.finish(world.set.open('b', 1))
     await world.settle()
+    assert.deepEqual(world.versions('b'), [2, 1])
+    assert.deepEqual(isLeaving(world), [false, true])
+    world.timers.advance(300_000)
+    await world.settle()
+    assert.deepEqual([world.versions('b'), world.entry('b').leaving], [[2], undefined])
+    assert.deepEqual(world.trashed, ['/data/b-0-0/1'])
+    await assert.rejects(world.set.open('b', 1), { code: 'VERSION_NOT_FOUND' })
+    world.checkSettled()
+  })
+
+  test('and is closed for want of room loses its files when its time is over', async () => {
+    const world = await closedWhileLeaving()
     world.timers.advance(300_000)
     await world.settle()
     assert.deepEqual([world.trashed, world.forgotten], [['/data/b-0-0/1'], [1]])

@@ -350,11 +350,6 @@ export class ServingWorld {
   }
 }
 
-export function version(id: number, state: VersionState): VersionRecord {
-  const about = { source: '', loadedBy: '', createdAtMs: 0, archive: null }
-  return { id, state, rows: 0, bytes: 0, checksum: '', ...about }
-}
-
 /** A BATCH dataset `b` with these versions, the first of them CURRENT. */
 export async function worldWith(...ids: number[]): Promise<ServingWorld> {
   const world = new ServingWorld()
@@ -362,4 +357,9 @@ export async function worldWith(...ids: number[]): Promise<ServingWorld> {
   for (const id of [...ids].sort((a, b) => a - b)) await world.load('b', id)
   if (ids[0] !== undefined) await world.publish('b', ids[0])
   return world
+}
+
+export function version(id: number, state: VersionState): VersionRecord {
+  const about = { source: '', loadedBy: '', createdAtMs: 0, archive: null }
+  return { id, state, rows: 0, bytes: 0, checksum: '', ...about }
 }

@@ -71,16 +71,22 @@ export class FakeMetastore implements VersionRecords {
     return this.records.get(name)?.versions.find((version) => version.id === id)
   }
 
-  #step(what: string, name: string): DatasetRecord {
+  /** @param meant id of the dataset that the change is about */
+  #step(what: string, name: string, meant?: string): DatasetRecord {
     this.steps.push(what)
     if (this.failingStep === what) throw new KVError('UNAVAILABLE', `${what} is out of order`)
     const record = this.records.get(name)
-    if (record === undefined) throw new KVError('DATASET_NOT_FOUND', `no ${name}`)
+    if (record === undefined || (meant !== undefined && meant !== record.id))
+      throw new KVError('DATASET_NOT_FOUND', `no ${name}`)
     return record
   }
 
-  #set(name: string, id: number, state: VersionState, figures: Partial<VersionFigures> = {}): DatasetRecord {
-    const record = this.#step(state, name)
+  #set(
+    name: string,
+    { id, state, meant }: { id: number; state: VersionState; meant?: string | undefined },
+    figures: Partial<VersionFigures> = {},
+  ): DatasetRecord {
+    const record = this.#step(state, name, meant)
     const versions = record.versions.map((version) =>
       version.id === id ? { ...version, ...figures, state } : version,
     )
@@ -115,23 +121,30 @@ export class FakeMetastore implements VersionRecords {
     if (!isDryRun) this.records.set(name, { ...record, versions: [version, ...others] })
     return Promise.resolve(version)
   }
-  async updateDataset(name: string, { retainedVersions = 0 }: DatasetPatch) {
+  async updateDataset(name: string, { retainedVersions, explode }: DatasetPatch) {
     await Promise.resolve()
-    const changed = { ...this.#step(`retained ${retainedVersions}`, name), retainedVersions }
+    const what =
+      explode === undefined ? `retained ${retainedVersions}` : `explode ${explode?.struct ?? 'none'}`
+    const settings = {
+      ...(retainedVersions !== undefined && { retainedVersions }),
+      ...(explode !== undefined && { explode: explode ?? undefined }),
+    }
+    // An undefined layout is as good as an absent one to who reads it.
+    const changed = { ...this.#step(what, name), ...settings } as DatasetRecord
     this.records.set(name, changed)
     return changed
   }
-  async completeVersion(name: string, id: number, complete?: VersionFigures) {
+  async completeVersion(name: string, id: number, complete?: VersionFigures, change?: ChangeContext) {
     await Promise.resolve()
-    return this.#set(name, id, 'READY', complete)
+    return this.#set(name, { id, state: 'READY', meant: change?.datasetId }, complete)
   }
-  async failVersion(name: string, id: number) {
+  async failVersion(name: string, id: number, change?: ChangeContext) {
     await Promise.resolve()
-    return this.#set(name, id, 'FAILED')
+    return this.#set(name, { id, state: 'FAILED', meant: change?.datasetId })
   }
-  async publish(name: string, id: number) {
+  async publish(name: string, id: number, change?: ChangeContext) {
     await Promise.resolve()
-    return this.#set(name, id, 'CURRENT')
+    return this.#set(name, { id, state: 'CURRENT', meant: change?.datasetId })
   }
 }
 
@@ -180,6 +193,10 @@ export class FakeFiles implements VersionFiles {
   }
   trash(path: string): Promise<void> {
     this.trashed.push(path)
+    return Promise.resolve()
+  }
+  trashEmptyDataset(datasetId: string): Promise<void> {
+    this.trashed.push(`empty ${datasetId}`)
     return Promise.resolve()
   }
 

@@ -8,8 +8,9 @@ import { KVError } from '../../../src/base/errors.js'
 import { Jobs } from '../../../src/base/jobs.js'
 import { limits } from '../../../src/base/limits.js'
 import { silentLogger } from '../../../src/base/logger.js'
+import { compileThriftStruct } from '../../../src/base/thrift-idl.js'
 import { LoadJobs } from '../../../src/loader/load-job.js'
-import type { UploadRequest } from '../../../src/model/load.js'
+import type { LoadRequest, UploadRequest } from '../../../src/model/load.js'
 import { createObjectStore, type ObjectSettings } from '../../../src/objects/objects.js'
 import {
   change,
@@ -128,6 +129,31 @@ test('a file set has its own id, also again after a failure, and its retention c
   await settle()
   assert.equal(jobs.get(id)?.state, 'DONE')
   assert.deepEqual(metastore.steps, ['LOADING', 'FAILED', 'LOADING', 'READY', 'retained 7', 'CURRENT'])
+})
+
+test("what is said of values becomes the dataset's when the version is there, and not when the load fails", async () => {
+  const { jobs, builds, metastore } = setUp()
+  const fields = compileThriftStruct([{ name: 'p', text: 'struct Pin { 1: i64 id }' }], 'Pin')
+  const explode = { protocol: 'binary', struct: 'Pin', valueField: '', fields } as const
+  const hfiles = requestFor('cities', input, { format: 'hfile', keyField: '', publish: false })
+  const run = async (request: LoadRequest, end: Parameters<FakeBuild['end']>[0]) => {
+    await jobs.start(request, change)
+    await settle()
+    const build = builds.at(-1)
+    build?.end(end)
+    await settle()
+    return build?.job.request.explode
+  }
+  await run({ ...hfiles, explode }, failed)
+  assert.equal(metastore.get('cities')?.explode, undefined)
+  await run({ ...hfiles, explode }, figures)
+  assert.deepEqual(await run(hfiles, figures), explode)
+  assert.equal(await run({ ...hfiles, explode: null }, figures), null)
+  assert.equal(await run(hfiles, figures), undefined)
+  assert.deepEqual(
+    metastore.steps.filter((step) => !/LOADING|FAILED/.test(step)),
+    [...['explode Pin', 'READY', 'READY', 'explode none', 'READY', 'READY']],
+  )
 })
 
 test('a load that is not to be published ends with a READY version', async () => {
@@ -545,4 +571,42 @@ test('an upload that trickles ends, because it holds its dataset', async () => {
   content.send('{')
   await refused
   assert.deepEqual([jobs.list()[0]?.state, readdirSync(home)], ['FAILED', []])
+})
+
+test('a load whose dataset is removed ends CANCELLED and leaves nothing, and a dataset of its name is not touched', async () => {
+  const { jobs, queue, builds, files, metastore } = setUp({ concurrent: 2 })
+  const fileSet = { versionId: 42, partCount: 1, retainedVersions: 7 }
+  const { id } = await jobs.start(requestFor('cities', input, { fileSet }), change)
+  await settle()
+  const [loading] = metastore.records.get('cities')?.versions ?? []
+  assert.ok(loading)
+  metastore.add('cities', { id: 'id-other', versions: [loading] })
+  const ended = queue.endOf('id-cities')
+  await settle()
+  await ended
+  assert.equal(jobs.get(id)?.state, 'CANCELLED')
+  assert.deepEqual(files.adopted, [])
+  assert.deepEqual(files.trashed.slice(-3), ['load-id-cities-42', '/data/id-cities/42', 'empty id-cities'])
+  assert.equal(metastore.version('cities', 42)?.state, 'LOADING')
+  const other = await jobs.start(requestFor('cities', input), change)
+  await settle()
+  builds.at(-1)?.end(figures)
+  await settle()
+  assert.equal(jobs.get(other.id)?.state, 'DONE')
+})
+
+test('a dataset that takes the name of one whose load is at its end gets nothing of it', async () => {
+  const { jobs, builds, files, metastore } = setUp()
+  const fileSet = { versionId: 42, partCount: 1, retainedVersions: 7 }
+  const { id } = await jobs.start(requestFor('cities', input, { fileSet }), change)
+  await settle()
+  const [loading] = metastore.records.get('cities')?.versions ?? []
+  assert.ok(loading)
+  metastore.add('cities', { id: 'id-other', versions: [loading] })
+  builds[0]?.end(figures)
+  await settle()
+  assert.equal(jobs.get(id)?.error?.code, 'DATASET_NOT_FOUND')
+  assert.deepEqual(files.adopted, ['load-id-cities-42/version -> id-cities/42'])
+  assert.deepEqual(files.trashed.slice(-2), ['/data/id-cities/42', 'empty id-cities'])
+  assert.equal(metastore.version('cities', 42)?.state, 'LOADING')
 })

@@ -5,7 +5,8 @@ import { limits } from '../../../src/base/limits.js'
 import { silentLogger } from '../../../src/base/logger.js'
 import { DoubleLoad, type ForwardedLoad } from '../../../src/migration/double-load.js'
 import { NO_MIGRATION, type Side } from '../../../src/model/migration.js'
-import { CHANGE, START_MS, kvError } from '../kvsm/fixtures.js'
+import { CHANGE, START_MS, batchDraft, kvError } from '../kvsm/fixtures.js'
+import { MortalStore } from './mortal-store.js'
 import { BY, type World, inState, migrationWorld, settled } from './world.js'
 
 interface Loading {
@@ -19,7 +20,8 @@ interface Loading {
   held: Promise<void>
   /** What the origin says instead of taking a load; and who is told that it is asked. */
   refusal: KVError | null
-  onOrigin: () => void
+  onOrigin: () => unknown
+  onTarget: () => unknown
   readonly load: (id: number) => Promise<void>
   readonly restart: () => DoubleLoad
 }
@@ -27,22 +29,34 @@ interface Loading {
 async function loading(world: World, { hasController = true } = {}): Promise<Loading> {
   const calls: string[] = []
   const broken = new Set<Side>()
-  const state: Pick<Loading, 'held' | 'refusal' | 'onOrigin'> = {
+  const state: Pick<Loading, 'held' | 'refusal' | 'onOrigin' | 'onTarget'> = {
     held: Promise.resolve(),
     refusal: null,
     onOrigin: () => undefined,
+    onTarget: () => undefined,
   }
   const side = (name: Side) => async (load: ForwardedLoad) => {
     calls.push(`${name} ${load.source}`)
-    if (name === 'TARGET') await state.held
+    if (name === 'TARGET') {
+      await state.onTarget()
+      await state.held
+    }
     if (broken.has(name)) throw new KVError('UNAVAILABLE', `${name} is down`)
     if (name === 'ORIGIN') {
-      state.onOrigin()
+      await state.onOrigin()
       if (state.refusal !== null) throw state.refusal
       return
     }
-    const { id } = await world.metastore.beginVersion('cities', load.source, CHANGE)
-    await world.metastore.completeVersion('cities', id, { rows: 1, bytes: 1, checksum: 'aa' }, CHANGE)
+    // What is loaded already is not loaded again; what was only begun is.
+    const known = world.record().versions.find(({ source }) => source === load.source)
+    if (known?.state === 'CURRENT') return
+    const wished = load.versionId ?? undefined
+    const { id } =
+      known?.state === 'READY'
+        ? known
+        : await world.metastore.beginVersion('cities', load.source, CHANGE, wished)
+    if (known?.state !== 'READY')
+      await world.metastore.completeVersion('cities', id, { rows: 1, bytes: 1, checksum: 'aa' }, CHANGE)
     await world.metastore.publish('cities', id, CHANGE)
   }
   const make = (): DoubleLoad =>
@@ -285,4 +299,70 @@ test('a load that only the target took does not pass for one that the origin has
   await settled()
   assert.deepEqual(owed(all), ['ORIGIN dir/100'])
   assert.equal(world.record().migration?.originVersion, null)
+})
+
+test('a load that was under way when its dataset was removed says nothing about another one of its name', async () => {
+  for (const side of ['ORIGIN', 'TARGET'] as const) {
+    const all = await inVerify()
+    const { metastore } = all.world
+    const replace = async (): Promise<void> => {
+      await metastore.removeDataset('cities', CHANGE)
+      await metastore.createDataset(
+        batchDraft('cities', { migrationState: 'ORIGIN_ONLY', origin: 'west' }),
+        CHANGE,
+      )
+      for (const state of ['ARMING', 'VERIFY'] as const) await metastore.migrate('cities', { state }, CHANGE)
+    }
+    if (side === 'ORIGIN') all.onOrigin = replace
+    else all.held = new Promise(() => undefined)
+    await all.load(100)
+    await settled()
+    if (side === 'TARGET') await replace()
+    await all.world.seconds(30)
+    assert.deepEqual(all.world.record().migration, {
+      ...NO_MIGRATION,
+      sinceMs: all.world.record().migration?.sinceMs,
+    })
+    assert.deepEqual(all.calls.length, side === 'ORIGIN' ? 1 : 2)
+  }
+})
+
+test('a process that dies at any place of a load: its uploader asks again, and both sides serve it, once', async () => {
+  let places = 0
+  for (let place = 1; place === 1 || place <= places; place += 1) {
+    const store = new MortalStore()
+    const world = await migrationWorld(store)
+    await inState(world, 'VERIFY')
+    const dead = await loading(world)
+    dead.onOrigin = () => store.pass()
+    dead.onTarget = () => store.pass()
+    store.passed = 0
+    if (places === 0) {
+      await dead.load(100)
+      await settled()
+      places = store.passed
+      place = 0
+      assert.ok(places >= 10, `${places} places`)
+      continue
+    }
+    store.diesAt = place
+    void dead.load(100)
+    for (let turn = 0; turn < 10 && !store.isDead; turn += 1) await settled()
+    assert.ok(store.isDead, `place ${place}`)
+    store.diesAt = Number.POSITIVE_INFINITY
+
+    const next = await loading(await migrationWorld(store))
+    const text = `dead at ${place} of ${places}`
+    const { migration, versions } = next.world.record()
+    const known = migration?.originVersion?.versionId
+    // Nobody believes that the origin is where it was, once it may have been asked.
+    if (dead.calls.length > 0) assert.notEqual(known, START_MS + 1, text)
+    assert.ok(versions.filter(({ state }) => state === 'CURRENT').length === 1, text)
+    await next.load(100)
+    await next.world.seconds(30)
+    assert.deepEqual(owed(next), [], text)
+    const record = next.world.record()
+    assert.equal(record.migration?.originVersion?.versionId, START_MS + 100, text)
+    assert.equal(record.versions.find(({ state }) => state === 'CURRENT')?.source, 'dir/100', text)
+  }
 })

@@ -1,19 +1,24 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { murmur3Token } from '../../../src/base/hash.js'
-import { explainRead } from '../../../src/gateway-explain.js'
+import { type OriginNow, explainRead } from '../../../src/gateway-explain.js'
 import type { Backend } from '../../../src/model/backend.js'
 import { MIGRATION_STATES, NO_MIGRATION } from '../../../src/model/migration.js'
 import { decideRead } from '../../../src/routing/decide.js'
 import { Router } from '../../../src/routing/router.js'
+import { KVError } from '../../../src/base/errors.js'
+import type { DatasetEntry } from '../../../src/model/cluster-map.js'
 import { datasetEntry, mapOf, readRequest, servedVersion } from '../../support/datasets.js'
 import { random as seeded } from '../../support/random.js'
+import type { RequestContext } from '../../../src/model/request.js'
 import { kvError } from '../kvsm/fixtures.js'
+import { type Answer, BEFORE, TwoSides, migrating, rowsOf } from '../routing/two-sides.js'
 
 // Nothing is read here.
 const NOBODY = {} as unknown as Backend
 const router = new Router(NOBODY, new Map())
 const CALLERS = [null, 'web', 'batch']
+const WELL: OriginNow = { isBreakerOpen: false, standInAfterMs: 100, hedgeAfterMs: 0 }
 
 test('what explain says of 4,000 reads is what the functions do that reads go through', () => {
   const random = seeded(7)
@@ -40,7 +45,7 @@ test('what explain says of 4,000 reads is what the functions do that reads go th
       },
       { versions, current: versions[0] ?? null },
     )
-    const explained = explainRead(mapOf(entry), { dataset: 'cities', rowKey: key, caller }, () => false)
+    const explained = explainRead(mapOf(entry), { dataset: 'cities', rowKey: key, caller }, () => WELL)
     const request = readRequest([key], { context: { ...readRequest([key]).context, caller } })
     const decided = decideRead(entry, request, () => true)
     assert.equal(explained.side, decided.side)
@@ -60,9 +65,81 @@ test('what explain says of 4,000 reads is what the functions do that reads go th
 test('explain says what nobody serves, and knows no dataset that is not there', () => {
   const entry = datasetEntry({ mode: 'BATCH' })
   const asked = { dataset: 'cities', rowKey: Buffer.from('k'), caller: null }
-  const explained = explainRead(mapOf(entry), asked, () => false)
+  const explained = explainRead(mapOf(entry), asked, () => WELL)
   assert.equal(explained.version, null)
   assert.match(explained.servedBy, /nobody/)
-  const missing = (): unknown => explainRead(mapOf(), asked, () => false)
+  assert.deepEqual([explained.answeredBy, explained.instead], [null, 'the target has no version online'])
+  const missing = (): unknown => explainRead(mapOf(), asked, () => WELL)
   assert.throws(missing, kvError('DATASET_NOT_FOUND', /cities/))
 })
+
+test('who explain says answers is who answers a live read: with breakers, closed shards, canaries, stand-ins', () => {
+  const random = seeded(11)
+  const seen = new Map<string, number>()
+  for (let round = 0; round < 2_000; round += 1) {
+    const pick = (count: number): number => Math.floor(random() * count)
+    const key = `key-${pick(1_000)}`
+    const caller = CALLERS[pick(CALLERS.length)] ?? null
+    const state = MIGRATION_STATES[pick(MIGRATION_STATES.length)] ?? 'RAMP'
+    const world = new TwoSides({
+      ...migrating(state, { splitShare: pick(10_001), splitCallers: ['batch'] }),
+      canary: pick(3) === 0 ? { versionId: BEFORE, share: pick(10_001) } : null,
+      ...(state === 'RETIRED' && { origin: null }),
+    })
+    if (pick(4) === 0) world.entry = closed(world.entry)
+    world.breaker.isOpen = pick(3) === 0
+    world.standInAfterMs = WELL.standInAfterMs
+    const gone = new KVError('UNAVAILABLE', 'its breaker is open')
+    world.behaviours.ORIGIN = world.breaker.isOpen ? () => gone : rowsOf(null)
+    world.behaviours.TARGET = (plan, side) => rowsOf(plan.version?.id ?? null)(plan, side)
+    const asked = { dataset: 'cities', rowKey: Buffer.from(key), caller }
+    const explained = explainRead(mapOf(world.entry), asked, () => ({
+      ...WELL,
+      isBreakerOpen: world.breaker.isOpen,
+    }))
+    const context = { api: 'test', caller, deadline: 1_000 }
+    const answer = liveRead(world, key, context)
+    const answeredBy = answer instanceof KVError ? null : (answer.side ?? explained.side)
+    const text = `${state} ${explained.side} ${explained.instead}`
+    assert.equal(explained.answeredBy, answeredBy, text)
+    if (answeredBy === 'TARGET' && !(answer instanceof KVError)) {
+      assert.equal(explained.version, answer.datasetVersion, text)
+    }
+    assert.equal(explained.instead === '', answeredBy === explained.side, text)
+    const kind = `${explained.side} ${answeredBy ?? 'nobody'}`
+    seen.set(kind, (seen.get(kind) ?? 0) + 1)
+  }
+  for (const side of ['ORIGIN', 'TARGET']) {
+    for (const by of ['ORIGIN', 'TARGET', 'nobody']) {
+      const count = seen.get(`${side} ${by}`) ?? 0
+      assert.ok(count >= 10, `${side} answered by ${by}: ${count}`)
+    }
+  }
+})
+
+test('explain says when the other side is asked as well, and when it is not', () => {
+  const standInOf = (world: TwoSides, rowKey = Buffer.from('k')): number =>
+    explainRead(mapOf(world.entry), { dataset: 'cities', rowKey, caller: null }, () => WELL).standInAfterMs
+  assert.equal(standInOf(new TwoSides(migrating('RAMP', { splitShare: 1 }))), 100)
+  assert.equal(standInOf(new TwoSides(migrating('RAMP'))), 0)
+  assert.equal(standInOf(new TwoSides(migrating('TARGET_PRIMARY'))), 100)
+  assert.equal(standInOf(new TwoSides(migrating('VERIFY'))), 0)
+  assert.equal(standInOf(new TwoSides(migrating('ORIGIN_ONLY'))), 0)
+})
+
+function closed(entry: DatasetEntry): DatasetEntry {
+  const versions = entry.versions.map(({ id }) => servedVersion(id))
+  return { ...entry, versions, current: versions[0] ?? null }
+}
+
+function liveRead(world: TwoSides, key: string, context: RequestContext): Answer {
+  try {
+    const { answer } = world.read([key], { context })
+    assert.ok(answer !== undefined, 'nothing was answered')
+    return answer
+  } catch (error) {
+    // What cannot be planned is answered with the reason.
+    if (error instanceof KVError) return error
+    throw error
+  }
+}

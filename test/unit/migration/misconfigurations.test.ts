@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import type { MigrationState } from '../../../src/model/migration.js'
 import type { MigrationPlan } from '../../../src/model/migration-plan.js'
 import { CHANGE, START_MS, kvError } from '../kvsm/fixtures.js'
+import { SUSPICIONS } from './suspicions.js'
 import { BY, DRY, ORIGIN, TARGET, type World, inState, migrationWorld } from './world.js'
 
 const OWED = {
@@ -62,6 +63,42 @@ const mistakes: readonly Mistake[] = [
     guard: 'loads reach both sides',
     figure: /no controller/,
     make: (world) => (world.origin = { ...ORIGIN, controller: null }),
+  },
+  {
+    name: "the controller's address is one of the gateway's own listeners",
+    in: 'ORIGIN_ONLY',
+    guard: 'controller is another process',
+    figure: /127\.0\.0\.1:7300/,
+    make: (world) => (world.origin = { ...ORIGIN, controller: '127.0.0.1:7300' }),
+  },
+  {
+    name: "the controller's port is wrong",
+    in: 'ORIGIN_ONLY',
+    guard: 'controller answers',
+    figure: /ECONNREFUSED at 10\.0\.0\.2:9090/,
+    make: (world) => (world.origin = { ...ORIGIN, controllerProblem: 'ECONNREFUSED at 10.0.0.2:9090' }),
+  },
+  {
+    name: 'the dataset has another name at the origin',
+    in: 'ARMING',
+    guard: 'origin has the dataset',
+    figure: /DATASET_NOT_FOUND/,
+    make: (world) => (world.origin = { ...ORIGIN, datasetProblem: 'DATASET_NOT_FOUND: FILE_SET_NOT_FOUND' }),
+  },
+  {
+    name: 'the clusters of the origin are wrong',
+    in: 'ARMING',
+    guard: 'origin has the dataset',
+    figure: /CLUSTER_NOT_FOUND/,
+    make: (world) => (world.origin = { ...ORIGIN, datasetProblem: 'FAILED_PRECONDITION: CLUSTER_NOT_FOUND' }),
+  },
+  {
+    name: 'another wire API listens at the address of the origin',
+    in: 'ARMING',
+    guard: 'origin has the dataset',
+    figure: /UNAVAILABLE: an answer of/,
+    make: (world) =>
+      (world.origin = { ...ORIGIN, datasetProblem: 'UNAVAILABLE: an answer of 1213486160 bytes' }),
   },
   {
     name: 'the cluster has fewer leaves than the dataset wants replicas',
@@ -336,7 +373,38 @@ function order({ guards }: MigrationPlan, name: string): number {
   return guards.findIndex((guard) => guard.name === name)
 }
 
-test('at least twenty mistakes are sought', () => assert.ok(mistakes.length >= 20))
+/** What somebody set, typed or left out wrongly; the other mistakes are what the world does to a migration. */
+const OF_SETTINGS: readonly string[] = [
+  'origin is configured',
+  'origin is another process',
+  'origin answers',
+  'controller is another process',
+  'controller answers',
+  'loads reach both sides',
+  'origin has the dataset',
+  'target cluster takes it',
+  'versions are kept to roll back to',
+  'target has a version',
+  'version has rows',
+  'both sides serve one version',
+  'no canary',
+  'shadow reads compare',
+  'target answers every key',
+]
+
+test('at least twenty misconfigurations are caught, each of its own name', () => {
+  const names = [
+    ...mistakes.filter(({ guard }) => OF_SETTINGS.includes(guard)).map(({ name }) => name),
+    ...SUSPICIONS.map(({ name }) => name),
+  ]
+  assert.equal(new Set(names).size, names.length)
+  assert.ok(names.length >= 20, `${names.length}`)
+  const sought = new Set(mistakes.map(({ guard }) => guard))
+  assert.deepEqual(
+    OF_SETTINGS.filter((guard) => !sought.has(guard)),
+    [],
+  )
+})
 
 for (const mistake of mistakes) {
   test(`the plan notices that ${mistake.name}`, async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MigrationRamp } from '../../../src/model/migration.js'
-import { CHANGE, kvError } from '../kvsm/fixtures.js'
+import { CHANGE, batchDraft, kvError } from '../kvsm/fixtures.js'
 import { BY, type World, inState, migrationWorld, settled } from './world.js'
 
 const MINUTE = 60_000
@@ -134,6 +134,90 @@ test('a ramp that is done goes back all the same, while it waits for the switch'
   await world.seconds(3, () => world.figures.mismatched(100))
   assert.equal(split(world), 0)
   assert.equal(rampOf(world).state, 'BREACHED')
+  await world.watcher.close()
+})
+
+/** In RAMP with 25 % of the keys given by hand, and a ramp from there. */
+async function rampingFrom(splitShare: number): Promise<World> {
+  const world = await migrationWorld()
+  await inState(world, 'RAMP')
+  await world.metastore.migrate('cities', { dials: { shadowShare: 10_000, splitShare } }, CHANGE)
+  world.watcher.start()
+  await settled()
+  await world.control.startRamp('cities', { toShare: 10_000, stepShare: 2_500, everyMs: MINUTE }, BY)
+  return world
+}
+
+/** Seconds until the split is at that share, while every second brings the same; 60: never. */
+async function secondsUntil(world: World, share: number, each: () => void): Promise<number> {
+  for (let seconds = 0; seconds < 60; seconds += 1) {
+    if (split(world) === share) return seconds
+    await world.seconds(1, each)
+  }
+  return 60
+}
+
+for (const { name, says, bring } of breaches) {
+  test(`a breach by ${name} at the share that a ramp began with takes all keys back`, async () => {
+    const world = await rampingFrom(2_500)
+    await world.seconds(2, well(world))
+    const seconds = await secondsUntil(world, 0, () => bring(world))
+    assert.ok(seconds <= 5, `${seconds} seconds`)
+    assert.equal(rampOf(world).state, 'BREACHED')
+    assert.match(rampOf(world).note, says)
+    await world.watcher.close()
+  })
+}
+
+test('what breaches on after the step back takes the rest of the keys back, too', async () => {
+  const world = await rampingFrom(2_500)
+  await world.seconds(90, well(world))
+  assert.equal(split(world), 7_500)
+  const failing = (): void => world.figures.answered(50, 50)
+  assert.ok((await secondsUntil(world, 2_500, failing)) <= 5)
+  assert.equal(rampOf(world).state, 'BREACHED')
+  const seconds = await secondsUntil(world, 0, failing)
+  assert.ok(seconds >= 3 && seconds <= 8, `${seconds} seconds`)
+  assert.equal(world.breaches.length, 2)
+  await world.seconds(30, failing)
+  assert.equal(world.breaches.length, 2)
+  await world.watcher.close()
+})
+
+test('what was seen before the step back says nothing about the share that it began with', async () => {
+  const world = await rampingFrom(2_500)
+  await world.seconds(90, well(world))
+  assert.ok((await secondsUntil(world, 2_500, () => world.figures.answered(50, 50))) <= 5)
+  // What threads tell late, and a percentile of the last minute, are of before.
+  world.figures.answered(30, 30)
+  world.figures.target.p99Ms = 90
+  await world.seconds(50, well(world))
+  assert.equal(split(world), 2_500)
+  world.figures.target.p99Ms = 4
+  await world.seconds(100, well(world))
+  assert.equal(split(world), 2_500)
+  await world.watcher.close()
+})
+
+test('a change that hangs for one dataset does not hold up the step back of another one', async () => {
+  const world = await ramping()
+  const draft = batchDraft('towns', { migrationState: 'ORIGIN_ONLY', origin: 'west' })
+  await world.metastore.createDataset(draft, CHANGE)
+  await world.seconds(90, well(world))
+  assert.equal(split(world), 5_000)
+  let release = (): void => undefined
+  world.held.set('towns', new Promise<void>((resolve) => (release = resolve)))
+  for (const state of ['ARMING', 'ABORTING'] as const)
+    await world.metastore.migrate('towns', { state }, CHANGE)
+  await world.seconds(3)
+  const endings = (): number => world.asked.filter((name) => name === 'towns').length
+  assert.equal(endings(), 1)
+  const seconds = await secondsUntil(world, 0, () => world.figures.mismatched(20))
+  assert.ok(seconds <= 5, `${seconds} seconds`)
+  assert.equal(endings(), 1, 'it is not begun again while it hangs')
+  release()
+  await world.seconds(1)
+  assert.equal(world.metastore.get('towns')?.migrationState, 'ORIGIN_ONLY')
   await world.watcher.close()
 })
 

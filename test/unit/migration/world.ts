@@ -2,10 +2,11 @@
  * A migration with a real metastore over a store in memory, a clock and timers that are stepped by hand, and figures that
  * the test makes up.
  */
+import assert from 'node:assert/strict'
 import { silentLogger } from '../../../src/base/logger.js'
 import { openMetastore } from '../../../src/kvsm/metastore.js'
 import { MigrationControl } from '../../../src/migration/control.js'
-import type { OriginFacts, TargetFacts } from '../../../src/migration/facts.js'
+import type { CallerUsage, OriginFacts, TargetFacts } from '../../../src/migration/facts.js'
 import type { MigrationSettings } from '../../../src/migration/settings.js'
 import { MigrationWatcher } from '../../../src/migration/watch.js'
 import type { MigrationWorld } from '../../../src/migration/world.js'
@@ -38,6 +39,9 @@ export const ORIGIN: OriginFacts = {
   addresses: ['10.0.0.1:9010'],
   controller: '10.0.0.2:9090',
   problem: null,
+  controllerProblem: null,
+  datasetProblem: null,
+  settings: { deadlineMs: 1_000, hedgeAfterMs: 0, standInAfterMs: 100, retryPercent: 10 },
 }
 
 export const TARGET: TargetFacts = {
@@ -85,11 +89,18 @@ export interface World {
   readonly metastore: Metastore
   readonly figures: FakeFigures
   readonly breaches: string[]
+  /** Changes that the parts ask for wait for these, by dataset. */
+  readonly held: Map<string, Promise<unknown>>
+  /** What the parts wait for passes here first. */
+  onAwait: (what: string) => Promise<void>
+  /** Datasets that the parts asked to change, in order. */
+  readonly asked: string[]
   /** The parts, as after a restart: what they remember in memory is gone, and the figures begin anew. */
   readonly control: MigrationControl
   readonly watcher: MigrationWatcher
   origin: OriginFacts | null
   target: TargetFacts
+  usage: CallerUsage | null
   settings: MigrationSettings
   record(): DatasetRecord
   /** Steps clock and timers, a second at a time, with `each` before every look. */
@@ -106,27 +117,30 @@ export async function migrationWorld(
 ): Promise<World> {
   const clock = steppedClock()
   const metastore = await openMetastore(store, clock, silentLogger)
-  if (metastore.get('cities') === null) {
-    await metastore.createDataset(
-      batchDraft('cities', { migrationState: 'ORIGIN_ONLY', origin: 'west', ...draft }),
-      CHANGE,
-    )
-    for (const id of [START_MS, START_MS + 1]) {
-      await metastore.beginVersion('cities', 'a.hfile', CHANGE)
-      await metastore.completeVersion('cities', id, FIGURES, CHANGE)
-      await metastore.publish('cities', id, CHANGE)
-    }
-  }
+  if (metastore.get('cities') === null) await makeCities(metastore, draft)
   const timers = new FakeTimers()
   const figures = new FakeFigures()
   const breaches: string[] = []
-  const parts: Pick<World, 'origin' | 'target' | 'settings'> = {
+  const held = new Map<string, Promise<unknown>>()
+  const asked: string[] = []
+  const parts: Pick<World, 'origin' | 'target' | 'usage' | 'settings' | 'onAwait'> = {
+    onAwait: () => Promise.resolve(),
     origin: ORIGIN,
     target: TARGET,
+    usage: null,
     settings: SETTINGS,
   }
   const world: MigrationWorld = {
-    metastore,
+    metastore: {
+      get: (name) => metastore.get(name),
+      list: () => metastore.list(),
+      migrate: async (name, patch, change) => {
+        asked.push(name)
+        await parts.onAwait('change')
+        await held.get(name)
+        return metastore.migrate(name, patch, change)
+      },
+    },
     get settings() {
       return parts.settings
     },
@@ -134,8 +148,12 @@ export async function migrationWorld(
     startTimer: timers.start,
     logger: silentLogger,
     figures: (dataset) => figures.of(dataset),
-    origin: () => Promise.resolve(parts.origin),
+    origin: async () => {
+      await parts.onAwait('origin')
+      return parts.origin
+    },
     target: () => parts.target,
+    usage: () => Promise.resolve(parts.usage),
     onBreach: (dataset, note) => void breaches.push(`${dataset}: ${note}`),
   }
   const watcher = new MigrationWatcher(world)
@@ -147,13 +165,11 @@ export async function migrationWorld(
     metastore,
     figures,
     breaches,
+    held,
+    asked,
     control,
     watcher,
-    record: () => {
-      const record = metastore.get('cities')
-      if (record === null) throw new Error('cities is gone')
-      return record
-    },
+    record: () => metastore.get('cities') ?? assert.fail('cities is gone'),
     seconds: async (count: number, each = (): void => undefined) => {
       for (let second = 0; second < count; second += 1) {
         each()
@@ -164,6 +180,16 @@ export async function migrationWorld(
       }
     },
   })
+}
+
+async function makeCities(metastore: Metastore, draft: Partial<DatasetDraft>): Promise<void> {
+  const whole = batchDraft('cities', { migrationState: 'ORIGIN_ONLY', origin: 'west', ...draft })
+  await metastore.createDataset(whole, CHANGE)
+  for (const id of [START_MS, START_MS + 1]) {
+    await metastore.beginVersion('cities', 'a.hfile', CHANGE)
+    await metastore.completeVersion('cities', id, FIGURES, CHANGE)
+    await metastore.publish('cities', id, CHANGE)
+  }
 }
 
 export interface SteppedClock extends ManualClock {

@@ -1,95 +1,12 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { type ErrorCode, KVError } from '../../../src/base/errors.js'
-import type { Logger } from '../../../src/base/logger.js'
-import type { MutatePlan, ReadPlan } from '../../../src/model/plan.js'
-import { NO_TOKEN } from '../../../src/model/row-order.js'
-import { type GuardSettings, GuardedBackend, failureOf } from '../../../src/routing/guarded-backend.js'
-import { SharedBreakers } from '../../../src/routing/shared-breakers.js'
-import { datasetEntry, putRequest, readRequest } from '../../support/datasets.js'
-import { FakeTimers } from '../../support/fake-timers.js'
-import { ScriptedBackend } from '../../support/scripted-backend.js'
-
-const RESET_MS = 2_000
-const GONE = new KVError('UNAVAILABLE', 'connection refused')
-
-const SETTINGS: GuardSettings = {
-  maxInFlight: 4,
-  maxQueued: 2,
-  hedgeAfterMs: 0,
-  retryPercent: 0,
-  breakerResetMs: RESET_MS,
-  probeTimeoutMs: 500,
-}
-
-/** Some threads of one process, each with its own guard and backend. */
-class World {
-  readonly timers = new FakeTimers()
-  readonly lines: string[] = []
-  readonly refused: string[] = []
-  readonly attempts: string[] = []
-  readonly #shared = SharedBreakers.create(['west'])
-
-  thread(settings: Partial<GuardSettings> = {}): { guard: GuardedBackend; inner: ScriptedBackend } {
-    const { timers } = this
-    const inner = new ScriptedBackend()
-    const note = (_fields: object, message: string) => void this.lines.push(message)
-    const logger: Logger = { debug: note, info: note, warn: note, error: note, child: () => logger }
-    const shared = new SharedBreakers(this.#shared.buffer, ['west']).of('west', 'primary')
-    const guard = new GuardedBackend(inner, {
-      role: 'primary',
-      settings: { ...SETTINGS, ...settings },
-      shared,
-      clock: { nowUs: () => 0n, nowMs: () => 5_000, monotonicMs: () => timers.nowMs },
-      startTimer: timers.start,
-      logger,
-      events: {
-        onAnswer: () => undefined,
-        onAttempt: (kind) => this.attempts.push(kind),
-        onRefused: (reason) => this.refused.push(reason),
-      },
-    })
-    return { guard, inner }
-  }
-
-  status() {
-    return this.#shared.list()[0]
-  }
-}
-
-function readPlan(...keys: string[]): ReadPlan {
-  const request = readRequest(keys)
-  const admitted = { request, entry: datasetEntry({}), tokens: keys.map(() => NO_TOKEN) }
-  return { admitted, backend: new ScriptedBackend(), version: null, shardReads: [] }
-}
-
-function mutatePlan(): MutatePlan {
-  const admitted = {
-    request: putRequest('k', 'v'),
-    entry: datasetEntry({}),
-    token: NO_TOKEN,
-    durability: 'LOG',
-  } as const
-  return { admitted, backend: new ScriptedBackend(), shardMutate: null }
-}
-
-async function codeOf(guard: GuardedBackend, plan = readPlan('k')): Promise<ErrorCode | 'well'> {
-  const outcome = await new Promise((resolve) => guard.read(plan, resolve))
-  // opossum opens with a microtask of its own.
-  await new Promise((resolve) => setImmediate(resolve))
-  return outcome instanceof KVError ? outcome.code : 'well'
-}
-
-async function open({ guard, inner }: { guard: GuardedBackend; inner: ScriptedBackend }): Promise<void> {
-  inner.answer = GONE
-  for (let call = 0; call < 20 && !guard.isOpen; call += 1) await codeOf(guard)
-  assert.equal(guard.isOpen, true)
-  inner.calls = 0
-}
+import { failureOf } from '../../../src/routing/guard-outcomes.js'
+import { GONE, GuardWorld, RESET_MS, codeOf, mutatePlan, open, readPlan } from './guard-world.js'
 
 suite('a guarded backend', () => {
   test('a key that always fails is not all that probes ask for', async () => {
-    const world = new World()
+    const world = new GuardWorld()
     const thread = world.thread()
     const { guard, inner } = thread
     inner.answer = GONE
@@ -105,7 +22,7 @@ suite('a guarded backend', () => {
   })
 
   test('a dataset whose keys all fail does not keep the others out for ever', async () => {
-    const world = new World()
+    const world = new GuardWorld()
     const { guard, inner } = world.thread()
     inner.answer = GONE
     for (let call = 0; call < 5; call += 1) await codeOf(guard, readPlan('poison'))
@@ -120,7 +37,7 @@ suite('a guarded backend', () => {
   })
 
   test('a thread that saw no failure risks no request while another one can probe', async () => {
-    const world = new World()
+    const world = new GuardWorld()
     const [first, second] = [world.thread(), world.thread()]
     await open(first)
     second.inner.answer = GONE
@@ -133,7 +50,7 @@ suite('a guarded backend', () => {
   })
 
   test('answers pass through, failures as they are', async () => {
-    const { guard, inner } = new World().thread()
+    const { guard, inner } = new GuardWorld().thread()
     assert.equal(await codeOf(guard), 'well')
     inner.answer = new KVError('DATASET_NOT_FOUND', 'no')
     for (let call = 0; call < 50; call += 1) assert.equal(await codeOf(guard), 'DATASET_NOT_FOUND')
@@ -143,7 +60,7 @@ suite('a guarded backend', () => {
   })
 
   test('one thread that opens opens all; nobody asks, one line is logged, callers are told when to come back', async () => {
-    const world = new World()
+    const world = new GuardWorld()
     const [one, other] = [world.thread(), world.thread()]
     await open(one)
     assert.equal(other.guard.isOpen, true)
@@ -162,7 +79,7 @@ suite('a guarded backend', () => {
   })
 
   test('one thread probes, with one key of a read that failed and nobody waiting; then all are asked again', async () => {
-    const world = new World()
+    const world = new GuardWorld()
     const threads = [world.thread(), world.thread(), world.thread()] as const
     await open(threads[0])
     for (const { guard } of threads) assert.equal(guard.isOpen, true)
@@ -179,7 +96,7 @@ suite('a guarded backend', () => {
   })
 
   test('a probe that found no free connection shows nothing', async () => {
-    const world = new World()
+    const world = new GuardWorld()
     const thread = world.thread()
     await open(thread)
     thread.inner.answer = new KVError('OVERLOADED', 'too many calls wait for answers')
@@ -188,7 +105,7 @@ suite('a guarded backend', () => {
   })
 
   test('a thread that never saw a read fail lets one call try', async () => {
-    const world = new World()
+    const world = new GuardWorld()
     const { guard, inner } = world.thread()
     inner.answer = GONE
     for (let call = 0; call < 20 && !guard.isOpen; call += 1) {
@@ -207,7 +124,7 @@ suite('a guarded backend', () => {
   })
 
   test('calls from before a change say nothing about the time after it', async () => {
-    const world = new World()
+    const world = new GuardWorld()
     const { guard, inner } = world.thread({ maxInFlight: 100 })
     inner.answer = null
     const stragglers = Array.from({ length: 30 }, () => codeOf(guard))
@@ -222,7 +139,7 @@ suite('a guarded backend', () => {
   })
 
   test('a stalled backend holds bounded calls; the rest is refused at once', async () => {
-    const world = new World()
+    const world = new GuardWorld()
     const { guard, inner } = world.thread()
     inner.answer = null
     const outcomes: string[] = []
@@ -241,7 +158,7 @@ suite('a guarded backend', () => {
   })
 
   test('reads are tried again and hedged within the budget, writes never', async () => {
-    const world = new World()
+    const world = new GuardWorld()
     const { guard, inner } = world.thread({ retryPercent: 10, hedgeAfterMs: 50 })
     inner.answer = null
     const hedged = codeOf(guard)
@@ -262,11 +179,13 @@ suite('a guarded backend', () => {
 test('what speaks against a backend, and what does not', () => {
   const error = (code: ErrorCode) => new KVError(code, code)
   const rows = (...outcomes: (KVError | null)[]) => ({ rows: outcomes, datasetVersion: null })
-  const speaks = (outcome: unknown, waitedMs = 1_000) => failureOf(outcome, waitedMs) !== null
+  const speaks = (outcome: unknown, waitedMs = 1_000) =>
+    failureOf(outcome, { waitedMs, fairMs: 100 }) !== null
   assert.equal(speaks(error('UNAVAILABLE')), true)
   assert.equal(speaks(error('INTERNAL')), true)
   assert.equal(speaks(error('DEADLINE_EXCEEDED')), true)
-  assert.equal(speaks(error('DEADLINE_EXCEEDED'), 5), false, 'a caller that hardly waited')
+  assert.equal(speaks(error('DEADLINE_EXCEEDED'), 100), true)
+  assert.equal(speaks(error('DEADLINE_EXCEEDED'), 99), false, 'a caller that hardly waited')
   assert.equal(speaks(error('DATASET_NOT_FOUND')), false)
   assert.equal(speaks(error('OVERLOADED')), false)
   assert.equal(speaks(rows(error('UNAVAILABLE'), error('UNAVAILABLE'))), true)

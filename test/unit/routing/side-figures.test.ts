@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
-import { suite, test } from 'node:test'
+import { beforeEach, suite, test } from 'node:test'
 import { decideSide } from '../../../src/routing/decide.js'
 import { type Flight, FlightRecorder } from '../../../src/routing/flight-recorder.js'
 import { unaccounted } from '../../../src/model/difference.js'
+import type { Side } from '../../../src/model/migration.js'
+import { MigrationReporter } from '../../../src/routing/migration-reporter.js'
 import { MigrationTotals } from '../../../src/routing/migration-totals.js'
 import { MigrationWatch } from '../../../src/routing/migration-watch.js'
 import { SideFigures, sumSides } from '../../../src/routing/side-figures.js'
+import { FakeTimers } from '../../support/fake-timers.js'
 import { entryWith, migrating } from './two-sides.js'
 
 suite('figures of a side', () => {
@@ -40,8 +43,15 @@ suite('figures of a side', () => {
 })
 
 suite('totals of all threads', () => {
+  const isOpen = (dataset: string, side: Side): boolean => dataset === 'cities' && side === 'ORIGIN'
+  let ids: Map<string, string>
+
+  beforeEach(() => {
+    ids = new Map([['cities', 'd1']])
+  })
+
   test('threads are added up, the newest word of each counts, and nothing goes missing', () => {
-    const totals = new MigrationTotals((dataset, side) => dataset === 'cities' && side === 'ORIGIN')
+    const totals = new MigrationTotals(isOpen, (name) => ids.get(name) ?? null)
     const watch = new MigrationWatch()
     const cities = watch.of({ name: 'cities', id: 'd1' })
     cities.shadow.sent = 3
@@ -53,9 +63,43 @@ suite('totals of all threads', () => {
     assert.deepEqual([shadow.sent, shadow.matched, shadow.waiting, unaccounted(shadow)], [6, 4, 2, 0])
     assert.deepEqual([origin.isBreakerOpen, target.isBreakerOpen], [true, false])
     assert.deepEqual(totals.figures('unknown').shadow.sent, 0)
-    const named = totals.readings(new Set(['cities']))
+    const named = totals.readings()
     assert.equal(named.find(({ name }) => name === 'godwit_migration_shadow_unaccounted')?.value, 0)
-    assert.deepEqual(totals.readings(new Set()), [])
+    ids.clear()
+    assert.deepEqual(totals.readings(), [])
+  })
+
+  test('a dataset that is gone leaves no figures to another one of its name', () => {
+    const totals = new MigrationTotals(isOpen, (name) => ids.get(name) ?? null)
+    const watch = new MigrationWatch()
+    watch.of({ name: 'cities', id: 'd1' }).shadow.sent = 5
+    totals.receive('data-0', watch.snapshot(0))
+    ids.set('cities', 'd2')
+    assert.equal(totals.figures('cities').shadow.sent, 0)
+    assert.deepEqual(totals.readings(), [])
+    const other = new MigrationWatch()
+    other.of({ name: 'cities', id: 'd2' }).shadow.sent = 2
+    totals.receive('data-1', other.snapshot(0))
+    assert.equal(totals.figures('cities').shadow.sent, 2)
+  })
+
+  test('a thread tells once that it has nothing to tell any more', () => {
+    const timers = new FakeTimers()
+    const watch = new MigrationWatch()
+    const told: number[] = []
+    new MigrationReporter({
+      watch,
+      startTimer: timers.start,
+      monotonicMs: () => timers.nowMs,
+      sendFigures: (figures) => told.push(figures.length),
+      sendDifferences: () => undefined,
+    })
+    timers.advance(1_000)
+    watch.of({ name: 'cities', id: 'd1' })
+    timers.advance(2_000)
+    watch.forget('cities')
+    timers.advance(3_000)
+    assert.deepEqual(told, [1, 1, 0])
   })
 
   test('a shadow read that became nothing shows', () => {

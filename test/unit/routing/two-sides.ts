@@ -56,6 +56,9 @@ export class TwoSides {
   readonly breaker = { isOpen: false }
   readonly routing: Routing
   isBusy = false
+  standInAfterMs = 0
+  /** What the origin answers scans with; null: well. */
+  scanFailure: KVError | null = null
   draws = 0
   wallMs = 1_000_000
   entry: DatasetEntry
@@ -79,6 +82,7 @@ export class TwoSides {
       digest: (value) => `digest of ${value.toString()}`,
       report: (difference) => this.differences.push(difference),
       isBusy: () => this.isBusy,
+      standInAfterMs: () => this.standInAfterMs,
       defer: (run) => this.#deferred.push(run),
       draw: () => this.draws,
       ...(options.bounds !== undefined && { shadowBounds: options.bounds }),
@@ -121,7 +125,8 @@ export class TwoSides {
       },
       scan: (plan, done) => {
         this.asked.push(side)
-        done({ rows: [], next: null, datasetVersion: plan.version?.id ?? null })
+        if (side === 'ORIGIN' && this.scanFailure !== null) done(this.scanFailure)
+        else done({ rows: [], next: null, datasetVersion: plan.version?.id ?? null })
       },
       mutate: (_plan, done) => done(new KVError('READ_ONLY', 'no writes here')),
       close: () => Promise.resolve(),

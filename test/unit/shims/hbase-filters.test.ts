@@ -20,7 +20,7 @@ function cell(column: string, value: string, timestamp = 1n): Cell {
 function left(filterText: string, rows: Readonly<Record<string, readonly Cell[]>>, versions = 1) {
   const filter = buildFilter(parseFilter(bytes(filterText)), false)
   return Object.entries(rows).map(([key, cells]) => {
-    const kept = filterRow(filter, bytes(key), cells, versions)
+    const kept = filterRow(filter, { rowKey: bytes(key), cells }, () => versions)
     return (
       kept?.map(
         ({ localKey, value, timestamp }) =>
@@ -53,6 +53,8 @@ describe('what a filter leaves of a row', () => {
     ["SingleColumnValueExcludeFilter('a', 'x', =, 'binary:1')", ['a:xy=2@1', 'a:y=3@1', 'b:x=4@1']],
     ["ColumnPrefixFilter('x') AND ValueFilter(!=, 'binary:1')", ['a:xy=2@1', 'b:x=4@1']],
     ["ColumnPrefixFilter('y') OR ValueFilter(=, 'binary:1')", ['a:x=1@1', 'a:y=3@1']],
+    ["ColumnValueFilter('a', 'xy', =, 'binary:2')", ['a:xy=2@1']],
+    ["ColumnValueFilter('a', 'xy', !=, 'binary:2')", null],
     ["SKIP ValueFilter(!=, 'binary:2')", null],
     ["(FirstKeyOnlyFilter() OR PrefixFilter('z')) AND KeyOnlyFilter()", ['a:x=@1']],
   ]
@@ -103,6 +105,8 @@ describe('what is no filter is refused', () => {
     ['PageFilter(1, 2)', /Expected 1 but got: 2/],
     ["RowFilter(==, 'binary:a')", /Compare Operator/],
     ["RowFilter(=, 'none:a')", /Comparator none/],
+    ["ValueFilter(=, 'long:a')", /Comparator long/],
+    ["ColumnValueFilter('a', 'b', =)", /Expected 4 but got: 3/],
     ["RowFilter(<, 'regexstring:a')", /EQUAL and NOT_EQUAL/],
     ["ValueFilter(=, 'regexstring:(a)\\1')", /\\1 is not offered/],
     ["ValueFilter(=, 'regexstring:(?=a)')", /look-around/],
@@ -143,6 +147,11 @@ describe('regular expressions', () => {
       for (const text of others) assert.equal(regex.isFoundIn(text), false, text)
     })
   }
+
+  test('a match that takes too many steps is given up by name', () => {
+    const regex = new LinearRegex('(a?){500}b$')
+    assert.throws(() => regex.isFoundIn('a'.repeat(200_000)), /takes the expression more than \d+ steps/)
+  })
 
   test('an expression that would take a backtracking matcher for ever takes a moment', () => {
     const regex = new LinearRegex('^(a+)+(a|a?)+$')

@@ -141,6 +141,7 @@ test('only a call of two known clusters, for what several leaves have, is read t
     clock: systemClock,
     isCluster: (name) => name === 'east' || name === 'west',
     timeoutMs: 1_000,
+    onAnswered: () => undefined,
     hasSeveralPlaces: (fileSet) => fileSet === 'spread',
     secondReads: new SecondReads({ startTimer: timers.start, onEvent: () => undefined }),
   })

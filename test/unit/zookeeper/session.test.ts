@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { KVError } from '../../../src/base/errors.js'
@@ -35,7 +35,7 @@ interface Followed {
   readonly next: () => Promise<string>
 }
 
-function follow(ports: readonly number[]): Followed {
+function follow(ports: readonly number[], timeoutMs = TIMEOUT_MS): Followed {
   const timers = new FakeTimers()
   const events: string[] = []
   let wake: () => void = () => undefined
@@ -45,7 +45,7 @@ function follow(ports: readonly number[]): Followed {
   }
   const session = new ZooKeeperSession({
     servers: ports.map((port) => ({ host: '127.0.0.1', port })),
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs,
     startTimer: timers.start,
     logger: quiet,
     events: {
@@ -117,16 +117,72 @@ test('a lost connection fails what waits; the session is taken up again at the n
   assert.equal(await next(), 'up new')
   const waiting = assert.rejects(session.get('/a'), { code: 'UNAVAILABLE' })
   // No answer within two thirds of the time-out.
-  timers.advance(TIMEOUT_MS)
+  timers.advance((TIMEOUT_MS * 2) / 3)
   await waiting
   assert.equal(await next(), 'down')
   assert.equal(session.isUp, false)
   await assert.rejects(session.get('/a'), /zookeeper is not connected/)
-  timers.advance(limits.maxZooKeeperRetryMs)
   // The other server knows of no session 7.
   await turnUntil(timers, () => session.isUp)
   assert.equal(await next(), 'up new')
   silent.close()
+})
+
+/** Takes connections and says nothing: a machine that hangs. */
+function mute(): Promise<Server & { readonly port: number }> {
+  return serve((socket) => void socket.on('error', () => undefined))
+}
+
+test('a member falls silent and two others are so: the session is taken up again while it lives', async () => {
+  const timeoutMs = 120_000
+  let isSilent = false
+  const failing = await serve((socket) => {
+    const behind = connect(zookeeper.port, '127.0.0.1')
+    for (const one of [socket, behind]) one.on('error', () => undefined)
+    socket.on('data', (bytes) => behind.write(bytes))
+    socket.on('close', () => behind.destroy())
+    behind.on('data', (bytes) => (isSilent ? undefined : socket.write(bytes)))
+  })
+  const silent = [await mute(), await mute()]
+  const { timers, next } = follow(
+    [failing, ...silent, zookeeper].map(({ port }) => port),
+    timeoutMs,
+  )
+  assert.equal(await next(), 'up new')
+  isSilent = true
+  const silentAtMs = timers.nowMs
+  const events: string[] = []
+  void next().then(async (event) => events.push(event, await next()))
+  timers.advance((timeoutMs * 2) / 3)
+  await turnUntil(timers, () => events.length === 2)
+  assert.deepEqual(events, ['down', 'up again'])
+  assert.ok(timers.nowMs - silentAtMs < timeoutMs, `${timers.nowMs - silentAtMs} ms`)
+  for (const server of [failing, ...silent]) server.close()
+})
+
+test('attempts become rare only when all members were tried', async () => {
+  let attempts = 0
+  const refusing = await Promise.all(
+    Array.from({ length: 3 }, () =>
+      serve((socket) => {
+        attempts += 1
+        socket.on('error', () => undefined)
+        socket.destroy()
+      }),
+    ),
+  )
+  const { timers } = follow(refusing.map(({ port }) => port))
+  const timesMs: number[] = []
+  for (let seen = 0; seen < 11; seen++) {
+    await turnUntil(timers, () => attempts > seen)
+    timesMs.push(timers.nowMs)
+    // What was closed is heard of before time goes on.
+    await pause(20)
+  }
+  // Doubled with each attempt it would be at 6.3 s.
+  assert.ok((timesMs[6] ?? 0) < 3_000, timesMs.join())
+  assert.ok((timesMs[10] ?? 0) - (timesMs[9] ?? 0) >= 300, timesMs.join())
+  for (const server of refusing) server.close()
 })
 
 test('an idle session is kept by pings', async () => {

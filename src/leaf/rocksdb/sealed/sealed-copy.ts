@@ -1,6 +1,7 @@
 /**
- * A sealed shard that nothing else has open: linked from a served version (shard-links.ts) or put back from an archive. Read
- * from end to end, to check it against its seal or to compare it with another. In a child process, never in the gateway.
+ * A sealed shard that nothing else has open: linked from a served version (shard-links.ts), put back from an archive, or
+ * just arrived at a leaf. Read from end to end, to check it against its seal or to compare it with another. In a child
+ * process, or gently in a leaf, never in the gateway.
  */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -78,6 +79,26 @@ export class SealedCopy {
    * @throws {KVError} CORRUPT when the content is not what was sealed
    */
   verify(onRead: (bytes: number) => void): VersionFigures {
+    const steps = this.#verifying()
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done === true) return value
+      onRead(value)
+    }
+  }
+
+  /** The same, in steps of a few milliseconds between which others have their turn. @throws {KVError} CORRUPT */
+  async verifyGently(): Promise<VersionFigures> {
+    const steps = this.#verifying()
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done === true) return value
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
+  }
+
+  /** Says after each step how many bytes it read. */
+  *#verifying(): Generator<number, VersionFigures> {
     const sum = new ContentSum()
     let rows = 0
     let bytes = 0
@@ -93,7 +114,7 @@ export class SealedCopy {
         sum.add(key, storedCrc(value))
         bytes += key.length + value.length
       }
-      onRead(bytes - before)
+      yield bytes - before
     }
     const { seal } = this
     if (rows !== seal.rows || bytes !== seal.bytes || sum.hex() !== seal.checksum) {
@@ -163,6 +184,20 @@ export class SealedCopy {
 
   async close(): Promise<void> {
     await this.#database.close()
+  }
+}
+
+/**
+ * Reads a shard that nothing has open from end to end, gently, and holds it against its seal.
+ * @throws {KVError} CORRUPT, FAILED_PRECONDITION (another or a newer format), UNAVAILABLE
+ */
+export async function checkSealed(directory: string): Promise<void> {
+  // Which order does not matter to what is only counted and summed up.
+  const copy = await SealedCopy.open(directory, 'HASHED')
+  try {
+    await copy.verifyGently()
+  } finally {
+    await copy.close()
   }
 }
 

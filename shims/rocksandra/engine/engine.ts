@@ -1,0 +1,250 @@
+/**
+ * The CQL engine of one data thread: statements in, rows and changes out. It parses and looks up (compiled.ts), runs SELECT
+ * (select-run.ts), writes (modify-run.ts, lwt-run.ts, batch-run.ts) over the thread's KVStore, and asks the main thread for
+ * changes of schemas.
+ */
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../../../src/base/clock.js'
+import { KVError } from '../../../src/base/errors.js'
+import { limits } from '../../../src/base/limits.js'
+import type { ClusterMap } from '../../../src/model/cluster-map.js'
+import type { KVStore } from '../../../src/model/kvstore.js'
+import type { RequestContext } from '../../../src/model/request.js'
+import type { CqlCall, CqlSchemaChange } from '../../../src/model/table-call.js'
+import { type CqlError, invalid } from '../cql/errors.js'
+import { TimeuuidSource } from '../cql/values/uuids.js'
+import { type BatchPart, runBatch } from './batch-run.js'
+import { CompiledStatement, compileStatement } from './compiled.js'
+import { checkRead, checkWrite } from './consistency.js'
+import type {
+  BatchRequest,
+  BoundValue,
+  CqlDone,
+  CqlEngine,
+  CqlSession,
+  PreparedStatement,
+  QueryOptions,
+  VirtualTable,
+} from './contract.js'
+import { ListPaths } from './list-paths.js'
+import { conditionalKey, runConditional } from './lwt-run.js'
+import type { Modification } from './modify.js'
+import { type WriteTools, runModification } from './modify-run.js'
+import { type Schema, SchemaView } from './schema.js'
+import { type Store, errorOf, runSelect } from './select-run.js'
+import type { Bindings } from './terms.js'
+
+export interface EngineOptions {
+  readonly kvstore: KVStore
+  readonly clock: Clock
+  /** The thread's newest. */
+  readonly mapOf: () => ClusterMap
+  readonly virtualTables: readonly VirtualTable[]
+  /** Null: it changed nothing. @throws {CqlError, KVError} */
+  readonly changeSchema: (call: CqlCall) => Promise<CqlSchemaChange | null>
+}
+
+export class GatewayCqlEngine implements CqlEngine {
+  readonly #options: EngineOptions
+  readonly #view: SchemaView
+  readonly #tools: WriteTools
+  readonly #timeuuids: TimeuuidSource
+  /** Statements that came as text, the one used last at the end. */
+  readonly #cache = new Map<string, CompiledStatement>()
+  #lastTimestamp = 0n
+
+  constructor(options: EngineOptions) {
+    this.#options = options
+    this.#view = new SchemaView(options.mapOf, options.virtualTables)
+    const nowMs = () => options.clock.nowMs()
+    this.#timeuuids = new TimeuuidSource(nowMs, randomBytes(8))
+    this.#tools = { listPaths: new ListPaths(nowMs), nextTimestamp: () => this.#nextTimestamp() }
+  }
+
+  readonly schema = (): Schema => this.#view.current()
+
+  prepare(text: string, session: CqlSession): CompiledStatement {
+    return compileStatement(text, session.keyspace, this.schema)
+  }
+
+  query(text: string, session: CqlSession, options: QueryOptions, done: CqlDone): void {
+    let statement: CompiledStatement
+    try {
+      statement = this.#compiled(text, session)
+    } catch (error) {
+      done(errorOf(error))
+      return
+    }
+    this.execute(statement, session, options, done)
+  }
+
+  /** Kept for as long as its tables are those that it was made for. */
+  #compiled(text: string, session: CqlSession): CompiledStatement {
+    const key = `${session.keyspace ?? ''}\0${text}`
+    const known = this.#cache.get(key)
+    if (known !== undefined) {
+      this.#cache.delete(key)
+      if (known.isCurrent()) {
+        this.#cache.set(key, known)
+        return known
+      }
+    }
+    const compiled = this.prepare(text, session)
+    if (text.length > limits.maxCachedCqlChars) return compiled
+    this.#cache.set(key, compiled)
+    if (this.#cache.size > limits.maxCachedCqlStatements) {
+      const [oldest] = this.#cache.keys()
+      if (oldest !== undefined) this.#cache.delete(oldest)
+    }
+    return compiled
+  }
+
+  execute(statement: PreparedStatement, session: CqlSession, options: QueryOptions, done: CqlDone): void {
+    try {
+      if (!(statement instanceof CompiledStatement)) {
+        throw new KVError('INTERNAL', 'a statement that this engine did not prepare')
+      }
+      this.#run(statement, { session, options }, done)
+    } catch (error) {
+      done(errorOf(error))
+    }
+  }
+
+  #run(
+    statement: CompiledStatement,
+    { session, options }: { readonly session: CqlSession; readonly options: QueryOptions },
+    done: CqlDone,
+  ): void {
+    const { plan } = statement
+    const bindings = this.#bindings(valuesOf(statement, options))
+    const { consistency, timestamp } = options
+    switch (plan.kind) {
+      case 'select': {
+        checkRead(consistency)
+        const { pageSize, paging } = options
+        runSelect(
+          { plan: plan.select, bindings, pageSize, paging },
+          this.#store('select', session, options),
+          done,
+        )
+        break
+      }
+      case 'modify':
+        this.#modify({ modification: plan.modification, bindings }, { session, options }, done)
+        break
+      case 'batch': {
+        const parts = plan.modifications.map((modification) => ({ modification, bindings }))
+        const own = plan.timestamp?.(bindings) ?? null
+        checkWrite(options, parts)
+        runBatch(
+          { type: plan.type, parts, timestamp: own, defaultTimestamp: timestamp, consistency },
+          this.#around('batch', session, options),
+          done,
+        )
+        break
+      }
+      case 'use':
+        if (!this.schema().keyspaces.has(plan.keyspace)) {
+          throw invalid(`Keyspace '${plan.keyspace}' does not exist`)
+        }
+        done({ kind: 'setKeyspace', keyspace: plan.keyspace })
+        break
+      case 'schema':
+        this.#changeSchema(statement, session, done)
+    }
+  }
+
+  #modify(
+    part: BatchPart,
+    { session, options }: { readonly session: CqlSession; readonly options: QueryOptions },
+    done: CqlDone,
+  ): void {
+    const { modification, bindings } = part
+    const { consistency, timestamp } = options
+    checkWrite(options, [part])
+    const around = this.#around(modification.kind, session, options)
+    if (modification.condition === null) {
+      runModification({ modification, bindings, timestamp }, around, (failure) => {
+        done(failure ?? VOID)
+      })
+      return
+    }
+    const key = conditionalKey(modification, bindings)
+    runConditional({ parts: [part], key, isBatch: false, consistency }, around).then(done, (error: unknown) =>
+      done(errorOf(error)),
+    )
+  }
+
+  batch(batch: BatchRequest, session: CqlSession, options: QueryOptions, done: CqlDone): void {
+    try {
+      const parts = batch.items.map(({ statement, values }): BatchPart => {
+        const compiled = typeof statement === 'string' ? this.#compiled(statement, session) : statement
+        const modification = modificationOf(compiled)
+        if (compiled.variables.length !== values.length)
+          throw amount(compiled.variables.length, values.length)
+        return { modification, bindings: this.#bindings(values) }
+      })
+      checkWrite(options, parts)
+      const { timestamp: defaultTimestamp, consistency } = options
+      runBatch(
+        { type: batch.type, parts, timestamp: null, defaultTimestamp, consistency },
+        this.#around('batch', session, options),
+        done,
+      )
+    } catch (error) {
+      done(errorOf(error))
+    }
+  }
+
+  #changeSchema({ text, keyspace }: CompiledStatement, session: CqlSession, done: CqlDone): void {
+    const caller = session.user ?? session.caller ?? session.address
+    this.#options.changeSchema({ text, keyspace, caller }).then(
+      (change) => done(change === null ? VOID : { kind: 'schemaChange', change }),
+      (error: unknown) => done(errorOf(error)),
+    )
+  }
+
+  #bindings(values: readonly BoundValue[]): Bindings {
+    return { values, nowMs: this.#options.clock.nowMs(), timeuuids: this.#timeuuids }
+  }
+
+  #around(method: string, session: CqlSession, options: QueryOptions) {
+    return { store: this.#store(method, session, options), tools: this.#tools }
+  }
+
+  #store(method: string, { caller, user, address }: CqlSession, { deadline }: QueryOptions): Store {
+    const context: RequestContext = { api: 'rocksandra', method, caller: user ?? caller, address, deadline }
+    return { kvstore: this.#options.kvstore, context }
+  }
+
+  #nextTimestamp(): bigint {
+    const now = BigInt(this.#options.clock.nowMs()) * 1000n
+    this.#lastTimestamp = now > this.#lastTimestamp ? now : this.#lastTimestamp + 1n
+    return this.#lastTimestamp
+  }
+}
+
+const VOID = { kind: 'void' } as const
+
+/** In the order of the variables, by place or by name. @throws {CqlError} */
+function valuesOf({ variables }: CompiledStatement, { values, names }: QueryOptions): readonly BoundValue[] {
+  if (names !== null) {
+    return variables.map(({ name }) => {
+      const value = values[names.indexOf(name)]
+      if (value === undefined) throw invalid(`Missing value for bind variable ${name}`)
+      return value
+    })
+  }
+  if (values.length !== variables.length) throw amount(variables.length, values.length)
+  return values
+}
+
+function amount(markers: number, values: number): CqlError {
+  return invalid(`there were ${markers} markers(?) in CQL but ${values} bound variables`)
+}
+
+function modificationOf(statement: PreparedStatement): Modification {
+  if (statement instanceof CompiledStatement && statement.plan.kind === 'modify')
+    return statement.plan.modification
+  throw invalid('Invalid statement in batch: only UPDATE, INSERT and DELETE statements are allowed.')
+}

@@ -1,0 +1,226 @@
+/**
+ * INSERT, UPDATE and DELETE, run: what they do to each partition is gathered (row-writes.ts) and written as one atomic
+ * request a partition. Those with IF are lwt-run.ts.
+ */
+import { KVError } from '../../../src/base/errors.js'
+import type { CellTimestamp } from '../../../src/model/row.js'
+import type { CqlError } from '../cql/errors.js'
+import type { ListPaths } from './list-paths.js'
+import { STATIC_PREFIX, rangeOfPrefix } from './mapping.js'
+import type { Modification } from './modify.js'
+import { partitionKeys, rowPrefixes, rowRanges } from './paths.js'
+import { TableReader } from './reader.js'
+import { RowWrites, type WriteTimes } from './row-writes.js'
+import type { Partition, TableRow } from './rows.js'
+import { type TableSchema, datasetName } from './schema.js'
+import { type Store, errorOf } from './select-run.js'
+import type { Bindings } from './terms.js'
+
+/** What a thread's writes share. */
+export interface WriteTools {
+  readonly listPaths: ListPaths
+  /** Microseconds, each later than the last. */
+  readonly nextTimestamp: () => bigint
+}
+
+/** Everything that a request writes, by partition. */
+export class WriteSet {
+  readonly #partitions = new Map<string, RowWrites>()
+
+  of(table: TableSchema, rowKey: Buffer): RowWrites {
+    const name = `${datasetName(table)} ${rowKey.toString('latin1')}`
+    let writes = this.#partitions.get(name)
+    if (writes === undefined) {
+      writes = new RowWrites(table, rowKey)
+      this.#partitions.set(name, writes)
+    }
+    return writes
+  }
+
+  all(): readonly RowWrites[] {
+    return [...this.#partitions.values()].filter(({ isEmpty }) => !isEmpty)
+  }
+}
+
+/** Rows that an operation looks at, by the prefix of their local keys. */
+export type RowsAsTheyAre = (rowKey: Buffer, prefix: Buffer) => TableRow | null
+
+const NO_ROWS: RowsAsTheyAre = () => null
+
+export function timesOf(
+  { table, timestamp, ttl }: Modification,
+  bindings: Bindings,
+  fallback: CellTimestamp | null,
+): WriteTimes {
+  const ttlSeconds = ttl === null ? (table.defaultTtl === 0 ? null : table.defaultTtl) : ttl(bindings)
+  // Counters are stamped where they are counted.
+  if (table.isCounter) return { timestamp: null, ttlSeconds: null }
+  return { timestamp: timestamp?.(bindings) ?? fallback, ttlSeconds }
+}
+
+/** Whether parts of what it writes must be older than others, so that it needs a time before the writer gives one. */
+function needsTimestamp({ table }: Modification): boolean {
+  return table.columns.some(({ isMultiCell }) => isMultiCell)
+}
+
+/** Rows that its operations depend on. */
+export function rowsToRead(
+  modification: Modification,
+  bindings: Bindings,
+): readonly { readonly rowKey: Buffer; readonly parts: readonly Buffer[]; readonly prefix: Buffer }[] {
+  const { table, where, paths, operations } = modification
+  if (!operations.some(({ needsRow }) => needsRow)) return []
+  const prefixes = modification.touchesRows ? rowPrefixes(table, paths, bindings) : [STATIC_PREFIX]
+  return partitionKeys(table, where, bindings).flatMap(({ rowKey, parts }) =>
+    prefixes.map((prefix) => ({ rowKey, parts, prefix })),
+  )
+}
+
+/** @throws {CqlError} */
+export function gather(
+  modification: Modification,
+  bindings: Bindings,
+  to: {
+    readonly writes: WriteSet
+    readonly times: WriteTimes
+    readonly tools: WriteTools
+    readonly rows?: RowsAsTheyAre
+  },
+): void {
+  const { table, where, paths, operations } = modification
+  for (const { rowKey } of partitionKeys(table, where, bindings)) {
+    const writes = to.writes.of(table, rowKey)
+    if (modification.kind === 'delete' && operations.length === 0) {
+      deleteRows(modification, bindings, { writes, times: to.times })
+      continue
+    }
+    const prefixes = modification.touchesRows ? rowPrefixes(table, paths, bindings) : []
+    const { listPaths } = to.tools
+    const apply = (prefix: Buffer, isStatic: boolean): void => {
+      const row = (to.rows ?? NO_ROWS)(rowKey, prefix)
+      const target = { writes, prefix, times: to.times, row, listPaths }
+      for (const operation of operations) {
+        if ((operation.column.kind === 'static') === isStatic) operation.apply(target, bindings)
+      }
+    }
+    if (operations.some(({ column }) => column.kind === 'static')) apply(STATIC_PREFIX, true)
+    for (const prefix of prefixes) {
+      if (modification.kind === 'insert' && hasMarker(table)) writes.mark(prefix, to.times)
+      apply(prefix, false)
+    }
+  }
+}
+
+/** Tables WITH COMPACT STORAGE have rows as far as they have values; those of key columns alone have nothing else. */
+function hasMarker({ isCompact, regulars }: TableSchema): boolean {
+  return !isCompact || regulars.length === 0
+}
+
+function deleteRows(
+  { table, where, paths }: Modification,
+  bindings: Bindings,
+  { writes, times }: { readonly writes: RowWrites; readonly times: WriteTimes },
+): void {
+  if (where.choices.length === 0 && where.limits.length === 0) writes.deletePartition(times.timestamp)
+  else if (paths.isExact) {
+    for (const prefix of rowPrefixes(table, paths, bindings)) writes.deleteRow(prefix, times.timestamp)
+  } else writes.deleteRanges(rowRanges(table, paths, bindings), times.timestamp)
+}
+
+/** A row as it is, its partition's static cells with it; a static row where the prefix says so. */
+export async function readRow(
+  reader: TableReader,
+  {
+    rowKey,
+    parts,
+    prefix,
+  }: { readonly rowKey: Buffer; readonly parts: readonly Buffer[]; readonly prefix: Buffer },
+): Promise<TableRow | null> {
+  const partition: Partition = { rowKey, key: parts, statics: null }
+  if (reader.table.statics.length > 0) partition.statics = await reader.statics(rowKey)
+  if (prefix.equals(STATIC_PREFIX)) {
+    if (partition.statics === null) return null
+    return { partition, clustering: null, prefix, cells: [], marker: null }
+  }
+  const wish = { ranges: [rangeOfPrefix(prefix)], isReversed: false, rows: 1 }
+  for await (const [row] of reader.rows(partition, wish)) if (row !== undefined) return row
+  return null
+}
+
+/** Reads what they depend on, each row once. */
+export async function readRows(
+  wanted: readonly {
+    readonly table: TableSchema
+    readonly rowKey: Buffer
+    readonly parts: readonly Buffer[]
+    readonly prefix: Buffer
+  }[],
+  store: Store,
+): Promise<(table: TableSchema) => RowsAsTheyAre> {
+  const found = new Map<string, TableRow | null>()
+  const nameOf = (table: TableSchema, rowKey: Buffer, prefix: Buffer) =>
+    `${datasetName(table)} ${rowKey.toString('hex')} ${prefix.toString('hex')}`
+  for (const one of wanted) {
+    const name = nameOf(one.table, one.rowKey, one.prefix)
+    if (found.has(name)) continue
+    const needs = { withTimestamps: true, withTtl: false }
+    const reader = new TableReader(store.kvstore, one.table, { context: store.context, needs })
+    found.set(name, await readRow(reader, one))
+  }
+  return (table) => (rowKey, prefix) => found.get(nameOf(table, rowKey, prefix)) ?? null
+}
+
+/** All of them, at the same time; the first failure, or null when all are done. */
+export function writeAll(
+  writes: readonly RowWrites[],
+  { kvstore, context }: Store,
+  done: (failure: CqlError | KVError | null) => void,
+): void {
+  let waiting = writes.length
+  let failure: KVError | null = null
+  if (waiting === 0) done(null)
+  for (const one of writes) {
+    kvstore.mutate(one.request([], context), (outcome) => {
+      if (outcome instanceof KVError) failure ??= outcome
+      if (--waiting === 0) done(failure === null ? null : errorOf(failure))
+    })
+  }
+}
+
+export interface ModifyRequest {
+  readonly modification: Modification
+  readonly bindings: Bindings
+  /** The protocol's; null: none. */
+  readonly timestamp: bigint | null
+}
+
+/** One statement without IF. Answers once; never throws. */
+export function runModification(
+  { modification, bindings, timestamp }: ModifyRequest,
+  { store, tools }: { readonly store: Store; readonly tools: WriteTools },
+  done: (failure: CqlError | KVError | null) => void,
+): void {
+  try {
+    const own = timestamp ?? (needsTimestamp(modification) ? tools.nextTimestamp() : null)
+    const times = timesOf(modification, bindings, own)
+    const { table } = modification
+    const wanted = rowsToRead(modification, bindings)
+    const writes = new WriteSet()
+    if (wanted.length === 0) {
+      gather(modification, bindings, { writes, times, tools })
+      writeAll(writes.all(), store, done)
+      return
+    }
+    readRows(
+      wanted.map((one) => ({ ...one, table })),
+      store,
+    )
+      .then((rowsOf) => {
+        gather(modification, bindings, { writes, times, tools, rows: rowsOf(table) })
+        writeAll(writes.all(), store, done)
+      })
+      .catch((error: unknown) => done(errorOf(error)))
+  } catch (error) {
+    done(errorOf(error))
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Where a page ended, as the client carries it to the next one. The listener authenticates it and binds it to the statement;
+ * here it is only read.
+ *
+ *     u8 format (1) | i32 remaining | i32 remainingInPartition | u32 offset | u8 hasMark | u16 keySize | key | mark
+ */
+import { CqlError } from '../cql/errors.js'
+
+export interface PagePosition {
+  /** Rows that LIMIT still allows. */
+  readonly remaining: number
+  /** Of the partition, by PER PARTITION LIMIT. */
+  readonly remainingInPartition: number
+  /** Virtual tables: rows that were answered; 0 otherwise. */
+  readonly offset: number
+  readonly rowKey: Buffer
+  /** What the last row's local keys begin with; null: the partition is through. */
+  readonly mark: Buffer | null
+}
+
+const FORMAT = 1
+const HEAD_SIZE = 16
+
+export function encodePaging({
+  remaining,
+  remainingInPartition,
+  offset,
+  rowKey,
+  mark,
+}: PagePosition): Buffer {
+  const head = Buffer.allocUnsafe(HEAD_SIZE)
+  head[0] = FORMAT
+  head.writeInt32BE(remaining, 1)
+  head.writeInt32BE(remainingInPartition, 5)
+  head.writeUInt32BE(offset, 9)
+  head[13] = mark === null ? 0 : 1
+  head.writeUInt16BE(rowKey.length, 14)
+  return mark === null ? Buffer.concat([head, rowKey]) : Buffer.concat([head, rowKey, mark])
+}
+
+/** @throws {CqlError} PROTOCOL_ERROR */
+export function decodePaging(state: Buffer): PagePosition {
+  const keyEnd = state.length < HEAD_SIZE ? 0 : HEAD_SIZE + state.readUInt16BE(14)
+  if (state.length < HEAD_SIZE || state[0] !== FORMAT || state.length < keyEnd) {
+    throw new CqlError('PROTOCOL_ERROR', 'Invalid value for the paging state')
+  }
+  return {
+    remaining: state.readInt32BE(1),
+    remainingInPartition: state.readInt32BE(5),
+    offset: state.readUInt32BE(9),
+    rowKey: state.subarray(HEAD_SIZE, keyEnd),
+    mark: state[13] === 1 ? state.subarray(keyEnd) : null,
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * What statements write to one partition, gathered and handed to the KVStore as one atomic request. Where several cells
+ * meet under one key, CQL's rule decides here as the store does between requests: the later time, then the tombstone, then
+ * the greater value.
+ */
+import { EMPTY_BYTES, sortedDistinct } from '../../../src/base/bytes.js'
+import type { Mutation } from '../../../src/model/mutation.js'
+import type { MutateRequest, RequestContext } from '../../../src/model/request.js'
+import {
+  type ByteRange,
+  type Cell,
+  type CellTimestamp,
+  type Condition,
+  WHOLE_ROW,
+  columnsNamed,
+} from '../../../src/model/row.js'
+import { columnKey, elementKey } from './mapping.js'
+import { type Column, type TableSchema, datasetName } from './schema.js'
+
+/** Of one statement. */
+export interface WriteTimes {
+  /** Null: the writer thread's. */
+  readonly timestamp: CellTimestamp | null
+  /** Null: does not expire. */
+  readonly ttlSeconds: number | null
+}
+
+interface Deletion {
+  readonly timestamp: CellTimestamp | null
+  readonly localKeys: Buffer[]
+  readonly ranges: ByteRange[]
+  isWholeRow: boolean
+}
+
+export class RowWrites {
+  readonly table: TableSchema
+  readonly rowKey: Buffer
+  /** Times up to which elements of collections are deleted. */
+  readonly #overwritten = new Map<string, Cell>()
+  readonly #cells = new Map<string, Cell>()
+  readonly #deletions = new Map<CellTimestamp | null, Deletion>()
+  readonly #deltas = new Map<string, { readonly localKey: Buffer; readonly delta: bigint }>()
+
+  constructor(table: TableSchema, rowKey: Buffer) {
+    this.table = table
+    this.rowKey = rowKey
+  }
+
+  get isEmpty(): boolean {
+    return this.#overwritten.size + this.#cells.size + this.#deletions.size + this.#deltas.size === 0
+  }
+
+  /** The row's own marker. */
+  mark(prefix: Buffer, times: WriteTimes): void {
+    this.put(prefix, EMPTY_BYTES, times)
+  }
+
+  put(localKey: Buffer, value: Buffer, { timestamp, ttlSeconds }: WriteTimes): void {
+    keep(this.#cells, { localKey, value, timestamp, ttlSeconds })
+  }
+
+  putElement(
+    at: { readonly prefix: Buffer; readonly column: Column },
+    path: Buffer,
+    cell: WriteTimes & { readonly value: Buffer },
+  ): void {
+    this.put(elementKey(at.prefix, at.column, path), cell.value, cell)
+  }
+
+  deleteCell(localKey: Buffer, timestamp: CellTimestamp | null): void {
+    this.#deletion(timestamp).localKeys.push(localKey)
+  }
+
+  /**
+   * All elements that a collection has up to the time. Those of an overwritten one are one microsecond older than the new
+   * ones, so that these live (UpdateParameters.setComplexDeletionTimeForOverwrite); null: the mutation before theirs.
+   */
+  deleteElements(localKey: Buffer, timestamp: CellTimestamp | null): void {
+    keep(this.#overwritten, { localKey, value: EMPTY_BYTES, timestamp, ttlSeconds: null })
+  }
+
+  /** A row: cell by cell, so that it costs no range, of which a partition has a bounded number. */
+  deleteRow(prefix: Buffer, timestamp: CellTimestamp | null): void {
+    this.deleteCell(prefix, timestamp)
+    for (const column of this.table.regulars) {
+      const localKey = columnKey(prefix, column)
+      if (column.isMultiCell) this.deleteElements(localKey, timestamp)
+      else this.deleteCell(localKey, timestamp)
+    }
+  }
+
+  deleteRanges(ranges: readonly ByteRange[], timestamp: CellTimestamp | null): void {
+    this.#deletion(timestamp).ranges.push(...ranges)
+  }
+
+  deletePartition(timestamp: CellTimestamp | null): void {
+    this.#deletion(timestamp).isWholeRow = true
+  }
+
+  increment(localKey: Buffer, delta: bigint): void {
+    const key = localKey.toString('latin1')
+    this.#deltas.set(key, { localKey, delta: (this.#deltas.get(key)?.delta ?? 0n) + delta })
+  }
+
+  #deletion(timestamp: CellTimestamp | null): Deletion {
+    let deletion = this.#deletions.get(timestamp)
+    if (deletion === undefined) {
+      deletion = { timestamp, localKeys: [], ranges: [], isWholeRow: false }
+      this.#deletions.set(timestamp, deletion)
+    }
+    return deletion
+  }
+
+  /**
+   * In an order that is right where the writer gives the times, each mutation a later one: what new elements take the place
+   * of, then values, then deletions.
+   */
+  mutations(): readonly Mutation[] {
+    const mutations: Mutation[] = []
+    for (const cells of [this.#overwritten, this.#cells]) {
+      if (cells.size > 0) {
+        mutations.push({ kind: 'PUT', cells: [...cells.values()], timestamp: null, replaceRow: false })
+      }
+    }
+    for (const { timestamp, localKeys, ranges, isWholeRow } of this.#deletions.values()) {
+      const deletion = { kind: 'DELETE', timestamp, scope: 'UP_TO_TIMESTAMP' } as const
+      if (isWholeRow) mutations.push({ ...deletion, selector: null })
+      if (localKeys.length > 0) {
+        mutations.push({ ...deletion, selector: columnsNamed(sortedDistinct(localKeys)) })
+      }
+      // One at a time: of several statements they may overlap, which a selector's may not.
+      for (const range of ranges) mutations.push({ ...deletion, selector: { ...WHOLE_ROW, ranges: [range] } })
+    }
+    if (this.#deltas.size > 0) {
+      const deltas = [...this.#deltas.values()].map((one) => ({
+        ...one,
+        ttlSeconds: null,
+        wraps: true as const,
+      }))
+      mutations.push({ kind: 'INCREMENT', deltas })
+    }
+    return mutations
+  }
+
+  request(conditions: readonly Condition[], context: RequestContext): MutateRequest {
+    return {
+      dataset: datasetName(this.table),
+      rowKey: this.rowKey,
+      mutations: this.mutations(),
+      conditions,
+      ...{ otherwise: [], returnOnConflict: undefined, returnAfter: undefined },
+      ...{ idempotency: null, durability: null, context },
+    }
+  }
+}
+
+function keep(cells: Map<string, Cell>, cell: Cell): void {
+  const key = cell.localKey.toString('latin1')
+  const other = cells.get(key)
+  if (other === undefined || isNewer(cell, other)) cells.set(key, cell)
+}
+
+function isNewer(cell: Cell, other: Cell): boolean {
+  const [time, otherTime] = [cell.timestamp, other.timestamp]
+  if (time !== null && otherTime !== null && time !== otherTime) return time > otherTime
+  return cell.value.compare(other.value) >= 0
+}

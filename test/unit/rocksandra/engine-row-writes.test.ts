@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { TYPES } from '../../../shims/rocksandra/cql/types.js'
+import { decodePaging, encodePaging } from '../../../shims/rocksandra/engine/paging.js'
+import { RowWrites } from '../../../shims/rocksandra/engine/row-writes.js'
+import { tableSchema } from '../../../shims/rocksandra/engine/schema.js'
+
+const table = tableSchema({
+  ...{ keyspace: 'ks', name: 't', id: '' },
+  columns: [
+    { name: 'k', type: TYPES.int, kind: 'partition_key', position: 0 },
+    { name: 'v', type: TYPES.text, kind: 'regular' },
+    { name: 'm', type: { kind: 'set', element: TYPES.text, isFrozen: false }, kind: 'regular' },
+  ],
+})
+const KEY = Buffer.from('key')
+const V = Buffer.from('v')
+const PREFIX = Buffer.alloc(0)
+
+function at(timestamp: bigint | null) {
+  return { timestamp, ttlSeconds: null }
+}
+
+describe('writes of one partition', () => {
+  test('of two cells under one key the later one stays, then the greater value', () => {
+    const writes = new RowWrites(table, KEY)
+    writes.put(V, Buffer.from('b'), at(5n))
+    writes.put(V, Buffer.from('z'), at(4n))
+    writes.put(V, Buffer.from('a'), at(5n))
+    const [put] = writes.mutations()
+    assert.equal(put?.kind === 'PUT' && put.cells.length, 1)
+    assert.equal(put?.kind === 'PUT' && put.cells[0]?.value.toString(), 'b')
+  })
+
+  test('a row is deleted cell by cell, its collections up to the time', () => {
+    const writes = new RowWrites(table, KEY)
+    writes.deleteRow(PREFIX, 9n)
+    const [overwritten, deletion] = writes.mutations()
+    assert.ok(overwritten?.kind === 'PUT' && deletion?.kind === 'DELETE')
+    assert.deepEqual(
+      overwritten.cells.map(({ localKey, timestamp }) => [localKey.toString(), timestamp]),
+      [['m', 9n]],
+    )
+    assert.deepEqual(deletion.selector?.localKeys.map(String), ['', 'v'])
+    assert.equal(deletion.timestamp, 9n)
+  })
+
+  test('what overwrites a collection stands before its elements, and deletions behind all', () => {
+    const writes = new RowWrites(table, KEY)
+    writes.deleteCell(V, null)
+    writes.put(Buffer.from('m\0x'), PREFIX, at(null))
+    writes.deleteElements(Buffer.from('m'), null)
+    writes.increment(Buffer.from('n'), 2n)
+    writes.increment(Buffer.from('n'), 3n)
+    const kinds = writes.mutations().map((mutation) => {
+      if (mutation.kind === 'PUT') return mutation.cells[0]?.localKey.toString()
+      return mutation.kind === 'INCREMENT' ? String(mutation.deltas[0]?.delta) : mutation.kind
+    })
+    assert.deepEqual(kinds, ['m', 'm\0x', 'DELETE', '5'])
+  })
+
+  test('deletions of different times are apart', () => {
+    const writes = new RowWrites(table, KEY)
+    writes.deletePartition(3n)
+    writes.deleteCell(V, 4n)
+    writes.deleteRanges([{ from: PREFIX, to: V }], 3n)
+    const shown = writes.mutations().map((mutation) => {
+      return mutation.kind === 'DELETE'
+        ? [mutation.timestamp, mutation.selector?.ranges.length ?? 'row']
+        : null
+    })
+    assert.deepEqual(shown, [
+      [3n, 'row'],
+      [3n, 1],
+      [4n, 0],
+    ])
+  })
+})
+
+describe('states of pages', () => {
+  const position = { remaining: 7, remainingInPartition: 2, offset: 3, rowKey: KEY }
+
+  test('are read as they were made', () => {
+    for (const mark of [null, PREFIX, V]) {
+      assert.deepEqual(decodePaging(encodePaging({ ...position, mark })), { ...position, mark })
+    }
+  })
+
+  test('that are cut, or of another format, are refused by the protocol', () => {
+    const state = encodePaging({ ...position, mark: null })
+    for (let size = 0; size < state.length; size++) {
+      assert.throws(() => decodePaging(state.subarray(0, size)), { code: 'PROTOCOL_ERROR' })
+    }
+    assert.throws(() => decodePaging(Buffer.concat([Buffer.from([9]), state.subarray(1)])), {
+      message: 'Invalid value for the paging state',
+    })
+  })
+})

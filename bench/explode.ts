@@ -8,7 +8,7 @@ import { callAdmin, createDataset, loadDataset, startGateway } from './gateway.j
 import type { Gateway } from './gateway.js'
 import { goals } from './goals.js'
 import type { Bench, BenchContext, Sample, Series, Variant } from './harness.js'
-import { alternate, judge, seriesNamed } from './harness.js'
+import { alternate, judge, perCpuSecondOf, seriesNamed } from './harness.js'
 import { parseCpuSeconds, readStat } from './proc.js'
 import { nextMessage, startChild, stopChild } from './processes.js'
 import type { RowCallAnswer, RowCallSettings } from './row-callers.js'
@@ -62,6 +62,7 @@ export const explode: Bench = {
       notes: [
         ...SIZES.map(({ name }) => noteOf(samples, name)),
         ...stored,
+        mostToGain(series),
         'The CPU time is that of server and callers together, 16 callers in one process; answers and structs are decoded by npm thrift.',
       ],
     }
@@ -143,6 +144,15 @@ function verdictsOf(
     { goal: bytesGoal, value: { median: ratio, min: ratio, max: ratio } },
     judge(timeGoal, seriesNamed(series, columns ?? ''), seriesNamed(series, whole ?? '')),
   ]
+}
+
+/** Two fields of small structs are next to no bytes: what they cost is a request's, which no projection takes away. */
+function mostToGain(series: readonly Series[]): string {
+  const [small, large] = SIZES
+  const rate = (kind: 'columns' | 'whole', size: string) =>
+    summarise(seriesNamed(series, variantName(kind, size)).samples.map(perCpuSecondOf)).median
+  const most = rate('columns', small.name) / rate('whole', large.name)
+  return `A value of ${large.name} costs ${most.toFixed(1)} times what two fields of a struct of ${small.name} do, of which nearly all is the request's own: more than that columns cannot gain.`
 }
 
 function noteOf(samples: ReadonlyMap<string, readonly ExplodeSample[]>, size: string): string {

@@ -24,6 +24,8 @@ export interface GatewayOptions {
   readonly servesUserMetaStore?: boolean
   /** Serves HBase's first Thrift gateway besides. */
   readonly servesHBase?: boolean
+  /** Serves CQL besides. */
+  readonly servesCql?: boolean
   /** Settings besides. */
   readonly settings?: object
   /** Is given each line of its log; without it they go to this process's own. */
@@ -38,12 +40,14 @@ export interface Gateway extends Server {
   readonly usermetastorePort: number | null
   /** Of HBase's first Thrift gateway; null: it is not served. */
   readonly hbase1Port: number | null
+  /** Of CQL; null: it is not served. */
+  readonly cqlPort: number | null
 }
 
 interface ReadyFile {
   readonly pid: number
   readonly listeners: Readonly<Record<'kvstore' | 'admin', Address>> &
-    Readonly<Partial<Record<'terrapin' | 'usermetastore' | 'hbase1', Address>>>
+    Readonly<Partial<Record<'terrapin' | 'usermetastore' | 'hbase1' | 'rocksandra', Address>>>
 }
 
 interface Address {
@@ -84,6 +88,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     terrapinPort: listeners.terrapin?.port ?? null,
     usermetastorePort: listeners.usermetastore?.port ?? null,
     hbase1Port: listeners.hbase1?.port ?? null,
+    cqlPort: listeners.rocksandra?.port ?? null,
     stop: () => stopGateway(child),
   }
 }
@@ -92,6 +97,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 function configText(options: GatewayOptions): string {
   const { folder, dataThreads, settings = {} } = options
   const { servesTerrapin = false, servesUserMetaStore = false, servesHBase = false } = options
+  const { servesCql = false } = options
   return JSON.stringify({
     data: { directory: join(folder, 'data') },
     threads: { data: dataThreads },
@@ -101,6 +107,7 @@ function configText(options: GatewayOptions): string {
       terrapin: { port: 0, enabled: servesTerrapin },
       usermetastore: { port: 0, enabled: servesUserMetaStore },
       hbase1: { port: 0, enabled: servesHBase },
+      rocksandra: { port: 0, enabled: servesCql },
     },
     log: { level: 'warn' },
     ...settings,

@@ -6,9 +6,11 @@ export interface Goal {
   readonly floor: number
   readonly aim: number
   readonly direction: 'atLeast' | 'atMost'
-  /** How the ratio is written: 'percent' 0.42 as 42 %, 'times' 3.5 as 3.5x. */
-  /** 'ms' is no ratio but a time. */
-  readonly form: 'percent' | 'times' | 'ms'
+  /**
+   * How the ratio is written: 'percent' 0.42 as 42 %, 'times' 3.5 as 3.5x. 'ms' and 'rate' are no ratios but a time and
+   * a number a second.
+   */
+  readonly form: 'percent' | 'times' | 'ms' | 'rate'
 }
 
 function atLeast(form: Goal['form'], what: string, floor: number, aim: number): Goal {
@@ -61,6 +63,34 @@ export const goals = {
     0.9,
     1,
   ),
+  cqlRead: atLeast(
+    'percent',
+    'CQL prepared point read, 64 connections, unpipelined: requests/CPU-s of KVStore get',
+    0.75,
+    0.9,
+  ),
+  cqlWrite: atLeast(
+    'percent',
+    'CQL prepared point write, the same: requests/CPU-s of KVStore put',
+    0.75,
+    0.9,
+  ),
+  cqlReadPipelined: atLeast('percent', 'the read, 16 connections of 16 in flight each', 0.75, 0.9),
+  cqlWritePipelined: atLeast('percent', 'the write, 16 connections of 16 in flight each', 0.75, 0.9),
+  cqlParse: atLeast('rate', 'CQL statements as text, parsed: statements/CPU-s', 100_000, 250_000),
+  cassandraRead: atLeast('times', 'CQL point read, 16 x 4: requests/s of Apache Cassandra', 2, 3),
+  cassandraReadP99: atMost('times', 'the same: p99', 0.5, 0.25),
+  cassandraWrite: atLeast('times', 'CQL point write, 16 x 4: requests/s of Apache Cassandra', 2, 3),
+  cassandraWriteP99: atMost('times', 'the same: p99', 0.5, 0.25),
+  cassandraSlice: atLeast('times', 'CQL slice of 20 rows, 16 x 4: requests/s of Apache Cassandra', 2, 3),
+  cassandraSliceP99: atMost('times', 'the same: p99', 0.5, 0.25),
+  cassandraBatch: atLeast(
+    'times',
+    'CQL logged batch of 5 rows of a partition, 16 x 4: requests/s of Apache Cassandra',
+    2,
+    3,
+  ),
+  cassandraBatchP99: atMost('times', 'the same: p99', 0.5, 0.25),
   hbaseGetRow: atLeast('times', 'HBase Thrift1 getRow, 16 connections: requests/s of Apache HBase', 3, 5),
   hbaseGetRowP99: atMost('times', 'the same: p99', 0.5, 0.25),
   hbaseMutateRows: atLeast('times', 'HBase Thrift1 mutateRows(100): rows/s of Apache HBase', 3, 5),

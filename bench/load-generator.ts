@@ -42,6 +42,10 @@ export interface Load {
   readonly rate?: number
   /** The server's answers carry no sequence numbers of ours (echo). */
   readonly ignoresSeqid?: boolean
+  /** The frames are of CQL's native protocol and not thrift. */
+  readonly isCql?: boolean
+  /** Rows of each answer, where it is CQL's and has rows; absent: one or more. */
+  readonly rowsEach?: number
   readonly core: Core
 }
 
@@ -83,6 +87,7 @@ export async function generateLoad(load: Load): Promise<LoadResult> {
   // A generator with a core of its own polls; see bench/loadgen.c for why.
   if (load.core !== null && pinningProblem === null && load.rate === undefined) args.push('--spin')
   if (load.ignoresSeqid) args.push('--ignore-seqid')
+  if (load.isCql) args.push('--cql', '--rows', String(load.rowsEach ?? 0))
   const child = start(compileLoadGenerator(), args, load.core, { stdio: ['ignore', 'pipe', 'inherit'] })
   if (child.stdout === null) throw new Error('the load generator has no output')
   const line = await text(child.stdout)
@@ -124,6 +129,8 @@ export interface ServedOptions {
   readonly depth?: number
   readonly rate?: number
   readonly ignoresSeqid?: boolean
+  readonly isCql?: boolean
+  readonly rowsEach?: number
   /** Units of work a request. */
   readonly unitsEach?: number
   /** What the units are: requests, or keys if there are several a request. */

@@ -1,5 +1,5 @@
 /*
- * Load generator: replays prebuilt thrift frames over many connections and prints one JSON line.
+ * Load generator: replays prebuilt thrift or CQL frames over many connections and prints one JSON line.
  *
  * One thread, one epoll. The frame file is a row of [u32 length, big-endian][message], which is exactly what framed
  * thrift puts on the wire, so frames are sent as they stand. A closed loop keeps `depth` requests in flight on each
@@ -8,6 +8,11 @@
  *
  * Every answer is checked: strict binary protocol, REPLY and not EXCEPTION, result field 0 (another one is a declared
  * exception), and, unless --ignore-seqid, the sequence number of the oldest request in flight on its connection.
+ *
+ * With --cql the file holds frames of CQL's native protocol, version 4, and a connection begins with STARTUP. Each request
+ * in flight has a stream of its own, and answers come in any order: RESULT and not ERROR, VOID or rows without metadata,
+ * at least one of them or, with --rows, exactly so many.
+ *
  * Latencies go to a histogram of 64 steps a power of two (1.6 %). Server CPU is user and system time of all threads
  * of --pid, read at both ends of the measuring window (10 ms steps).
  *
@@ -38,34 +43,40 @@
 enum { HEAD_SIZE = 64, RECEIVE_SIZE = 1 << 20, STALL_MS = 10000 };
 enum { SUB_BITS = 6, BUCKETS = 64 << SUB_BITS };
 enum { MESSAGE_REPLY = 2, TYPE_STRUCT = 12 };
+enum { CQL_HEADER = 9, CQL_ANSWER = 0x84, CQL_ERROR = 0, CQL_READY = 2, CQL_RESULT = 8 };
+enum { CQL_VOID = 1, CQL_ROWS = 2, CQL_HAS_MORE = 2, CQL_NO_METADATA = 4 };
 
 struct frame {
-  const uint8_t *bytes; /* with its length in front */
+  const uint8_t *bytes; /* with its header */
   uint32_t size;
   uint32_t seqid;
 };
 
 struct connection {
   int socket;
-  /* Requests in flight, oldest first: when each was due, and its sequence number. */
+  /* Requests in flight, by slot: when each was due (0: none), and its sequence number. Thrift's slots go round, oldest
+     first; a slot of CQL is a stream, taken from those that are free. */
   int64_t *dueNs;
   uint32_t *seqids;
+  uint32_t *freeSlots;
   uint32_t oldest, inFlight;
   /* What a full socket did not take yet. */
   uint8_t *unsent;
   size_t unsentStart, unsentEnd, unsentCapacity;
   int waitsForRoom;
-  /* The answer being received: bytes had so far (length included) and the first of them. */
+  /* The answer being received: bytes had so far (header included) and the first of them. */
   uint64_t had, size;
-  uint8_t head[4 + HEAD_SIZE];
+  uint8_t head[CQL_HEADER + HEAD_SIZE];
 };
 
 static struct {
   const char *host, *frameFile;
-  int port, connections, depth, warmUpMs, measureMs, pid, ignoreSeqid, spin;
+  int port, connections, depth, warmUpMs, measureMs, pid, ignoreSeqid, spin, cql, rows;
   double rate;
 } options = {.host = "127.0.0.1", .connections = 1, .depth = 1, .warmUpMs = 300, .measureMs = 1000};
 
+/* Of a message: its header's size, and where in it the length of the rest stands. */
+static uint32_t headerSize = 4, lengthAt = 0;
 static struct frame *frames;
 static size_t frameCount, nextFrame;
 static struct connection *connections;
@@ -121,16 +132,17 @@ static void loadFrames(void) {
   fclose(file);
   size_t capacity = 0;
   for (long at = 0; at < size;) {
-    if (size - at < 4 || readU32(bytes + at) > (uint64_t)(size - at - 4))
+    if (size - at < headerSize || readU32(bytes + at + lengthAt) > (uint64_t)(size - at - headerSize))
       fail(2, "%s ends inside a frame", options.frameFile);
     if (frameCount == capacity) {
       capacity = capacity ? capacity * 2 : 1024;
       frames = realloc(frames, capacity * sizeof *frames);
       if (frames == NULL) fail(2, "out of memory");
     }
-    uint32_t messageSize = readU32(bytes + at);
-    frames[frameCount++] = (struct frame){bytes + at, 4 + messageSize, seqidOf(bytes + at + 4, messageSize)};
-    at += 4 + messageSize;
+    uint32_t messageSize = readU32(bytes + at + lengthAt);
+    uint32_t seqid = options.cql ? 0 : seqidOf(bytes + at + headerSize, messageSize);
+    frames[frameCount++] = (struct frame){bytes + at, headerSize + messageSize, seqid};
+    at += headerSize + messageSize;
   }
   if (frameCount == 0) fail(2, "%s holds no frame", options.frameFile);
 }
@@ -182,6 +194,12 @@ static void flush(struct connection *connection) {
   if (connection->waitsForRoom) listenFor(connection, 0);
 }
 
+/* One that is free: the caller has fewer than `depth` requests in flight. */
+static uint32_t takeSlot(struct connection *connection) {
+  uint32_t depth = (uint32_t)options.depth, inFlight = connection->inFlight++;
+  return options.cql ? connection->freeSlots[depth - inFlight - 1] : (connection->oldest + inFlight) % depth;
+}
+
 /* Appends the next frame to what will be sent; the caller flushes. */
 static void request(struct connection *connection, int64_t dueNs) {
   const struct frame *frame = &frames[nextFrame];
@@ -191,12 +209,16 @@ static void request(struct connection *connection, int64_t dueNs) {
     connection->unsent = realloc(connection->unsent, connection->unsentCapacity);
     if (connection->unsent == NULL) fail(2, "out of memory");
   }
-  memcpy(connection->unsent + connection->unsentEnd, frame->bytes, frame->size);
+  uint8_t *copy = connection->unsent + connection->unsentEnd;
+  memcpy(copy, frame->bytes, frame->size);
   connection->unsentEnd += frame->size;
-  uint32_t slot = (connection->oldest + connection->inFlight) % (uint32_t)options.depth;
+  uint32_t slot = takeSlot(connection);
+  if (options.cql) {
+    copy[2] = (uint8_t)(slot >> 8);
+    copy[3] = (uint8_t)slot;
+  }
   connection->dueNs[slot] = dueNs;
   connection->seqids[slot] = frame->seqid;
-  connection->inFlight++;
   inFlightInAll++;
 }
 
@@ -219,15 +241,52 @@ static void check(const uint8_t *head, uint64_t headSize, uint32_t seqid) {
   }
 }
 
-static void answered(struct connection *connection, const uint8_t *head, uint64_t headSize, uint64_t size, int64_t now) {
+/* `frame` with its header; `had` bytes of it are there. */
+static void checkCql(const uint8_t *frame, uint64_t had) {
+  if (had < CQL_HEADER + 4 || frame[0] != CQL_ANSWER || frame[1] != 0) {
+    malformed++;
+  } else if (frame[4] == CQL_ERROR) {
+    exceptions++;
+  } else if (frame[4] != CQL_RESULT) {
+    malformed++;
+  } else if (readU32(frame + CQL_HEADER) == CQL_ROWS) {
+    uint32_t flags = had >= CQL_HEADER + 16 ? readU32(frame + CQL_HEADER + 4) : 0;
+    if ((flags & (CQL_NO_METADATA | CQL_HAS_MORE)) != CQL_NO_METADATA) {
+      malformed++;
+      return;
+    }
+    uint32_t rows = readU32(frame + CQL_HEADER + 12);
+    if (options.rows > 0 ? rows != (uint32_t)options.rows : rows == 0) emptyReplies++;
+  } else if (readU32(frame + CQL_HEADER) != CQL_VOID) {
+    malformed++;
+  }
+}
+
+/* The slot of the request that the answer belongs to, free again. */
+static uint32_t settle(struct connection *connection, const uint8_t *message) {
   if (connection->inFlight == 0) fail(1, "an answer came that nothing had asked for");
-  uint32_t slot = connection->oldest;
-  connection->oldest = (slot + 1) % (uint32_t)options.depth;
+  uint32_t depth = (uint32_t)options.depth, slot = connection->oldest;
+  if (options.cql) {
+    slot = (uint32_t)message[2] << 8 | message[3];
+    if (slot >= depth || connection->dueNs[slot] == 0) fail(1, "an answer came of stream %u, which asks nothing", slot);
+    connection->freeSlots[depth - connection->inFlight] = slot;
+  } else {
+    connection->oldest = (slot + 1) % depth;
+  }
   connection->inFlight--;
   inFlightInAll--;
-  check(head, headSize, connection->seqids[slot]);
+  return slot;
+}
+
+/* `message` with its header; `had` bytes of it are there, which are all of it or more than HEAD_SIZE. */
+static void answered(struct connection *connection, const uint8_t *message, uint64_t had, uint64_t size, int64_t now) {
+  uint32_t slot = settle(connection, message);
+  if (options.cql) checkCql(message, had);
+  else check(message + headerSize, had - headerSize, connection->seqids[slot]);
+  int64_t dueNs = connection->dueNs[slot];
+  connection->dueNs[slot] = 0;
   if (!isMeasuring) return;
-  uint64_t ns = (uint64_t)(now - connection->dueNs[slot]);
+  uint64_t ns = (uint64_t)(now - dueNs);
   histogram[bucketOf(ns)]++;
   if (ns > maxNs) maxNs = ns;
   replies++;
@@ -236,17 +295,17 @@ static void answered(struct connection *connection, const uint8_t *head, uint64_
 
 /* An answer that did not arrive in one piece: its first bytes are gathered in `head`. Returns how many were taken. */
 static size_t takePart(struct connection *connection, const uint8_t *bytes, size_t size, int64_t now) {
-  uint64_t wanted = connection->had < 4 ? 4 : connection->size;
+  uint64_t wanted = connection->had < headerSize ? headerSize : connection->size;
   size_t taken = wanted - connection->had < size ? (size_t)(wanted - connection->had) : size;
   if (connection->had < sizeof connection->head) {
     size_t room = sizeof connection->head - (size_t)connection->had;
     memcpy(connection->head + connection->had, bytes, taken < room ? taken : room);
   }
   connection->had += taken;
-  if (connection->had == 4) connection->size = 4ull + readU32(connection->head);
-  if (connection->had >= 4 && connection->had == connection->size) {
-    uint64_t headSize = connection->size - 4 < HEAD_SIZE ? connection->size - 4 : HEAD_SIZE;
-    answered(connection, connection->head + 4, headSize, connection->size, now);
+  if (connection->had == headerSize) connection->size = (uint64_t)headerSize + readU32(connection->head + lengthAt);
+  if (connection->had >= headerSize && connection->had == connection->size) {
+    uint64_t had = connection->size < sizeof connection->head ? connection->size : sizeof connection->head;
+    answered(connection, connection->head, had, connection->size, now);
     connection->had = 0;
   }
   return taken;
@@ -262,9 +321,9 @@ static uint32_t receive(struct connection *connection, int64_t now) {
   const uint8_t *at = buffer, *end = buffer + received;
   while (at < end) {
     size_t left = (size_t)(end - at);
-    uint64_t size = left >= 4 ? 4ull + readU32(at) : UINT64_MAX;
+    uint64_t size = left >= headerSize ? (uint64_t)headerSize + readU32(at + lengthAt) : UINT64_MAX;
     if (connection->had == 0 && size <= left) {
-      answered(connection, at + 4, size - 4, size, now);
+      answered(connection, at, size, size, now);
       at += size;
     } else {
       at += takePart(connection, at, left, now);
@@ -292,6 +351,16 @@ static double serverCpuSeconds(void) {
   return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
+/* Before the socket is non-blocking. */
+static void startCql(int socket) {
+  static const uint8_t startup[] = "\x04\0\0\0\x01\0\0\0\x16\0\x01\0\x0b" "CQL_VERSION\0\x05" "3.0.0";
+  uint8_t answer[CQL_HEADER];
+  if (send(socket, startup, sizeof startup - 1, MSG_NOSIGNAL) != (ssize_t)sizeof startup - 1 ||
+      recv(socket, answer, sizeof answer, MSG_WAITALL) != (ssize_t)sizeof answer)
+    fail(1, "the server closed a connection that began with STARTUP");
+  if (answer[4] != CQL_READY || readU32(answer + 5) != 0) fail(1, "STARTUP was answered with opcode %d", answer[4]);
+}
+
 static void connectAll(void) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options.port)};
   if (inet_pton(AF_INET, options.host, &address.sin_addr) != 1) fail(2, "not an IPv4 address: %s", options.host);
@@ -301,11 +370,14 @@ static void connectAll(void) {
     struct connection *connection = &connections[i];
     connection->dueNs = allocate((size_t)options.depth, sizeof *connection->dueNs);
     connection->seqids = allocate((size_t)options.depth, sizeof *connection->seqids);
+    connection->freeSlots = allocate((size_t)options.depth, sizeof *connection->freeSlots);
+    for (int slot = 0; slot < options.depth; slot++) connection->freeSlots[slot] = (uint32_t)slot;
     connection->socket = socket(AF_INET, SOCK_STREAM, 0);
     if (connect(connection->socket, (struct sockaddr *)&address, sizeof address) != 0)
       fail(1, "cannot connect to %s:%d: %s", options.host, options.port, strerror(errno));
     int on = 1;
     setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (options.cql) startCql(connection->socket);
     fcntl(connection->socket, F_SETFL, O_NONBLOCK);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
     epoll_ctl(poll_fd, EPOLL_CTL_ADD, connection->socket, &event);
@@ -388,7 +460,8 @@ static void readOptions(int count, char **values) {
   static const struct option known[] = {
       {"host", 1, 0, 'h'},       {"port", 1, 0, 'p'},     {"connections", 1, 0, 'c'}, {"depth", 1, 0, 'd'},
       {"frames", 1, 0, 'f'},     {"warm-up-ms", 1, 0, 'w'}, {"measure-ms", 1, 0, 'm'},  {"pid", 1, 0, 'P'},
-      {"rate", 1, 0, 'r'},       {"ignore-seqid", 0, 0, 'i'}, {"spin", 0, 0, 's'}, {0, 0, 0, 0}};
+      {"rate", 1, 0, 'r'},       {"ignore-seqid", 0, 0, 'i'}, {"spin", 0, 0, 's'},
+      {"cql", 0, 0, 'q'},        {"rows", 1, 0, 'o'},     {0, 0, 0, 0}};
   for (int option; (option = getopt_long(count, values, "", known, NULL)) != -1;) {
     switch (option) {
       case 'h': options.host = optarg; break;
@@ -402,12 +475,18 @@ static void readOptions(int count, char **values) {
       case 'r': options.rate = atof(optarg); break;
       case 'i': options.ignoreSeqid = 1; break;
       case 's': options.spin = 1; break;
+      case 'q': options.cql = 1; break;
+      case 'o': options.rows = atoi(optarg); break;
       default: exit(2);
     }
   }
   if (options.frameFile == NULL || options.port <= 0 || options.port > 65535)
     fail(2, "--frames FILE and --port N are needed");
   if (options.connections < 1 || options.depth < 1 || options.measureMs < 1) fail(2, "counts must be at least 1");
+  if (!options.cql) return;
+  if (options.depth > 32768) fail(2, "a connection of CQL has 32768 streams");
+  headerSize = CQL_HEADER;
+  lengthAt = 5;
 }
 
 int main(int count, char **values) {

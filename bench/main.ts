@@ -7,7 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bulkLoad } from './bulk-load.js'
+import { cassandra } from './cassandra.js'
 import { chunkSweep } from './chunk-sweep.js'
+import { cqlParse } from './cql-parse.js'
+import { cql } from './cql.js'
 import { dataThreads } from './data-threads.js'
 import { durableWrites } from './durable-writes.js'
 import { explode } from './explode.js'
@@ -40,6 +43,9 @@ const benches: readonly Bench[] = [
   terrapin,
   usermetastore,
   hbase,
+  cql,
+  cqlParse,
+  cassandra,
   origin,
   shadowOverhead,
   shadowStall,

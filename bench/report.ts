@@ -28,6 +28,7 @@ export function formatRate(value: number): string {
 }
 
 export function formatRatio(value: number, form: Goal['form']): string {
+  if (form === 'rate') return formatRate(value)
   if (form === 'ms') return `${value < 100 ? value.toPrecision(3) : value.toFixed(0)} ms`
   return form === 'percent' ? `${(value * 100).toFixed(0)} %` : `${value.toPrecision(value < 10 ? 2 : 3)}x`
 }

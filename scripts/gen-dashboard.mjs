@@ -218,10 +218,11 @@ const ROWS = {
     panel(
       'In the leaf processes',
       'reqps',
-      'Batches served, reads refused for want of a copy, and copies of shards held.',
+      'Batches served, reads refused for want of a copy, copies of shards held, and copies that failed.',
       [`sum by (instance) (${rate('godwit_leaf_served_batches_total')})`, 'served {{instance}}'],
       [`sum by (instance) (${rate('godwit_leaf_refused_reads_total')})`, 'refused {{instance}}'],
       [`sum by (leaf) (godwit_leaf_copies{${INSTANCE}})`, 'copies {{leaf}}'],
+      [`sum by (code) (${rate('godwit_leaf_copy_failures_total')})`, 'failed copies: {{code}}'],
     ),
   ],
   Terrapin: [
@@ -343,9 +344,10 @@ const ROWS = {
     panel(
       'Open DBs, degraded datasets',
       'short',
-      'A degraded dataset has a shard that is not served; godwit status says why.',
+      'A degraded dataset has a shard that is not served, or a damaged copy; godwit status says why.',
       [`sum(godwit_open_dbs{${INSTANCE}})`, 'open DBs'],
       [`sum(godwit_degraded_datasets{${INSTANCE}})`, 'degraded datasets'],
+      [`sum(godwit_damaged_copies{${INSTANCE}})`, 'damaged copies'],
       [`sum(increase(godwit_shard_failures_total{${INSTANCE}}[${RATE}]))`, 'shards reopened'],
     ),
     panel('Traces', 'ops', 'Spans exported, dropped for want of room, failed.', [

@@ -9,6 +9,7 @@ import type { Logger } from './base/logger.js'
 import type { ThreadMetrics } from './base/metrics.js'
 import { listenAddress } from './config/checks.js'
 import type { Config } from './config/schema.js'
+import type { VersionSet } from './leaf/version-set.js'
 import type { Loads } from './model/load.js'
 import type { Metastore } from './model/metastore.js'
 import type { ListenerStatus } from './model/operations.js'
@@ -25,6 +26,7 @@ export interface ControllerParts {
   readonly config: Config
   readonly metastore: Metastore
   readonly loads: Loads
+  readonly versionSet: Pick<VersionSet, 'endLeaving'>
   readonly metrics: ThreadMetrics
   readonly logger: Logger
   /** Of datasets that migrate, file sets go to their origins as well. */
@@ -40,13 +42,14 @@ export class GatewayController {
   #listener: Server | null = null
 
   constructor(parts: ControllerParts) {
-    const { config, metastore, loads, logger } = parts
+    const { config, metastore, loads, versionSet, logger } = parts
     const { owner, cluster } = config.terrapin
     const objects = createObjectStore(config.objects)
     this.#parts = parts
     this.#fileSets = new FileSetLoads({
       metastore,
       loads,
+      endLeaving: (fileSet, versionId) => versionSet.endLeaving(fileSet, versionId),
       list: (url) => objects.list(url, NUMBERED),
       clock: systemClock,
       startTimer: startSystemTimer,

@@ -17,6 +17,7 @@ import {
   firstAsked,
   otherSide,
   standsInWhenSlow,
+  whyTargetIsBarred,
 } from './routing/decide.js'
 
 export interface ExplainedRead {
@@ -67,6 +68,7 @@ export function explainRead(
     bucket: decided.bucket,
     splitShare: (record.migration?.dials ?? NO_DIALS).splitShare,
     fallback: decided.fallback,
+    alone: decided.side === 'ORIGIN' ? (whyTargetIsBarred(record) ?? '') : '',
     answeredBy,
     instead,
     standInAfterMs: answeredBy === decided.side && decided.fallback !== null ? standIn(entry, origin) : 0,

@@ -150,11 +150,32 @@ export class GatewayPlacement {
     })
   }
 
+  /** What is wrong with copies of a dataset that is served all the same; one line a version. */
+  problemsOf(record: DatasetRecord): readonly string[] {
+    return this.keeper.damageOf(record)
+  }
+
+  /** Names of the datasets of which that says something. */
+  damagedDatasets(): string[] {
+    return this.#metastore
+      .list()
+      .flatMap((record) => (this.problemsOf(record).length > 0 ? [record.name] : []))
+  }
+
   readings(): Reading[] {
-    return this.keeper.health().flatMap(({ name, problem, copies }): Reading[] => [
+    const ofLeaves = this.keeper.health().flatMap(({ name, problem, copies }): Reading[] => [
       { name: 'godwit_leaf_up', labels: { leaf: name }, value: problem === null ? 1 : 0 },
       { name: 'godwit_leaf_copies', labels: { leaf: name }, value: copies },
     ])
+    const failures = Array.from(this.keeper.copyFailures, ([code, value]): Reading => {
+      return { name: 'godwit_leaf_copy_failures_total', labels: { code }, value }
+    })
+    const damaged: Reading = {
+      name: 'godwit_damaged_copies',
+      labels: {},
+      value: this.keeper.damagedCopyCount,
+    }
+    return [...ofLeaves, ...failures, damaged]
   }
 
   close(): Promise<void> {

@@ -39,7 +39,7 @@ import { GatewayLegacyStatus } from './gateway-legacy-status.js'
 import { GatewayPlacement } from './gateway-placement.js'
 import { GatewayZooKeeper } from './gateway-zookeeper.js'
 import { createJobs, createJobTable, type GatewayJobs } from './gateway-jobs.js'
-import { DATA_LISTENERS } from './threads/bus.js'
+import { DATA_LISTENERS } from './config/listeners.js'
 import { openMetastore } from './kvsm/metastore.js'
 import { openLmdbStore } from './kvsm/store-lmdb.js'
 import { DataDirectory } from './leaf/data-directory.js'
@@ -77,8 +77,8 @@ export interface Gateway {
   readonly versionSet: VersionSet
   currentMap(): ClusterMap
   leases(): LeaseFigures
-  /** Reads the admin API's certificate again. @throws {KVError} when it is wrong; the one before stays in use */
-  reloadTls(): void
+  /** Reads the listeners' certificates again. @throws {KVError} when one is wrong; the one before stays in use */
+  reloadTls(): Promise<void>
   /** Answers what is in flight, closes everything, in at most the drain time-out plus the lease time-out. */
   stop(): Promise<void>
 }
@@ -147,8 +147,12 @@ export async function startGateway(config: Config, options: GatewayOptions): Pro
     versionSet: parts.versionSet,
     currentMap: () => parts.keeper.map,
     leases: () => parts.keeper.figures(),
-    reloadTls: () => {
-      admin.reloadTls()
+    reloadTls: async () => {
+      try {
+        admin.reloadTls()
+      } finally {
+        await parts.pool.reloadTls()
+      }
     },
     stop: () => (stopping ??= stopParts(parts, admin)),
   }
@@ -167,7 +171,6 @@ async function startParts(
   const breakers = SharedBreakers.create(Object.keys(config.origins))
   const serving = { config, options, directory, metastore, metrics, keeper, placement, breakers }
   const { versionSet, observations, pool } = await startServing(serving)
-  await versionSet.start(metastore.list())
   metastore.subscribe(versionSet.onChange)
   placement.follow(metastore, versionSet)
   await followClusterNames(metastore, keeper)
@@ -207,7 +210,7 @@ async function startParts(
     usage,
     migration,
     controller: new GatewayController({
-      ...{ config, metastore, loads, metrics, logger },
+      ...{ config, metastore, loads, versionSet, metrics, logger },
       doubled: (fileSets) => migration.doubled(fileSets),
     }),
     zookeeper: new GatewayZooKeeper({
@@ -232,6 +235,7 @@ type ServingParts = Pick<
 async function startServing(parts: ServingParts): Promise<Serving> {
   const { config, options, directory, metastore, metrics, keeper, placement, breakers } = parts
   const { logger, build, logLevel } = options
+  const threads: { pool: ThreadPool | null } = { pool: null }
   const versionSet: VersionSet = new VersionSet(placement.store, keeper, {
     directories: directory,
     logger,
@@ -241,7 +245,7 @@ async function startServing(parts: ServingParts): Promise<Serving> {
     maxOpenShards: config.limits.openDbs,
     leavingMs: config.limits.leavingVersionMs,
     keepsFormerCurrent: config.listeners.terrapinInternal.enabled,
-    recentUses: () => pool.recentUses(),
+    recentUses: () => threads.pool?.recentUses() ?? Promise.resolve(new Map()),
     forgetVersions: (dataset, ids) => metastore.forgetVersions(dataset, ids),
   })
   const observations = new GatewayObservations({
@@ -257,7 +261,9 @@ async function startServing(parts: ServingParts): Promise<Serving> {
   const { owner } = config.hbase
   const tableCalls = new TableCalls(metastore, owner.name === '' || owner.contact === '' ? null : owner)
   const cqlCalls = new SchemaCalls(metastore, config.rocksandra.owner)
-  const pool: ThreadPool = await ThreadPool.start({
+  // Beside the start of the threads, each of which gets the newest map as its first.
+  const opened = versionSet.start(metastore.list())
+  const started = ThreadPool.start({
     ...{ config, build, breakers: breakers.buffer, logger, logLevel, keeper },
     tokenKey: metastore.tokenKey,
     onShardFailed: (incarnationId, error) => {
@@ -272,6 +278,8 @@ async function startServing(parts: ServingParts): Promise<Serving> {
     onMigrationFigures: (thread, figures) => observations.receiveFigures(thread, figures),
     onDifferences: (differences, lost) => observations.receiveDifferences(differences, lost),
   })
+  const [pool] = await Promise.all([started, opened])
+  threads.pool = pool
   return { versionSet, observations, pool }
 }
 
@@ -503,7 +511,10 @@ function status(parts: Parts): GatewayStatus {
       name: record.name,
       mode: record.mode,
       currentVersion: record.versions.find(({ state }) => state === 'CURRENT')?.id ?? null,
-      problems: degraded.filter(({ dataset }) => dataset === record.name).map(({ reason }) => reason),
+      problems: [
+        ...degraded.filter(({ dataset }) => dataset === record.name).map(({ reason }) => reason),
+        ...parts.placement.problemsOf(record),
+      ],
       placement: parts.placement.versionsOf(record, parts.keeper.map),
     })),
     leaves: parts.placement.leaves(),
@@ -526,7 +537,10 @@ async function render(parts: Parts): Promise<string> {
     retiring,
     overdue,
     openDbs: versionSet.openCount(),
-    degradedDatasets: new Set(versionSet.degraded().map(({ dataset }) => dataset)).size,
+    degradedDatasets: new Set([
+      ...versionSet.degraded().map(({ dataset }) => dataset),
+      ...parts.placement.damagedDatasets(),
+    ]).size,
     isReady: readiness(parts).isReady,
   })
   const ofDatasets = datasetReadings(parts.metastore.list())

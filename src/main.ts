@@ -88,7 +88,7 @@ const local: LocalCommands = {
     }
     const { startGateway } = await import('./gateway.js')
     const gateway = await startGateway(config, { logger, logLevel, build: version() })
-    if (config.listeners.admin.tls.certificateFile !== '') reloadOnSignal(gateway, logger)
+    if (hasTls(config)) reloadOnSignal(gateway, logger)
     const isSampled = withSamples && (await addSamples(gateway.listeners))
     io.stdout.write(
       welcomeText({ listeners: gateway.listeners, command: 'npx godwit', hasSamples: isSampled }),
@@ -133,18 +133,18 @@ function refuseOtherMachines(): void {
     throw new KVError('UNSUPPORTED', `a gateway cannot run on this machine: ${faults.join('; ')}`)
 }
 
-/** SIGHUP takes a renewed certificate into use; without TLS the signal means what it always does. */
+function hasTls({ listeners: { admin, rocksandra } }: Config): boolean {
+  return admin.tls.certificateFile !== '' || rocksandra.tls.certificateFile !== ''
+}
+
+/** SIGHUP takes renewed certificates into use; without TLS the signal means what it always does. */
 function reloadOnSignal(gateway: Pick<Gateway, 'reloadTls'>, logger: Logger): void {
   process.on('SIGHUP', () => {
-    try {
-      gateway.reloadTls()
-      logger.info({}, 'the certificate of the admin API was read again')
-    } catch (error) {
-      logger.error(
-        { err: error },
-        'the new certificate of the admin API is wrong; the one before stays in use',
-      )
-    }
+    gateway.reloadTls().then(
+      () => logger.info({}, 'the certificates were read again'),
+      (error: unknown) =>
+        logger.error({ err: error }, 'a new certificate is wrong; the one before stays in use'),
+    )
   })
 }
 

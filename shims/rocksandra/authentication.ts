@@ -3,12 +3,15 @@
  * are told and whose token (SASL PLAIN) they send.
  *
  * A hash takes long on purpose, and each connection of a driver's pool logs in. So the last right password of a user is
- * remembered, as a digest with a key of this thread's.
+ * remembered, as a digest with a key of this thread's; connections that say the same at the same time are checked by one
+ * hash; and hashes take turns.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { EMPTY_BYTES } from '../../src/base/bytes.js'
+import { limits } from '../../src/base/limits.js'
 import { type PasswordHash, hashOfNothing, isPassword } from '../../src/base/passwords.js'
 import { CqlError } from './cql/errors.js'
+import { type LoginLimits, LoginTurns } from './login-turns.js'
 
 export interface Credentials {
   readonly user: string
@@ -18,7 +21,8 @@ export interface Credentials {
 export interface Authenticator {
   /** As Java names it; some drivers look at it. */
   readonly className: string
-  check(credentials: Credentials): Promise<boolean>
+  /** Clients of an address wait for each other. @throws {KVError} OVERLOADED when too many wait */
+  check(credentials: Credentials, address: string): Promise<boolean>
 }
 
 const DIGEST_KEY_BYTES = 32
@@ -37,19 +41,45 @@ export class PasswordAuthenticator implements Authenticator {
   readonly #digestKey = randomBytes(DIGEST_KEY_BYTES)
   /** Of the last right password of each user. */
   readonly #known = new Map<string, Buffer>()
+  /** Checks under way or waiting, by what they check. */
+  readonly #pending = new Map<string, Promise<boolean>>()
+  readonly #turns: LoginTurns
   /** For users that there are not, so that they take as long. */
   readonly #nobody = hashOfNothing()
 
-  constructor(hashes: ReadonlyMap<string, PasswordHash>) {
+  constructor(hashes: ReadonlyMap<string, PasswordHash>, loginLimits: LoginLimits = limits) {
     this.#hashes = hashes
+    this.#turns = new LoginTurns(loginLimits)
   }
 
-  async check({ user, password }: Credentials): Promise<boolean> {
+  async check(credentials: Credentials, address: string): Promise<boolean> {
+    const { user, password } = credentials
     const digest = createHmac('sha256', this.#digestKey).update(password).digest()
-    const known = this.#known.get(user)
-    if (known !== undefined && timingSafeEqual(known, digest)) return true
+    if (this.#isKnown(user, digest)) return true
+    // An address never waits in another's place.
+    const key = JSON.stringify([address, user, digest.toString('base64')])
+    let pending = this.#pending.get(key)
+    if (pending === undefined) {
+      pending = this.#turns.run(address, () => this.#verify(credentials, digest))
+      this.#pending.set(key, pending)
+    }
+    try {
+      return await pending
+    } finally {
+      this.#pending.delete(key)
+    }
+  }
+
+  async #verify({ user, password }: Credentials, digest: Buffer): Promise<boolean> {
+    // A check of the same from another address may have come first.
+    if (this.#isKnown(user, digest)) return true
     const isRight = await isPassword(password, this.#hashes.get(user) ?? this.#nobody)
     if (isRight) this.#known.set(user, digest)
     return isRight
+  }
+
+  #isKnown(user: string, digest: Buffer): boolean {
+    const known = this.#known.get(user)
+    return known !== undefined && timingSafeEqual(known, digest)
   }
 }

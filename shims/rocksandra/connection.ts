@@ -79,6 +79,8 @@ export class CqlConnection {
   readonly remoteAddress: string
   phase: CqlPhase = 'starting'
   session: CqlSession
+  /** Passwords that were not right. */
+  wrongLogins = 0
   /** What the client wants to hear of. */
   events: ReadonlySet<EventType> = NO_EVENTS
   /** Owned by the host's flush list. */
@@ -263,7 +265,15 @@ export class CqlConnection {
   #onFrame(): void {
     const { version, flags, stream, opcode, bodyBytes, buffer, start, end } = this.#reader
     const request: CqlRequest = {
-      ...{ opcode, stream, version, flags, frameBytes: bodyBytes, buffer, start, end, isAnswered: false },
+      opcode,
+      stream,
+      version,
+      flags,
+      frameBytes: bodyBytes,
+      buffer,
+      start,
+      end,
+      isAnswered: false,
     }
     this.#inFlight++
     this.#requestBytes += bodyBytes

@@ -12,7 +12,7 @@ import type { Logger } from '../../src/base/logger.js'
 import { type Authenticator, readCredentials } from './authentication.js'
 import type { CqlConnection, CqlRequest } from './connection.js'
 import { CqlError } from './cql/errors.js'
-import type { BatchItem, CqlEngine, CqlResult, RowsResult } from './engine/contract.js'
+import type { BatchItem, CqlEngine, CqlResult, PreparedStatement, RowsResult } from './engine/contract.js'
 import { type FailedRequest, toCqlError } from './errors.js'
 import { type PreparedStatements, preparedId } from './prepared.js'
 import { CqlBodyReader, protocolError } from './protocol/body-reader.js'
@@ -131,16 +131,24 @@ export class CqlDispatcher {
 
   #batch(connection: CqlConnection, request: CqlRequest): void {
     const { type, parts, options } = requests.readBatch(this.#reader, this.#frameOf(request))
-    const items = parts.map(({ text, preparedId: id, values }): BatchItem => {
-      // A part has the one or the other.
-      const statement = text ?? this.#options.prepared.get(id ?? EMPTY_BYTES)
-      return { statement, values }
-    })
+    const items = this.#itemsOf(parts)
     const { consistency } = options
     const answering = { connection, request, consistency, skipsMetadata: false, batchType: type }
     this.#options.engine.batch({ type, items }, connection.session, options, (outcome) =>
       this.#answer(answering, outcome),
     )
+  }
+
+  /** A part has a text or an id; most batches repeat one id. */
+  #itemsOf(parts: readonly requests.BatchPart[]): readonly BatchItem[] {
+    let before = EMPTY_BYTES
+    let prepared: PreparedStatement | null = null
+    return parts.map(({ text, preparedId: id, values }): BatchItem => {
+      if (text !== null || id === null) return { statement: text ?? '', values }
+      if (prepared === null || !before.equals(id)) prepared = this.#options.prepared.get(id)
+      before = id
+      return { statement: prepared, values }
+    })
   }
 
   #prepare(connection: CqlConnection, request: CqlRequest): void {
@@ -195,7 +203,13 @@ export class CqlDispatcher {
     const { version } = request
     const paging = result.paging === null ? null : this.#options.pagingStates.seal(result.paging, version)
     const encoding = { version, skipsMetadata: skipsMetadata && !result.isConditional, paging }
-    connection.reply(request, OPCODES.RESULT, (writer) => results.writeRows(writer, result, encoding))
+    const { warnings = [] } = result
+    const flags = warnings.length > 0 && version >= 4 ? FRAME_FLAGS.WARNINGS : 0
+    const fill = (writer: CqlFrameWriter): void => {
+      if (flags !== 0) writer.stringList(warnings)
+      results.writeRows(writer, result, encoding)
+    }
+    connection.reply(request, OPCODES.RESULT, fill, flags)
   }
 
   #refuse(answering: Answering, error: CqlError | KVError): void {
@@ -225,10 +239,10 @@ export class CqlDispatcher {
     const credentials = readCredentials(this.#reader.bytes())
     // Another one would wait behind this one, which takes some time on purpose.
     connection.phase = 'checking'
-    authenticator.check(credentials).then(
+    authenticator.check(credentials, connection.remoteAddress).then(
       (isRight) => {
         connection.phase = isRight ? 'ready' : 'authenticating'
-        if (!isRight) connection.refuse(request, wrongCredentials())
+        if (!isRight) refuseLogin(connection, request)
         else {
           connection.session = { ...connection.session, user: credentials.user }
           connection.reply(request, OPCODES.AUTH_SUCCESS, (writer) => writer.bytes(null))
@@ -271,6 +285,9 @@ function checkPhase({ phase }: CqlConnection, name: OpcodeName): void {
   }
 }
 
-function wrongCredentials(): CqlError {
-  return new CqlError('BAD_CREDENTIALS', 'Username and/or password are incorrect')
+/** Cassandra lets a connection guess for ever. */
+function refuseLogin(connection: CqlConnection, request: CqlRequest): void {
+  connection.refuse(request, new CqlError('BAD_CREDENTIALS', 'Username and/or password are incorrect'))
+  connection.wrongLogins++
+  if (connection.wrongLogins >= limits.maxCqlLoginAttempts) connection.finish()
 }

@@ -20,6 +20,7 @@ import {
 } from './connection.js'
 import type { CqlEngine } from './engine/contract.js'
 import { CqlFrameWriter } from './protocol/body-writer.js'
+import { type NodeStatus, writeStatusEvent } from './protocol/node-events.js'
 import { writeSchemaEvent } from './protocol/results.js'
 import { type SchemaLook, changesBetween, lookOf } from './schema-events.js'
 
@@ -125,6 +126,16 @@ export class CqlServer {
     for (const connection of this.#connections) {
       if (!connection.events.has('SCHEMA_CHANGE')) continue
       for (const change of changes) connection.push((writer) => writeSchemaEvent(writer, change))
+    }
+    this.#host.endTurn()
+  }
+
+  /** Tells clients that a gateway beside this one went or came back. */
+  peerHasChanged(status: NodeStatus): void {
+    this.#host.beginTurn()
+    for (const connection of this.#connections) {
+      if (!connection.events.has('STATUS_CHANGE')) continue
+      connection.push((writer) => writeStatusEvent(writer, status))
     }
     this.#host.endTurn()
   }

@@ -20,6 +20,8 @@ import { countPartitions, resourceOf, type FileSetDirectory } from './controller
 export interface FileSetLoadsOptions {
   readonly metastore: Pick<Metastore, 'get' | 'createDataset' | 'updateDataset' | 'publish'>
   readonly loads: Pick<Loads, 'start' | 'list'>
+  /** Of a version that is dropped and still read for a while: it goes at once. */
+  readonly endLeaving: (fileSet: string, versionId: number) => Promise<void>
   /** What stands below a directory. */
   readonly list: (url: string) => Promise<readonly FoundFile[]>
   readonly clock: Clock
@@ -63,6 +65,8 @@ interface Task {
 
 interface Untold {
   readonly failure: unknown
+  /** Which it failed for. */
+  readonly files: readonly FoundFile[]
   readonly atMs: number
 }
 
@@ -153,7 +157,8 @@ export class FileSetLoads {
     const key = `${request.directory.url}\n${request.fileSet}`
     const untold = this.#untold.get(key)
     this.#untold.delete(key)
-    if (untold !== undefined && this.#options.clock.monotonicMs() - untold.atMs < UNTOLD_MS) {
+    const isFresh = untold !== undefined && this.#options.clock.monotonicMs() - untold.atMs < UNTOLD_MS
+    if (isFresh && haveStayed(untold.files, files)) {
       done(untold.failure)
       return () => undefined
     }
@@ -184,7 +189,8 @@ export class FileSetLoads {
       this.#tasks.delete(key)
       if (failure !== null) logger.warn({ ...fields, err: failure }, 'loadFileSet failed')
       else logger.info(fields, 'loadFileSet done')
-      if (failure !== null && task.waiters.size === 0) this.#keep(key, { failure, atMs: clock.monotonicMs() })
+      if (failure !== null && task.waiters.size === 0)
+        this.#keep(key, { failure, files, atMs: clock.monotonicMs() })
       for (const told of task.waiters) told(failure)
     }
     this.#bringOnline(request, files).then(
@@ -235,9 +241,18 @@ export class FileSetLoads {
     } catch (error) {
       const isBusy = error instanceof KVError && error.code === 'FAILED_PRECONDITION'
       if (!isBusy || clock.monotonicMs() >= giveUpAtMs) throw error
+      await this.#makeWay(request)
       await this.#pause(BUSY_PAUSE_MS)
       return null
     }
+  }
+
+  /** A former version of the directory's id that was dropped would be read for minutes yet. */
+  async #makeWay({ fileSet, directory: { versionId } }: FileSetRequest): Promise<void> {
+    const versions = this.#options.metastore.get(fileSet)?.versions ?? []
+    if (versionId === null || !versions.some(({ id, state }) => id === versionId && state === 'DELETED'))
+      return
+    await this.#options.endLeaving(fileSet, versionId)
   }
 
   async #ended(status: LoadStatus): Promise<LoadStatus> {
@@ -250,9 +265,7 @@ export class FileSetLoads {
 
   async #isUnchanged(directory: FileSetDirectory, files: readonly FoundFile[]): Promise<boolean> {
     try {
-      const now = await this.#options.list(directory.url)
-      const tags = new Map(now.map(({ url, tag }) => [url, tag]))
-      return files.every(({ url, tag }) => tags.get(url) === tag)
+      return haveStayed(files, await this.#options.list(directory.url))
     } catch {
       return false
     }
@@ -314,6 +327,12 @@ export class FileSetLoads {
     if (this.#isClosed)
       throw new KVError('UNAVAILABLE', 'the gateway is shutting down; ask again after its restart')
   }
+}
+
+/** Whether all of the files are there as they were. */
+function haveStayed(files: readonly FoundFile[], now: readonly FoundFile[]): boolean {
+  const tags = new Map(now.map(({ url, tag }) => [url, tag]))
+  return files.every(({ url, tag }) => tags.get(url) === tag)
 }
 
 function requireBatch({ name, mode }: DatasetRecord): void {

@@ -162,28 +162,34 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
       const placed = place === null ? context : { ...context, place }
       readAround(this.#kvstore, { fileSet, version: null, keys, context: placed }, answered)
     }
-    if (this.#mayReadTwice(request, fileSet)) {
-      const delayMs = Number(request.options?.speculativeTimeoutMillis ?? DEFAULT_DELAY_MS)
-      this.#options.secondReads.read(start, delayMs, done)
-    } else start(null, done)
+    const delayMs = this.#secondReadDelay(request, fileSet)
+    if (delayMs === null) start(null, done)
+    else this.#options.secondReads.read(start, delayMs, done)
   }
 
   #count(call: Call<never> | Call<object>, request: AnyRequest | null, code: ErrorCode | null): void {
     countCall(call, this.#options, { fileSet: request?.fileSet ?? '', code })
   }
 
-  /** Of two clusters that are both known; which of them is asked first is the same here, whatever the policy. */
-  #mayReadTwice({ clusterList }: AnyRequest, fileSet: string): boolean {
+  /**
+   * Of two clusters that are both known; which of them is asked first is the same here, whatever the policy. Null: there is
+   * no second read, nor where it would begin when the call is over.
+   */
+  #secondReadDelay({ clusterList, options }: AnyRequest, fileSet: string): number | null {
     const [first, second] = clusterList ?? []
-    if (first === undefined || second === undefined) return false
-    const { isCluster, hasSeveralPlaces } = this.#options
-    return isCluster(first) && isCluster(second) && hasSeveralPlaces(fileSet)
+    if (first === undefined || second === undefined) return null
+    const { isCluster, hasSeveralPlaces, timeoutMs } = this.#options
+    if (!isCluster(first) || !isCluster(second) || !hasSeveralPlaces(fileSet)) return null
+    const delayMs = Number(options?.speculativeTimeoutMillis ?? DEFAULT_DELAY_MS)
+    return delayMs < timeoutMs ? delayMs : null
   }
 
   #refusalOf(request: AnyRequest | null): wire.TerrapinGetException | null {
     const clusters = request?.clusterList ?? []
-    if (clusters.length === 0) return exceptionOf(INVALID_REQUEST, 'Cluster list is empty')
-    if (clusters.slice(0, 2).some((name) => this.#options.isCluster(name))) return null
+    const [first, second] = clusters
+    if (first === undefined) return exceptionOf(INVALID_REQUEST, 'Cluster list is empty')
+    const { isCluster } = this.#options
+    if (isCluster(first) || (second !== undefined && isCluster(second))) return null
     return exceptionOf(CLUSTER_NOT_FOUND, `Clusters [${clusters.join(', ')}] not found.`)
   }
 }
@@ -324,8 +330,9 @@ function toResponse(
   side: Side,
 ): wire.TerrapinResponse {
   const responseMap: [Buffer, wire.TerrapinSingleResponse][] = []
-  for (const [index, key] of keys.entries()) {
-    const response = toSingleResponse(outcomes[index] ?? null, side)
+  let index = 0
+  for (const key of keys) {
+    const response = toSingleResponse(outcomes[index++] ?? null, side)
     if (response !== null) responseMap.push([key, response])
   }
   return { responseMap }

@@ -8,15 +8,14 @@
  */
 import type { Clock } from '../../src/base/clock.js'
 import { type Done, KVError } from '../../src/base/errors.js'
-import { limits } from '../../src/base/limits.js'
-import type { Logger } from '../../src/base/logger.js'
 import type { Backend } from '../../src/model/backend.js'
 import type { MutatePlan, ReadPlan, ScanPlan } from '../../src/model/plan.js'
 import type { MutateResult, ReadRequest, ReadResult } from '../../src/model/request.js'
 import type { RowOutcome } from '../../src/model/row.js'
 import type { ScanResult } from '../../src/model/scan.js'
-import { type ServerAddress, ThriftClient } from '../../src/thrift/client.js'
+import type { ThriftClient } from '../../src/thrift/client.js'
 import * as wire from '../../src/thrift/generated/terrapin.js'
+import { type OriginParts, type OriginSettings, originClient } from '../../src/thrift/origin-client.js'
 import { TerrapinError } from './origin-errors.js'
 import { type KeyAnswer, answersByKey, rowOf } from './origin-rows.js'
 import { MAX_KEY_BYTES, distinctKeys } from './translate.js'
@@ -26,15 +25,9 @@ const { multiGet } = wire.TerrapinServiceMethods
 /** What Finagle's servers count the gateway's calls under. */
 const CLIENT_ID = 'godwit'
 
-export interface TerrapinOriginSettings extends ServerAddress {
-  readonly otherAddresses: readonly ServerAddress[]
+export interface TerrapinOriginSettings extends OriginSettings {
   /** Sent with every call; the server looks at the first two. */
   readonly clusters: readonly string[]
-  readonly connections: number
-  /** Several calls may wait on one connection. */
-  readonly isPipelined: boolean
-  /** A call waits at most so long, whatever its caller allows. */
-  readonly deadlineMs: number
 }
 
 export class TerrapinOrigin implements Backend {
@@ -43,27 +36,11 @@ export class TerrapinOrigin implements Backend {
   readonly #clock: Clock
   readonly #settings: TerrapinOriginSettings
 
-  constructor(
-    name: string,
-    settings: TerrapinOriginSettings,
-    { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
-  ) {
-    const { host, port, otherAddresses, connections, isPipelined } = settings
+  constructor(name: string, settings: TerrapinOriginSettings, parts: OriginParts) {
     this.name = name
-    this.#clock = clock
+    this.#clock = parts.clock
     this.#settings = settings
-    this.#client = new ThriftClient({
-      name: `origin ${name}`,
-      host,
-      port,
-      otherAddresses,
-      connections,
-      clock,
-      logger,
-      maxInFlightPerConnection: isPipelined ? limits.maxPipelinedRequests : 1,
-      maxBackoffMs: limits.maxOriginBackoffMs,
-      finagleClient: CLIENT_ID,
-    })
+    this.#client = originClient(name, settings, { ...parts, finagleClient: CLIENT_ID })
   }
 
   read({ admitted: { request } }: ReadPlan, done: Done<ReadResult>): void {

@@ -30,13 +30,15 @@ export function parseColumn(name: Buffer | null): ColumnName {
 
 /** `family:qualifier` of a local key. */
 export function nameOf(localKey: Buffer): Buffer {
-  const { family, qualifier } = toColumn(localKey)
-  const name = Buffer.allocUnsafe(family.length + 1 + qualifier.length)
-  family.copy(name, 0)
+  const { family } = toColumn(localKey)
+  if (family.length === 0) return Buffer.concat([COLON_BYTES, localKey])
+  // The zero byte behind the family becomes the colon.
+  const name = Buffer.from(localKey)
   name[family.length] = COLON
-  qualifier.copy(name, family.length + 1)
   return name
 }
+
+const COLON_BYTES = Buffer.from([COLON])
 
 /** The newest versions within [from, to) of what was asked for. */
 export interface Versions {
@@ -120,10 +122,8 @@ const EVERYTHING = { localKeys: [], ranges: [] }
  * Cells come in the order of local keys, versions newest first.
  */
 export function withinFamilies(table: Table, cells: readonly Cell[]): readonly Cell[] {
-  const { families } = table
-  if (families === null || cells.length < 2) return cells
+  if (!table.hasShorterFamily || cells.length < 2) return cells
   const kept = table.record.maxCellVersions
-  if ([...families.values()].every(({ maxVersions }) => maxVersions >= kept)) return cells
   let last: Buffer = EMPTY_BYTES
   let count = 0
   return cells.filter(({ localKey }, index) => {

@@ -195,11 +195,15 @@ export class Scanner {
 
   /** In slices, because a filter may take long over a page and other callers wait for the thread. */
   #addAll(call: NextCall, rows: readonly ScannedRow[], done: () => void): void {
+    if (this.#wish.filter === null) {
+      for (const row of rows) this.#add(row)
+      done()
+      return
+    }
     const { clock } = this.#host
     const begunMs = clock.monotonicMs()
     for (const [index, row] of rows.entries()) {
       if (!this.#tryAdd(call, row)) return
-      if (this.#wish.filter === null) continue
       const nowMs = clock.monotonicMs()
       if (nowMs - begunMs < limits.filterSliceMs) continue
       const rest = rows.slice(index + 1)

@@ -21,12 +21,16 @@ export class Table {
   readonly record: DatasetRecord
   /** By name; null: it was not made by an HBase client and takes any. */
   readonly families: ReadonlyMap<string, ColumnFamily> | null
+  /** A family keeps fewer versions than the dataset, which keeps as many as the one with most. */
+  readonly hasShorterFamily: boolean
 
   constructor(record: DatasetRecord) {
     this.name = record.name
     this.record = record
     this.families =
       record.table === undefined ? null : new Map(record.table.families.map((each) => [each.name, each]))
+    const families = record.table?.families ?? []
+    this.hasShorterFamily = families.some(({ maxVersions }) => maxVersions < record.maxCellVersions)
   }
 
   /** @throws {KVError} NoSuchColumnFamilyException */

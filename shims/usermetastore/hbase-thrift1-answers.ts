@@ -1,23 +1,14 @@
 /** Outcomes of the first gateway's calls in its own words: cells, rows, and exceptions where a method declares them. */
-import { type Done, KVError, toKVError } from '../../src/base/errors.js'
+import type { KVError } from '../../src/base/errors.js'
 import type { Cell } from '../../src/model/row.js'
-import { ApplicationExceptionType } from '../../src/thrift/application-exception.js'
 import * as wire from '../../src/thrift/generated/hbase1.js'
 import type { ThriftCall } from '../../src/thrift/protocol.js'
+import { abort, answersBy } from './hbase-answers.js'
 import { nameOf } from './hbase-columns.js'
 import { faultOf, firstLineOf } from './hbase-errors.js'
 import { LATEST_TIMESTAMP } from './mapping.js'
 
 type Failure = wire.IOError | wire.IllegalArgument | wire.AlreadyExists
-
-/** Runs what a call asks for; whatever it throws is the call's answer. */
-export function serve(call: ThriftCall<never, never>, run: () => void): void {
-  try {
-    run()
-  } catch (error) {
-    refuse(call, toKVError(error, call.method))
-  }
-}
 
 /** Methods that declare IllegalArgument. */
 const DECLARES_ILLEGAL = new Set([
@@ -52,34 +43,66 @@ export function refuse(call: ThriftCall<never, never>, error: KVError): void {
       failing.fail(wire.makeAlreadyExists({ message }))
       break
     case 'runtime':
-      call.abort(
-        ApplicationExceptionType.INTERNAL_ERROR,
-        `Internal error processing ${call.method}: ${fault.text}`,
-      )
+      abort(call, fault)
   }
 }
 
-/** A value for the call, or the failure in its words. */
-export function answer<T, R>(call: ThriftCall<R, never>, reply: (value: T) => R): Done<T> {
-  return (outcome) => {
-    if (outcome instanceof KVError) refuse(call, outcome)
-    else call.reply(reply(outcome))
-  }
-}
+export const { serve, answer } = answersBy(refuse)
 
 export function toTCell({ value, timestamp }: Cell): wire.TCell {
   return { value, timestamp: timestamp ?? LATEST_TIMESTAMP }
 }
 
-/** The newest version of each column; they come newest first. */
-export function toRowResult(row: Buffer, cells: readonly Cell[], isSorted: boolean): wire.TRowResult {
-  const named = cells.map((cell) => [nameOf(cell.localKey), toTCell(cell)] as const)
-  if (isSorted) {
-    const sortedColumns = named.map(([columnName, cell]) => ({ columnName, cell }))
-    return { row, columns: null, sortedColumns }
+/**
+ * Rows of one answer: the newest version of each column. Rows that follow each other mostly have the same columns,
+ * whose names are then made once.
+ */
+export class RowResults {
+  readonly #isSorted: boolean
+  /** Of the row before, by position. */
+  #columns: NamedColumn[] = []
+
+  /** @param isSorted columns as a list; else as a map */
+  constructor(isSorted: boolean) {
+    this.#isSorted = isSorted
   }
-  // As HBase's TreeMap: in the order of names with the colon, and of one column what came last.
+
+  of(row: Buffer, cells: readonly Cell[]): wire.TRowResult {
+    const named: NamedCell[] = []
+    let isInOrder = true
+    for (let i = 0; i < cells.length; i++) {
+      const cell = cells[i]
+      if (cell === undefined) break
+      const { name } = this.#column(i, cell.localKey)
+      const before = named.at(-1)
+      if (before !== undefined && before[0].compare(name) >= 0) isInOrder = false
+      named.push([name, toTCell(cell)])
+    }
+    if (this.#isSorted) {
+      const sortedColumns = named.map(([columnName, cell]) => ({ columnName, cell }))
+      return { row, columns: null, sortedColumns }
+    }
+    return { row, columns: isInOrder ? named : inOrder(named), sortedColumns: null }
+  }
+
+  #column(index: number, localKey: Buffer): NamedColumn {
+    const known = this.#columns[index]
+    if (known?.localKey.equals(localKey) === true) return known
+    const column = { localKey, name: nameOf(localKey) }
+    this.#columns[index] = column
+    return column
+  }
+}
+
+interface NamedColumn {
+  readonly localKey: Buffer
+  readonly name: Buffer
+}
+
+type NamedCell = readonly [name: Buffer, cell: wire.TCell]
+
+/** As HBase's TreeMap: in the order of names with the colon, and of one column what came last. */
+function inOrder(named: readonly NamedCell[]): NamedCell[] {
   const byName = new Map(named.map((one) => [one[0].toString('latin1'), one]))
-  const columns = [...byName.values()].sort(([a], [b]) => a.compare(b))
-  return { row, columns, sortedColumns: null }
+  return [...byName.values()].sort(([a], [b]) => a.compare(b))
 }

@@ -14,7 +14,7 @@ import type { HBaseHost } from './hbase-host.js'
 import { LateScanner, type LateWish, filterOf } from './hbase-late-scanner.js'
 import { type HBaseRow, rangeOf } from './hbase-scanners.js'
 import { legalName } from './hbase-tables.js'
-import { answer, serve, toRowResult } from './hbase-thrift1-answers.js'
+import { RowResults, answer, serve } from './hbase-thrift1-answers.js'
 
 type ScanNames = 'scannerOpenWithScan' | 'scannerOpen' | 'scannerOpenWithStop' | 'scannerOpenWithPrefix'
 type MoreScanNames = 'scannerOpenTs' | 'scannerOpenWithStopTs'
@@ -48,9 +48,10 @@ export function scannerCalls(
         return
       }
       const { isSorted } = scanner
-      const done = answer<readonly HBaseRow[], readonly wire.TRowResult[]>(call, (found) =>
-        found.map(({ rowKey, cells }) => toRowResult(rowKey, cells, isSorted)),
-      )
+      const done = answer<readonly HBaseRow[], readonly wire.TRowResult[]>(call, (found) => {
+        const results = new RowResults(isSorted)
+        return found.map(({ rowKey, cells }) => results.of(rowKey, cells))
+      })
       scanner.next(Math.min(count, limits.maxScannerRows), host.contextOf(call), done)
     })
   }

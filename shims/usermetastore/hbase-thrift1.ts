@@ -20,7 +20,7 @@ import {
 } from './hbase-columns.js'
 import { IO_EXCEPTION, asActions, ioFault } from './hbase-errors.js'
 import { HBaseHost, type HBaseOptions } from './hbase-host.js'
-import { answer, serve, toRowResult, toTCell } from './hbase-thrift1-answers.js'
+import { RowResults, answer, serve, toTCell } from './hbase-thrift1-answers.js'
 import { scannerCalls } from './hbase-thrift1-scans.js'
 import { tableCalls } from './hbase-thrift1-tables.js'
 import { changeCalls, writeCalls } from './hbase-thrift1-writes.js'
@@ -114,10 +114,11 @@ function readCalls(host: HBaseHost): Handlers<ReadNames | MoreReadNames | 'getRo
 }
 
 function foundRows(keys: readonly Buffer[], found: readonly (readonly Cell[] | null)[]): wire.TRowResult[] {
+  const names = new RowResults(false)
   const results: wire.TRowResult[] = []
   for (const [index, row] of keys.entries()) {
     const cells = found[index] ?? null
-    if (cells !== null) results.push(toRowResult(row, cells, false))
+    if (cells !== null) results.push(names.of(row, cells))
   }
   return results
 }

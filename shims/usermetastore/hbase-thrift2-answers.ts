@@ -1,9 +1,9 @@
 /** Outcomes of the second gateway's calls in its own words. TIOError carries the exception's message without its class. */
-import { type Done, KVError, toKVError } from '../../src/base/errors.js'
+import type { KVError } from '../../src/base/errors.js'
 import type { Cell } from '../../src/model/row.js'
-import { ApplicationExceptionType } from '../../src/thrift/application-exception.js'
 import * as wire from '../../src/thrift/generated/hbase2.js'
 import type { ThriftCall } from '../../src/thrift/protocol.js'
+import { abort, answersBy } from './hbase-answers.js'
 import { columnOf } from './hbase-columns.js'
 import { faultOf } from './hbase-errors.js'
 
@@ -11,14 +11,6 @@ import { faultOf } from './hbase-errors.js'
 const TYPE_PUT = 4
 /** Of the second gateway; the first one says `scanner ID is invalid`. */
 const NO_SCANNER = 'Invalid scanner Id'
-
-export function serve(call: ThriftCall<never, never>, run: () => void): void {
-  try {
-    run()
-  } catch (error) {
-    refuse(call, toKVError(error, call.method))
-  }
-}
 
 export function refuse(call: ThriftCall<never, never>, error: KVError): void {
   const fault = faultOf(error)
@@ -34,19 +26,11 @@ export function refuse(call: ThriftCall<never, never>, error: KVError): void {
       break
     case 'illegal':
     case 'runtime':
-      call.abort(
-        ApplicationExceptionType.INTERNAL_ERROR,
-        `Internal error processing ${call.method}: ${fault.text}`,
-      )
+      abort(call, fault)
   }
 }
 
-export function answer<T, R>(call: ThriftCall<R, never>, reply: (value: T) => R): Done<T> {
-  return (outcome) => {
-    if (outcome instanceof KVError) refuse(call, outcome)
-    else call.reply(reply(outcome))
-  }
-}
+export const { serve, answer } = answersBy(refuse)
 
 export function tooLargeOf(method: string, maxBytes: number): wire.TIOError {
   const message = `the answer of ${method} exceeds ${maxBytes} bytes: ask for less at a time`

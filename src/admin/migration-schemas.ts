@@ -1,7 +1,7 @@
 /** What the admin API answers about migrations, as schemas; see schemas.ts. */
 import { z } from 'zod'
 import type { ShadowFigures } from '../model/difference.js'
-import { MIGRATION_STATES, WHOLE_SHARE } from '../model/migration.js'
+import { MIGRATION_STATES, RAMP_BREACHES, WHOLE_SHARE } from '../model/migration.js'
 import type {
   Migration,
   MigrationDials,
@@ -36,6 +36,10 @@ const rampSchema: z.ZodType<MigrationRamp> = z.strictObject({
   lastStepAtMs: timeMs,
   startedBy: z.string(),
   state: z.enum(['RUNNING', 'BREACHED', 'DONE']),
+  breach: z
+    .enum(RAMP_BREACHES)
+    .exactOptional()
+    .describe("BREACHED: for the target's data, or for its errors, time or breaker."),
   note: z.string().describe('Why it waits, went back or ended.'),
 })
 
@@ -146,6 +150,7 @@ export const explanationSchema: z.ZodType<Explanation> = z
     bucket: z.int().min(0).max(9_999).nullable(),
     splitShare: shareSchema,
     fallback: sideSchema.nullable().describe('Who answers when that side cannot; null: nobody.'),
+    alone: z.string().describe('Why nobody does; empty: somebody does, or the state has one side.'),
     answeredBy: sideSchema.nullable().describe('Who answers at this moment; null: neither side can.'),
     instead: z.string().describe('Why that is not the decided side; empty: it is.'),
     standInAfterMs: whole.describe(

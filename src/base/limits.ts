@@ -66,6 +66,8 @@ export const limits = {
   maxGroupCommitOperations: 20_000,
   /** Bytes of one group commit, for the same reason. */
   maxGroupCommitBytes: 16 * 1024 * 1024,
+  /** Bytes of the keys of superseded versions that one read has the writer thread remove; the next finds the others. */
+  maxSupersededBytes: 256 * 1024,
   /** Main waits so long for every thread to give up a DB; then it stays open and a metric says so. */
   leaseTimeoutMs: 30_000,
   /** Open DBs of kept versions: about 200 KB of memory and six file descriptors each, more where data is large. */
@@ -316,6 +318,16 @@ export const limits = {
   /** CQL statements that came as text and are kept parsed, of one thread, and how long the text of one may be. */
   maxCachedCqlStatements: 2_000,
   maxCachedCqlChars: 16_384,
+  /** The texts of all of them; what is made of one takes some ten times as much. */
+  maxCachedCqlTotalChars: 2 * 1024 * 1024,
+  /** Wrong passwords of one CQL connection; then it is closed. */
+  maxCqlLoginAttempts: 5,
+  /** CQL clients of one thread whose passwords wait to be checked, one after the other in some ten milliseconds each. */
+  maxWaitingCqlLogins: 100,
+  /** Of one address. */
+  maxWaitingCqlLoginsPerAddress: 25,
+  /** From one look at the gateways that CQL clients are shown as peers to the next; one that fails twice is down. */
+  cqlPeerProbeMs: 1_000,
   /** A CQL request, whose frames carry no deadline; drivers wait 10 to 12 s. */
   cqlTimeoutMs: 10_000,
 } as const

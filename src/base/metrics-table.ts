@@ -77,7 +77,11 @@ export const METRICS = {
     help: 'DBs that should be closed and are still used after the lease time-out',
     labels: [],
   },
-  godwit_degraded_datasets: { kind: 'gauge', help: 'Datasets with a shard that is not served', labels: [] },
+  godwit_degraded_datasets: {
+    kind: 'gauge',
+    help: 'Datasets with a shard that is not served, or whose copy in this gateway is damaged',
+    labels: [],
+  },
   godwit_purged_entries_total: {
     kind: 'counter',
     help: 'Stored entries that no read could see any more, removed: what they were',
@@ -302,6 +306,16 @@ export const METRICS = {
     labels: ['leaf'],
   },
   godwit_leaf_copies: { kind: 'gauge', help: 'Copies of shards that a leaf process has', labels: ['leaf'] },
+  godwit_leaf_copy_failures_total: {
+    kind: 'counter',
+    help: 'Copies of shards to leaf processes that failed and are tried again; code CORRUPT: the source is damaged',
+    labels: ['code'],
+  },
+  godwit_damaged_copies: {
+    kind: 'gauge',
+    help: "Shards whose copy in the gateway's own directory is damaged, as was seen when a leaf was to get it",
+    labels: [],
+  },
   godwit_leaf_served_batches_total: {
     kind: 'counter',
     help: 'In a leaf process: batches of reads served',

@@ -69,7 +69,8 @@ function answererText({ side, answeredBy, instead }: Explanation): string {
   return answeredBy === side ? nameOf(side) : `${nameOf(answeredBy)}, which stands in: ${instead}`
 }
 
-function otherwiseText({ side, fallback, answeredBy, standInAfterMs }: Explanation): string {
+function otherwiseText({ side, fallback, alone, answeredBy, standInAfterMs }: Explanation): string {
+  if (alone !== '') return `nobody: ${alone}`
   if (fallback === null || answeredBy !== side) return 'nobody'
   const orSlow = standInAfterMs === 0 ? '' : `, or has not answered after ${standInAfterMs} ms`
   return `${nameOf(fallback)}, when ${nameOf(side)} fails${orSlow}`

@@ -6,7 +6,8 @@ const GAP = '  '
 const MIN_COLUMN_WIDTH = 8
 
 /** A column's title; figures stand at the right of their column, so that they compare. */
-export type Heading = string | { readonly title: string; readonly isRight: true }
+export type Heading =
+  string | { readonly title: string; readonly isRight: boolean; readonly isWhole: boolean }
 
 export type TableCell = string | { readonly text: string; readonly tone: Tone }
 
@@ -17,7 +18,12 @@ export interface TableOptions {
 }
 
 export function right(title: string): Heading {
-  return { title, isRight: true }
+  return { title, isRight: true, isWhole: false }
+}
+
+/** Of a column that says nothing when it is cut: the others make room. */
+export function whole(title: string): Heading {
+  return { title, isRight: false, isWhole: true }
 }
 
 /** An aligned table with a line a row; where not even cut columns fit the width, a block of lines a row. */
@@ -31,9 +37,10 @@ export function formatTable(
   const widths = titles.map((title, column) => {
     return Math.max(displayWidth(title), ...cells.map((row) => displayWidth(row[column]?.text ?? '')))
   })
-  if (width !== null && !shrink(widths, width)) return blocks(titles, cells, width)
+  const isWhole = head.map((heading) => typeof heading !== 'string' && heading.isWhole)
+  if (width !== null && !shrink(widths, isWhole, width)) return blocks(titles, cells, width)
   const titleCells = titles.map((text): Cell => ({ text, tone: 'strong' }))
-  const isRight = head.map((heading) => typeof heading !== 'string')
+  const isRight = head.map((heading) => typeof heading !== 'string' && heading.isRight)
   return [titleCells, ...cells].map((row) => `${formatRow(row, { widths, isRight, palette })}\n`).join('')
 }
 
@@ -85,17 +92,18 @@ function blocks(titles: readonly string[], rows: readonly (readonly Cell[])[], w
   return rows.map(block).join('\n')
 }
 
-/** Takes from the widest column, one by one, until all fit; answers whether they do. */
-function shrink(widths: number[], width: number): boolean {
+/** Takes from the widest column that may be cut, one by one, until all fit; answers whether they do. */
+function shrink(widths: number[], isWhole: readonly boolean[], width: number): boolean {
   let excess =
     widths.reduce((sum, columnWidth) => sum + columnWidth, 0) + GAP.length * (widths.length - 1) - width
   while (excess > 0) {
-    const widest = Math.max(...widths)
+    const cuttable = widths.map((columnWidth, column) => (isWhole[column] === true ? 0 : columnWidth))
+    const widest = Math.max(...cuttable)
     if (widest <= MIN_COLUMN_WIDTH) return false
-    const index = widths.indexOf(widest)
+    const index = cuttable.indexOf(widest)
     const others = Math.max(
       MIN_COLUMN_WIDTH,
-      ...widths.filter((_, column) => column !== index && widths[column] !== widest),
+      ...cuttable.filter((columnWidth, column) => column !== index && columnWidth !== widest),
     )
     const step = Math.min(excess, Math.max(1, widest - others))
     widths[index] = widest - step

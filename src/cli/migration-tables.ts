@@ -1,8 +1,8 @@
 /** What a migration looks like on a terminal. */
-import type { Side } from '../model/migration.js'
+import type { MigrationState, Side } from '../model/migration.js'
 import type { Guard, MigrationPlan, MigrationReport } from '../model/migration-plan.js'
 import type { CommandRun } from './context.js'
-import { formatCount, formatDuration, formatTime, right, type TableCell } from './format.js'
+import { formatCount, formatDuration, formatTime, right, type TableCell, whole } from './format.js'
 
 const OUTCOMES: Readonly<Record<Guard['outcome'], TableCell>> = {
   PASS: { text: 'pass', tone: 'good' },
@@ -25,13 +25,14 @@ export function showPlan(run: CommandRun, plan: MigrationPlan): void {
   if (guards.length === 0) return
   run.line('')
   run.table(
-    ['GUARD', 'OUTCOME', 'FOUND', 'MUST BE'],
-    guards.map(({ name, outcome, figure, bound }) => [name, OUTCOMES[outcome], figure, bound]),
+    [whole('GUARD'), 'OUTCOME', 'FOUND'],
+    guards.map(({ name, outcome, figure }) => [name, OUTCOMES[outcome], figure]),
   )
   const failed = guards.filter(({ outcome }) => outcome !== 'PASS')
   if (failed.length > 0) run.line('')
-  for (const { name, advice, isForceable } of failed) {
-    run.line(`${name}: ${advice}${isForceable ? ' (may be forced)' : ''}`)
+  for (const { name, figure, bound, advice, isForceable } of failed) {
+    run.line(`${name}: ${figure}, must be ${bound}${isForceable ? ' (may be forced)' : ''}`)
+    run.line(`  ${advice}`)
   }
 }
 
@@ -62,7 +63,6 @@ export function nameOf(side: Side): string {
 function pairsOf(report: MigrationReport): (readonly [string, string])[] {
   const { state, origin, migration, currentVersion, evidenceSinceMs } = report
   const { dials, ramp, originVersion, sinceMs } = migration
-  const callers = dials.splitCallers.length === 0 ? '' : `, and callers ${dials.splitCallers.join(', ')}`
   return [
     ['dataset', report.dataset],
     ['state', sinceMs === 0 ? state : `${state} since ${formatTime(sinceMs)}`],
@@ -72,11 +72,22 @@ function pairsOf(report: MigrationReport): (readonly [string, string])[] {
       'shadow',
       `${percent(dials.shadowShare)} of the requests, origin twice for ${percent(dials.baselineShare)} of them`,
     ],
-    ['split', `${percent(dials.splitShare)} of the keys${callers}`],
+    ['split', splitText(report)],
     ...(ramp === null ? [] : [['ramp', rampText(ramp)] as const]),
     ['seen since', formatTime(evidenceSinceMs)],
   ]
 }
+
+/** Who answers callers, where that is one side in a state that splits nothing. */
+function splitText({ state, migration: { dials } }: MigrationReport): string {
+  if (state === 'RAMP') {
+    const callers = dials.splitCallers.length === 0 ? '' : `, and callers ${dials.splitCallers.join(', ')}`
+    return `the target answers ${percent(dials.splitShare)} of the keys${callers}`
+  }
+  return `${nameOf(TARGET_STATES.includes(state) ? 'TARGET' : 'ORIGIN')} answers every key`
+}
+
+const TARGET_STATES: readonly MigrationState[] = ['TARGET_PRIMARY', 'TARGET_ONLY', 'RETIRED']
 
 function rampText(ramp: NonNullable<MigrationReport['migration']['ramp']>): string {
   const { state, toShare, stepShare, everyMs, note } = ramp
@@ -100,7 +111,7 @@ function showFigures(run: CommandRun, { figures }: MigrationReport): void {
   )
   run.line('')
   const heads = [
-    'SHADOW READS',
+    'SHADOWED',
     'MATCHED',
     'DIFFER',
     'TIED',

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander'
 import type { GatewayStatus } from '../model/operations.js'
 import type { AuditLine } from '../model/dataset.js'
 import { wholeNumberOption, type CommandHost, type CommandRun } from './context.js'
-import { formatDuration, formatTime, right } from './format.js'
+import { formatDuration, formatTime, right, whole } from './format.js'
 import { CliError, EXIT, type ExitCode } from './io.js'
 import { showLeaves } from './leaf-tables.js'
 
@@ -142,7 +142,7 @@ async function printAudit(run: CommandRun, { limit, dataset }: AuditOptions): Pr
   const shown = lines.filter((line) => dataset === undefined || line.dataset === dataset).slice(0, limit)
   return run.result(shown, () => {
     if (shown.length === 0) run.line('nothing was changed yet')
-    else run.table(['TIME', 'ACTOR', 'ACTION', 'DATASET', 'REASON', 'DETAIL'], shown.map(auditRow))
+    else run.table([whole('TIME'), 'ACTOR', 'ACTION', 'DATASET', 'REASON', 'DETAIL'], shown.map(auditRow))
   })
 }
 

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { isLoopbackHost, isWildcardHost, parseAddress } from '../base/hosts.js'
 import type { ConfigFault, SourceOf } from './faults.js'
+import { listenersOf } from './listeners.js'
 import type { Config, ListenerName, OriginConfig } from './schema.js'
 
 export interface ListenAddress {
@@ -17,24 +18,6 @@ export function listenAddress(config: Config, name: ListenerName): ListenAddress
   return { host, port: port === 0 ? 0 : port + config.portOffset }
 }
 
-/** Those that a process of each role binds. */
-const LISTENERS: Readonly<Record<Config['role'], readonly ListenerName[]>> = {
-  gateway: [
-    'kvstore',
-    'usermetastore',
-    'hbase1',
-    'hbase2',
-    'rocksandra',
-    'terrapin',
-    'terrapinInternal',
-    'terrapinController',
-    'terrapinStatus',
-    'terrapinStats',
-    'admin',
-  ],
-  leaf: ['leaf'],
-}
-
 /** Faults of a configuration whose settings are right one by one. */
 export function checkTogether(config: Config, sourceOf: SourceOf): ConfigFault[] {
   const faults: ConfigFault[] = []
@@ -42,7 +25,7 @@ export function checkTogether(config: Config, sourceOf: SourceOf): ConfigFault[]
     faults.push({ key, source: sourceOf(key), message })
   }
   const bound: { readonly name: ListenerName; readonly at: ListenAddress }[] = []
-  for (const name of LISTENERS[config.role]) {
+  for (const name of listenersOf(config.role)) {
     const at = listenAddress(config, name)
     if (at === null) continue
     checkOne(config, name, at, fault)

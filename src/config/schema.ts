@@ -291,7 +291,7 @@ function tlsFields(certificate: string) {
 }
 
 const ADMIN_TLS = tlsFields('the admin HTTP API; without one it is plain HTTP. Read again on SIGHUP.')
-const CQL_TLS = tlsFields('the CQL listener; without one there is no TLS. Read at the start.')
+const CQL_TLS = tlsFields('the CQL listener; without one there is no TLS. Read again on SIGHUP.')
 
 const tokenSchema = z.strictObject({
   role: z.enum(['viewer', 'operator', 'admin']).register(facts, {

@@ -96,7 +96,8 @@ function isUserType(value: unknown): boolean {
   const { name, fields } = value as Given<CqlUserType>
   const isField = (field: unknown): boolean =>
     isObject(field) && isText(field['name']) && isText(field['type'])
-  return isName(name) && isListOf(fields, isField, MAX_COLUMNS)
+  // A user type's name was no file's, and may be anything in quotes.
+  return isText(name) && name !== '' && isListOf(fields, isField, MAX_COLUMNS)
 }
 
 function isListOf(value: unknown, isOne: (one: unknown) => boolean, most: number): boolean {

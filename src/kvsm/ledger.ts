@@ -1,6 +1,6 @@
 /**
- * The state of KVSM in memory (shelf.ts) and the one way to change it. Reads never touch the store; changes go
- * through a queue, one at a time:
+ * The state of KVSM in memory (shelf.ts) and the one way to change it. Reads never touch the store; changes of a
+ * dataset go through a queue, one at a time, and through one for all until they are in memory:
  *
  *     checks against memory -> commit (record and audit line, synced) -> memory -> listeners -> caller
  *
@@ -8,10 +8,11 @@
  * - A commit that fails may have been applied. Memory keeps the last state that is certain, and the next
  * change
  *   first reads the store again and tells the listeners what turned out to be different.
- * - Listeners are awaited one after the other, so every listener sees every change in order. One that fails
- * is
- *   logged and the change stands: it is durable, and undoing it could fail as well. A listener must not await
- *   another change, which would wait for this one; it may start one without awaiting it.
+ * - Listeners are awaited one after the other, so every listener sees the changes of a dataset in order, and the
+ *   next change of that dataset waits for them. Other datasets' changes do not: a disk that stalls under one
+ *   dataset keeps no other one where it is. One that fails is logged and the change stands: it is durable, and
+ *   undoing it could fail as well. A listener must not await another change of its dataset, which would wait for
+ *   this one; it may start one without awaiting it.
  * - The store keeps the newest 100,000 audit lines and memory the newest 10,000. Every change is logged as
  * well.
  */
@@ -33,6 +34,9 @@ import type { MetaStoreBackend, RecordWrite } from './store.js'
 const AUDIT_LINES_IN_MEMORY = 10_000
 const AUDIT_LINES_STORED = 100_000
 
+/** Clusters and keyspaces have the same listeners, and one turn for all. No dataset has this name. */
+const ALL_OTHERS = ''
+
 /** Changes that wait for their turn; more are refused as OVERLOADED. */
 const MAX_WAITING_CHANGES = 1_000
 
@@ -53,6 +57,12 @@ export interface ChangeRequest<S> {
   readonly decide: (now: S | null, nextSequence: number) => Decision<S> | null
 }
 
+/** What became of a change in the store and in memory; listeners have not heard of it yet. */
+interface Applied<S> {
+  readonly state: S | null
+  readonly isChanged: boolean
+}
+
 export class Ledger {
   readonly #backend: MetaStoreBackend
   readonly #clock: Clock
@@ -64,7 +74,10 @@ export class Ledger {
   readonly #keyspaces = new Shelf<StoredKeyspace>(keyspaceRules)
   /** Oldest first. */
   #audit: AuditLine[] = []
+  /** The end of the newest commit. */
   #tail: Promise<unknown> = Promise.resolve()
+  /** By dataset, and ALL_OTHERS: the end of its newest change, with all that its listeners do. */
+  readonly #turns = new Map<string, Promise<void>>()
   #waitingCount = 0
   #isInDoubt = false
   #isClosed = false
@@ -121,19 +134,19 @@ export class Ledger {
    * applied), OVERLOADED
    */
   async change(request: ChangeRequest<StoredDataset>): Promise<DatasetRecord | null> {
-    const changed = await this.#inTurn(() => this.#apply(this.#datasets, request))
+    const changed = await this.#inTurn(request.name, () => this.#change(this.#datasets, request))
     return changed?.record ?? null
   }
 
   /** As `change`, of a cluster. */
   async changeCluster(request: ChangeRequest<StoredCluster>): Promise<ClusterRecord | null> {
-    const changed = await this.#inTurn(() => this.#apply(this.#clusters, request))
+    const changed = await this.#inTurn(ALL_OTHERS, () => this.#change(this.#clusters, request))
     return changed?.record ?? null
   }
 
   /** As `change`, of a keyspace. */
   async changeKeyspace(request: ChangeRequest<StoredKeyspace>): Promise<CqlKeyspace | null> {
-    const changed = await this.#inTurn(() => this.#apply(this.#keyspaces, request))
+    const changed = await this.#inTurn(ALL_OTHERS, () => this.#change(this.#keyspaces, request))
     return changed?.record ?? null
   }
 
@@ -141,11 +154,11 @@ export class Ledger {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.#tail
+    await Promise.all(this.#turns.values())
     await this.#backend.close()
   }
 
-  #inTurn<T>(apply: () => Promise<T>): Promise<T> {
+  #inTurn<T>(subject: string, run: () => Promise<T>): Promise<T> {
     if (this.#isClosed) {
       throw new KVError('UNAVAILABLE', 'the metastore is closed: repeat the change when godwit runs again')
     }
@@ -156,15 +169,27 @@ export class Ledger {
       )
     }
     this.#waitingCount++
-    const turn = this.#tail.then(apply)
+    const turn = (this.#turns.get(subject) ?? Promise.resolve()).then(run)
     const done = (): void => {
       this.#waitingCount--
+      if (this.#turns.get(subject) === settled) this.#turns.delete(subject)
     }
-    this.#tail = turn.then(done, done)
+    const settled: Promise<void> = turn.then(done, done)
+    this.#turns.set(subject, settled)
     return turn
   }
 
-  async #apply<S extends Stored>(shelf: Shelf<S>, request: ChangeRequest<S>): Promise<S | null> {
+  async #change<S extends Stored>(shelf: Shelf<S>, request: ChangeRequest<S>): Promise<S | null> {
+    const applying = this.#tail.then(() => this.#apply(shelf, request))
+    const done = (): void => undefined
+    this.#tail = applying.then(done, done)
+    const { state, isChanged } = await applying
+    if (isChanged)
+      await (shelf.rules.table === 'dataset' ? this.#notify(request.name) : this.#notifyOfClusters())
+    return state
+  }
+
+  async #apply<S extends Stored>(shelf: Shelf<S>, request: ChangeRequest<S>): Promise<Applied<S>> {
     if (this.#isInDoubt) await this.#readAgain()
     const { name, context } = request
     const now = shelf.get(name)
@@ -174,9 +199,12 @@ export class Ledger {
     if (now !== null) shelf.checkRevision(name, context.ifRevision)
     const decision = request.decide(now, nextSequence)
     if (now === null) shelf.checkRevision(name, context.ifRevision)
-    if (decision === null) return now
+    if (decision === null) return { state: now, isChanged: false }
     const { next, detail } = decision
-    if (context.isDryRun) return next === null ? null : shelf.rules.atRevision(next, next.record.revision)
+    if (context.isDryRun) {
+      const state = next === null ? null : shelf.rules.atRevision(next, next.record.revision)
+      return { state, isChanged: false }
+    }
     const line = detail === null ? null : this.#auditLine(shelf, request, { sequence: nextSequence, detail })
     const revision = await this.#commit([shelf.write(name, next)], line)
     const adopted = shelf.adopt(name, next, revision)
@@ -186,9 +214,7 @@ export class Ledger {
         this.#audit = this.#audit.slice(-AUDIT_LINES_IN_MEMORY)
       this.#logger.info({ ...line, revision }, `${shelf.rules.noun} changed`)
     }
-    if (shelf.rules.table === 'dataset') await this.#notify(name)
-    else await this.#notifyOfClusters()
-    return adopted
+    return { state: adopted, isChanged: true }
   }
 
   /** Lines about clusters and keyspaces name no dataset: their detail says which one. */

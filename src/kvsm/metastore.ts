@@ -508,7 +508,8 @@ class Kvsm implements Metastore {
    * @throws {KVError} INVALID_ARGUMENT
    */
   #refuseFormerId({ record, lastVersionId }: StoredDataset, id: number): void {
-    if (id > lastVersionId || record.versions.some((version) => version.id === id)) return
+    const isKept = record.versions.some((version) => version.id === id && version.state !== 'DELETED')
+    if (id > lastVersionId || isKept) return
     const { name, leaves } = requireCluster(this.clusters(), record.cluster)
     if (leaves.length === 0) return
     throw new KVError(

@@ -1,4 +1,5 @@
 /** The part of a dataset's record that is its migration: what it must be when it is read. */
+import { RAMP_BREACHES } from '../model/migration.js'
 import type { Migration, MigrationDials, MigrationRamp, OriginVersion, OwedLoad } from '../model/migration.js'
 
 /** A test for every field: the compiler keeps it complete. */
@@ -27,6 +28,7 @@ const rampChecks: Checks<MigrationRamp> = {
   lastStepAtMs: isCount,
   startedBy: isText,
   state: (value) => value === 'RUNNING' || value === 'BREACHED' || value === 'DONE',
+  breach: (value) => value === undefined || RAMP_BREACHES.some((one) => one === value),
   note: isText,
 }
 

@@ -199,7 +199,8 @@ function describeRamp(before: MigrationRamp | null, after: MigrationRamp | null)
       `ramp to ${percent(after.toShare)} by ${percent(after.stepShare)} every ${after.everyMs / 1000} s`,
     ]
   }
-  return before.state === after.state ? [] : [`ramp ${before.state} -> ${after.state}: ${after.note}`]
+  if (before.state === after.state && before.breach === after.breach) return []
+  return [`ramp ${before.state} -> ${after.state}: ${after.note}`]
 }
 
 function describeOwed(before: Migration, after: Migration): string[] {

@@ -1,6 +1,7 @@
 /** Who asks and how long they wait: RequestContext of the wire -> ours, and the features that callers may insist on. */
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
+import { cutText } from '../base/text.js'
 import type { RequestContext } from '../model/request.js'
 import * as wire from '../thrift/generated/kvstore.js'
 import { unsupported } from './fields.js'
@@ -72,10 +73,10 @@ export function toContext(
   return {
     api: 'kvstore',
     method,
-    caller: caller === null ? null : caller.slice(0, MAX_SHOWN_LENGTH),
+    caller: caller === null ? null : cutText(caller, MAX_SHOWN_LENGTH),
     address,
     deadline: receivedAtMs + timeoutMs,
-    traceId: traceId === null ? null : traceId.slice(0, MAX_SHOWN_LENGTH),
+    traceId: traceId === null ? null : cutText(traceId, MAX_SHOWN_LENGTH),
     isBatch: context.priority === wire.Priority.BATCH,
   }
 }

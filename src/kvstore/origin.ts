@@ -10,8 +10,6 @@ import type { Clock } from '../base/clock.js'
 import { EMPTY_BYTES } from '../base/bytes.js'
 import type { Deadline } from '../base/deadline.js'
 import { type Done, type KVErrorOptions, KVError, isErrorCode } from '../base/errors.js'
-import { limits } from '../base/limits.js'
-import type { Logger } from '../base/logger.js'
 import type { Backend } from '../model/backend.js'
 import type { MutatePlan, ReadPlan, ScanPlan } from '../model/plan.js'
 import type {
@@ -25,19 +23,11 @@ import type {
 import type { Cell, CellPosition, Row, RowOutcome } from '../model/row.js'
 import { NO_TOKEN } from '../model/row-order.js'
 import type { ScanResult, ScannedRow } from '../model/scan.js'
-import { type ServerAddress, ThriftClient } from '../thrift/client.js'
+import type { ThriftClient } from '../thrift/client.js'
 import * as wire from '../thrift/generated/kvstore.js'
+import { type OriginParts, type OriginSettings, originClient } from '../thrift/origin-client.js'
 import type { ThriftMethod } from '../thrift/protocol.js'
 import { readToGet, readToMultiGet, requestToMutate, scanToWire } from './origin-requests.js'
-
-export interface KVStoreOriginSettings extends ServerAddress {
-  readonly otherAddresses: readonly ServerAddress[]
-  readonly connections: number
-  /** Several calls may wait on one connection. */
-  readonly isPipelined: boolean
-  /** A call waits at most so long, whatever its caller allows. */
-  readonly deadlineMs: number
-}
 
 export class KVStoreOrigin implements Backend {
   readonly name: string
@@ -45,26 +35,11 @@ export class KVStoreOrigin implements Backend {
   readonly #clock: Clock
   readonly #timeoutMs: number
 
-  constructor(
-    name: string,
-    settings: KVStoreOriginSettings,
-    { clock, logger }: { clock: Clock; logger: Logger },
-  ) {
-    const { host, port, otherAddresses, connections, isPipelined, deadlineMs } = settings
+  constructor(name: string, settings: OriginSettings, parts: OriginParts) {
     this.name = name
-    this.#clock = clock
-    this.#timeoutMs = deadlineMs
-    this.#client = new ThriftClient({
-      name: `origin ${name}`,
-      host,
-      port,
-      otherAddresses,
-      connections,
-      clock,
-      logger,
-      maxInFlightPerConnection: isPipelined ? limits.maxPipelinedRequests : 1,
-      maxBackoffMs: limits.maxOriginBackoffMs,
-    })
+    this.#clock = parts.clock
+    this.#timeoutMs = settings.deadlineMs
+    this.#client = originClient(name, settings, parts)
   }
 
   read({ admitted: { request } }: ReadPlan, done: Done<ReadResult>): void {

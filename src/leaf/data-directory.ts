@@ -82,6 +82,9 @@ export interface Orphan {
 /** A log holds at most a memtable, which is this large. On small disks a quarter of the disk does. */
 const ROOM_BYTES = 64 * 1024 * 1024
 
+/** Directories of datasets that are listed at once when a start looks for orphans: each waits for the disk. */
+const PARALLEL_LISTS = 32
+
 export class DataDirectory {
   readonly path: string
   /** Names this directory for good, wherever it is moved. */
@@ -307,22 +310,14 @@ export class DataDirectory {
   /** What stands below data/ and no record asks for. LOADING versions are asked for. */
   async findOrphans(records: readonly DatasetRecord[]): Promise<Orphan[]> {
     const recordById = new Map(records.map((record) => [record.id, record]))
+    const names = (await list(this.#dataPath)).filter(
+      (name) => !name.startsWith('.') && name !== MOUNT_POINT_FOLDER,
+    )
     const orphans: Orphan[] = []
-    for (const datasetId of await list(this.#dataPath)) {
-      if (datasetId.startsWith('.') || datasetId === MOUNT_POINT_FOLDER) continue
-      const path = join(this.#dataPath, datasetId)
-      const record = recordById.get(datasetId)
-      if (record === undefined) {
-        if (await this.#isUnfinishedImport(datasetId)) {
-          await this.trashDataset(datasetId)
-          this.#logger.info({ path }, 'removed what an import left that did not finish')
-        } else orphans.push({ path, reason: 'no dataset has this id', isRemovable: false })
-        continue
-      }
-      for (const name of await list(path)) {
-        const orphan = orphanOf(record, name)
-        if (orphan !== null) orphans.push({ path: join(path, name), ...orphan })
-      }
+    for (let at = 0; at < names.length; at += PARALLEL_LISTS) {
+      const some = names.slice(at, at + PARALLEL_LISTS)
+      const found = await Promise.all(some.map((id) => this.#orphansOf(id, recordById.get(id) ?? null)))
+      orphans.push(...found.flat())
     }
     await this.#removeStaleImports(recordById)
     return orphans
@@ -367,6 +362,22 @@ export class DataDirectory {
 
   #importMarkerPath(datasetId: string): string {
     return join(this.#markersPath, `${datasetId}-import`)
+  }
+
+  /** @param record null: no dataset has this id */
+  async #orphansOf(datasetId: string, record: DatasetRecord | null): Promise<Orphan[]> {
+    const path = join(this.#dataPath, datasetId)
+    if (record === null) {
+      if (!(await this.#isUnfinishedImport(datasetId)))
+        return [{ path, reason: 'no dataset has this id', isRemovable: false }]
+      await this.trashDataset(datasetId)
+      this.#logger.info({ path }, 'removed what an import left that did not finish')
+      return []
+    }
+    return (await list(path)).flatMap((name) => {
+      const orphan = orphanOf(record, name)
+      return orphan === null ? [] : [{ path: join(path, name), ...orphan }]
+    })
   }
 
   /** Markers of imports that ended before they had data or a record. */

@@ -10,6 +10,13 @@ import type { ServedDataset, Unit } from './served-dataset.js'
 /** Seconds since each incarnation was last used by any thread; absent: not since it was opened. */
 export type RecentUses = () => Promise<ReadonlyMap<number, number>>
 
+/** A version to put to sleep. */
+export interface Sleeper {
+  readonly versionId: number
+  /** In monotonic ms; -Infinity: not since it was opened. */
+  readonly usedAtMs: number
+}
+
 /** So much more than needed is closed at once, so that not every opening asks the threads and closes one. */
 const SLACK = 0.05
 
@@ -83,9 +90,9 @@ export class OpenBudget {
   }
 
   /** Versions to put to sleep, by dataset: those that were not used longest, what clients read last of all. */
-  async chooseSleepers(datasets: readonly ServedDataset[]): Promise<ReadonlyMap<ServedDataset, number[]>> {
+  async chooseSleepers(datasets: readonly ServedDataset[]): Promise<ReadonlyMap<ServedDataset, Sleeper[]>> {
     const ages = await this.#recentUses()
-    const chosen = new Map<ServedDataset, number[]>()
+    const chosen = new Map<ServedDataset, Sleeper[]>()
     let excess = this.#openCount + this.#openingCount - Math.floor(this.#maxOpen * (1 - SLACK))
     if (!this.isExceeded) return chosen
     const nowMs = this.#clock.monotonicMs()
@@ -97,12 +104,13 @@ export class OpenBudget {
       })
     })
     candidates.sort((a, b) => b.age - a.age || Number(a.unit.isServing) - Number(b.unit.isServing))
-    for (const { dataset, unit, cost } of candidates) {
+    for (const { dataset, unit, cost, age } of candidates) {
       if (excess <= 0 || unit.versionId === null) break
       excess -= cost
-      const ids = chosen.get(dataset)
-      if (ids === undefined) chosen.set(dataset, [unit.versionId])
-      else ids.push(unit.versionId)
+      const sleeper = { versionId: unit.versionId, usedAtMs: nowMs - age * 1_000 }
+      const sleepers = chosen.get(dataset)
+      if (sleepers === undefined) chosen.set(dataset, [sleeper])
+      else sleepers.push(sleeper)
     }
     return chosen
   }

@@ -14,6 +14,7 @@ import { KVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { ClusterRecord, DatasetRecord, LeafRecord, VersionRecord } from '../model/dataset.js'
 import type { LeafStatus } from '../model/operations.js'
+import { DamagedCopies } from './damaged-copies.js'
 import { targetPath } from './http/leaf-directory.js'
 import type { ShardTarget } from './http/wire.js'
 import { type Agent, PlacementLeaves } from './placement-leaves.js'
@@ -70,6 +71,7 @@ export class PlacementKeeper {
   readonly #leaves: PlacementLeaves
   readonly #steps: PlacementSteps
   readonly #trust = new PlacementTrust()
+  readonly #damaged = new DamagedCopies()
   readonly #sources: PlacementSources
   #plan: PlacementPlan
   #reader: PlacementReader | null = null
@@ -93,6 +95,7 @@ export class PlacementKeeper {
     this.#leaves = new PlacementLeaves(options)
     this.#sources = new PlacementSources({
       ...options,
+      damaged: this.#damaged,
       other: (target, leaf) => this.#leaves.sourceOf(target, leaf),
       onDamaged: ({ datasetId, versionId }) =>
         this.#trust.noteUnfit(`${datasetId}/${versionId}`, options.clock.monotonicMs()),
@@ -195,6 +198,21 @@ export class PlacementKeeper {
   /** Copies of a version on its cluster; null: it belongs to the gateway itself. */
   stateOf(record: DatasetRecord, version: VersionRecord): PlacementState | null {
     return this.#plan.stateOf(record, version)
+  }
+
+  /** What is wrong with the gateway's own copies of a dataset's versions; one line a version. */
+  damageOf({ id }: DatasetRecord): string[] {
+    return this.#damaged.problemsOf(id)
+  }
+
+  /** Shards whose own copy is damaged. */
+  get damagedCopyCount(): number {
+    return this.#damaged.count
+  }
+
+  /** Copies that failed since the start, by code. */
+  get copyFailures(): ReadonlyMap<string, number> {
+    return this.#steps.copyFailures
   }
 
   health(): Omit<LeafStatus, 'openBreakers'>[] {
@@ -339,6 +357,7 @@ export class PlacementKeeper {
   /** Answers the name of the dataset when it is read from elsewhere than the reader was told. */
   #lookAt(id: string): string | null {
     const record = this.#records.get(id) ?? null
+    this.#damaged.keepOnly(id, new Set(record?.versions.filter(isKept).map((version) => version.id)))
     const removals = this.#plan.surplus(id, record, this.#safety(record))
     if (record === null) {
       this.#steps.replace(id, removals)
@@ -408,6 +427,7 @@ export class PlacementKeeper {
       throw error
     }
     this.#leaves.noteCopied(leaf, target)
+    if (isLocal) this.#damaged.forget(target)
     const durationMs = Math.round(this.#options.clock.monotonicMs() - startedAtMs)
     this.#options.logger.info(
       { dataset, leaf: leaf.name, copy: targetPath(target), durationMs },

@@ -10,6 +10,7 @@
 import { KVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
 import type { DatasetRecord, LeafRecord, VersionRecord } from '../model/dataset.js'
+import type { DamagedCopies } from './damaged-copies.js'
 import { type CopySource, localSource } from './http/leaf-agent.js'
 import { targetPath } from './http/leaf-directory.js'
 import { doTablesDiffer, type ShardFiles } from './http/shard-copy.js'
@@ -22,7 +23,8 @@ export interface PlacementSourcesOptions {
   readonly localChecksum: (record: DatasetRecord, versionId: number) => string
   /** Another leaf that has it. */
   readonly other: (target: ShardTarget, notFrom: LeafRecord) => CopySource | null
-  /** The gateway's own copy is not what was loaded. */
+  readonly damaged: DamagedCopies
+  /** The gateway's own copy is not what was loaded, and a leaf has what was. */
   readonly onDamaged: (target: ShardTarget) => void
   readonly logger: Logger
 }
@@ -59,16 +61,19 @@ export class PlacementSources {
     const known = other === null ? null : await this.#describeOther(target, other)
     if (other === null || known === null || !doTablesDiffer(known, list))
       return { source, list, isLocal: true }
-    this.#options.logger.error(
-      { copy: targetPath(target), directory },
-      "the gateway's own copy is damaged: that of a leaf is copied in its place",
-    )
+    if (this.#options.damaged.note(target, 'its tables are not those that a leaf was sent', true)) {
+      this.#options.logger.error(
+        { copy: targetPath(target), directory },
+        "the gateway's own copy is damaged: that of a leaf is copied in its place",
+      )
+    }
     this.#options.onDamaged(target)
     return { source: other, list: known, isLocal: false }
   }
 
   /** It is read as before, and its rows say themselves whether they are whole; but no leaf gets it. */
-  noteDamage(target: ShardTarget, { message, dataset }: KVError): void {
+  noteDamage(target: ShardTarget, { message, dataset }: KVError, isCertain = false): void {
+    if (!this.#options.damaged.note(target, message, isCertain)) return
     this.#options.logger.error(
       { dataset, copy: targetPath(target), reason: message },
       "the gateway's own copy of a version is damaged and is not copied: restore it from its archive, or load it again",
@@ -103,7 +108,7 @@ export class PlacementSources {
       `the files of version ${versionId} of dataset ${record.name} have checksum ${checksum}, loaded was ${version.checksum}`,
       { dataset: record.name },
     )
-    this.noteDamage(target, error)
+    this.noteDamage(target, error, true)
     throw error
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The copies that are to be made and removed, and which of them are begun: a few at the same time, what clients read
- * first, what failed later again. Leaves have queues of their own, so that finding the next step does not depend on how
- * many there are.
+ * first, what failed later again, and what is damaged much later. Leaves have queues of their own, so that finding the
+ * next step does not depend on how many there are.
  */
 import type { Clock } from '../base/clock.js'
 import { toKVError } from '../base/errors.js'
@@ -17,6 +17,11 @@ const PARALLEL_REMOVALS_OF_LEAF = 2
 /** Of a step that failed; twice as long after each further failure. */
 const FIRST_RETRY_MS = 1_000
 const LAST_RETRY_MS = 60_000
+/**
+ * A copy whose source is damaged is so the next time, too, and sending it reads a disk for nothing. The first failure may
+ * have been a file that changed meanwhile.
+ */
+const LAST_DAMAGED_RETRY_MS = 3_600_000
 /** Failed steps that are remembered. */
 const MAX_RETRIES = 10_000
 
@@ -32,8 +37,9 @@ export interface PlacementStepsOptions {
 }
 
 interface Retry {
-  failures: number
-  notBeforeMs: number
+  readonly failures: number
+  readonly notBeforeMs: number
+  readonly isDamaged: boolean
 }
 
 type Step = CopyStep | RemovalStep
@@ -67,6 +73,8 @@ export class PlacementSteps {
   readonly #queued = new Map<string, readonly Step[]>()
   readonly #running = new Map<string, Promise<void>>()
   readonly #retries = new Map<string, Retry>()
+  /** Copies that failed, by code. */
+  readonly #copyFailures = new Map<string, number>()
   #copying = 0
   #isClosed = false
 
@@ -76,10 +84,12 @@ export class PlacementSteps {
 
   /** These take the place of what was to be done for the dataset. */
   replace(datasetId: string, steps: readonly Step[]): void {
-    for (const step of this.#queued.get(datasetId) ?? []) this.#queuesOf(step).of(step).delete(keyOf(step))
+    const before = this.#queued.get(datasetId) ?? []
+    for (const step of before) this.#queuesOf(step).of(step).delete(keyOf(step))
     if (steps.length === 0) this.#queued.delete(datasetId)
     else this.#queued.set(datasetId, steps)
     for (const step of steps) this.#queuesOf(step).of(step).set(keyOf(step), step)
+    for (const step of before) this.#forgetDamage(step)
   }
 
   /** Begins what may be begun. */
@@ -94,6 +104,10 @@ export class PlacementSteps {
   /** Copies that a leaf gets just now. */
   copyingTo(leaf: string): number {
     return this.#queues.get(leaf)?.copying ?? 0
+  }
+
+  get copyFailures(): ReadonlyMap<string, number> {
+    return this.#copyFailures
   }
 
   async close(): Promise<void> {
@@ -153,19 +167,31 @@ export class PlacementSteps {
     this.#running.set(key, running)
   }
 
+  /** What is not wanted any more may come back with other files. */
+  #forgetDamage(step: Step): void {
+    const key = keyOf(step)
+    if (this.#retries.get(key)?.isDamaged !== true || this.#queuesOf(step).of(step).has(key)) return
+    this.#retries.delete(key)
+  }
+
   /** A version may be removed while it is copied, and then its copy fails, too: that is no reason to look at a disk. */
   #noteFailure(step: Step, error: unknown): void {
     const key = keyOf(step)
     if (!this.#queuesOf(step).of(step).has(key)) return
+    const { code, message } = toKVError(error, 'copying')
+    if ('isUrgent' in step) this.#copyFailures.set(code, (this.#copyFailures.get(code) ?? 0) + 1)
     const failures = (this.#retries.get(key)?.failures ?? 0) + 1
-    const delayMs = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1))
-    this.#retries.set(key, { failures, notBeforeMs: this.#options.clock.monotonicMs() + delayMs })
+    const isDamaged = code === 'CORRUPT' && failures > 1
+    const delayMs = isDamaged
+      ? Math.min(LAST_DAMAGED_RETRY_MS, LAST_RETRY_MS * 2 ** (failures - 2))
+      : Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** (failures - 1))
+    const notBeforeMs = this.#options.clock.monotonicMs() + delayMs
+    this.#retries.set(key, { failures, notBeforeMs, isDamaged })
     for (const old of this.#retries.keys()) {
       if (this.#retries.size <= MAX_RETRIES) break
       this.#retries.delete(old)
     }
     if (this.#isClosed) return
-    const { code, message } = toKVError(error, 'copying')
     const fields = { copy: key, code, reason: message, failures, delayMs }
     // What is not wanted any more is dropped before it would fail again.
     if (failures === 1) this.#options.logger.info(fields, 'a copy failed, it is tried again')

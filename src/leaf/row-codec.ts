@@ -196,7 +196,7 @@ export function rowOfKey(
   const tokenSize = keyOrder === 'HASHED' ? TOKEN_SIZE : 0
   const token =
     tokenSize === 0 ? NO_TOKEN : { high: key.readInt32BE(0) ^ -0x80000000, low: key.readInt32BE(4) }
-  return { token, rowKey: unescape(key, tokenSize, metaSize - 3) }
+  return { token, rowKey: unescaped(key, tokenSize, metaSize - 3) }
 }
 
 /** `row 01 esc(localKey)`: what the versions of a column share, from the row's meta key. */
@@ -246,7 +246,7 @@ export function writeInvertedStamp(key: Buffer, at: number, stamp: number): void
 export function historyCellOf(metaSize: number, key: Buffer): HistoryCell {
   const at = key.byteLength - HISTORY_VERSION_SIZE
   return {
-    localKey: unescape(key, metaSize, at - 2),
+    localKey: unescaped(key, metaSize, at - 2),
     timestamp: key.readBigInt64BE(at) ^ 0x7fff_ffff_ffff_ffffn,
     kind: key[key.byteLength - 1] ?? -1,
   }
@@ -270,7 +270,8 @@ function withPart(metaKey: Buffer, part: number): Buffer {
   return key
 }
 
-function unescape(key: Buffer, from: number, to: number): Buffer {
+/** The bytes that stand escaped in a part of a key; a view where that is the same. */
+export function unescaped(key: Buffer, from: number, to: number): Buffer {
   const escaped = key.subarray(from, to)
   if (!escaped.includes(0)) return escaped
   const plain = Buffer.allocUnsafe(escaped.byteLength)

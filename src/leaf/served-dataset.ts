@@ -51,6 +51,15 @@ export interface Fault {
 
 type Paths = Pick<DataDirectory, 'versionPath' | 'livePath'>
 
+/** A version that a record does not keep any more. */
+export interface DroppedVersion {
+  readonly versionId: number
+  /** Those that are open. */
+  readonly incarnationIds: readonly number[]
+  /** When it was put to sleep: its last use before, in monotonic ms; -Infinity: none is known. */
+  readonly usedAtMs: number
+}
+
 /** Which versions leaf processes serve, and where. */
 export interface Placement {
   /** The leaves that each shard is read from; null: it is opened here. */
@@ -89,6 +98,8 @@ export class ServedDataset {
   #units: readonly Unit[]
   /** Versions that are to be open. */
   #awake: Set<number>
+  /** Versions that were put to sleep, and when they were used before; only those of which that is known. */
+  readonly #usedAtMs = new Map<number, number>()
   /** Versions that are kept no longer, and when they cease to be served, in monotonic ms. */
   readonly #leaving = new Map<number, number>()
   #isServed = true
@@ -125,6 +136,7 @@ export class ServedDataset {
     // What was put to sleep stays so, until it is asked for or plays another part.
     for (const id of versionsToOpen(record)) if (!before.has(id)) this.#awake.add(id)
     this.#awake = new Set([...this.#awake].filter((id) => this.unitOfVersion(id) !== null))
+    for (const id of this.#usedAtMs.keys()) if (this.unitOfVersion(id) === null) this.#usedAtMs.delete(id)
     for (const { id, state } of record.versions) if (!isOver(state)) this.collected.delete(id)
     const wanted = new Set(this.#units.map(({ name }) => name))
     for (const [name, fault] of this.faults) {
@@ -133,18 +145,20 @@ export class ServedDataset {
     }
   }
 
-  /** Versions that are open here and that this record does not keep any more. */
-  droppedBy(
-    record: DatasetRecord,
-  ): { readonly versionId: number; readonly incarnationIds: readonly number[] }[] {
+  /** Versions that are open here, or were a while ago, and that this record does not keep any more. */
+  droppedBy(record: DatasetRecord): DroppedVersion[] {
     if (record.id !== this.id) return []
-    return this.sleepableUnits().flatMap(({ versionId, shards }) => {
+    const open = new Set(this.sleepableUnits())
+    return this.#units.flatMap((unit) => {
+      const { versionId, shards } = unit
       const state = record.versions.find(({ id }) => id === versionId)?.state
       if (versionId === null || state === undefined || !isOver(state) || this.#leaving.has(versionId))
         return []
-      return [
-        { versionId, incarnationIds: shards.flatMap(({ directory }) => this.open.get(directory)?.id ?? []) },
-      ]
+      const usedAtMs = this.#usedAtMs.get(versionId) ?? Number.NEGATIVE_INFINITY
+      // What is to be open and is not cannot be read.
+      if (!open.has(unit)) return this.isAwake(unit) ? [] : [{ versionId, incarnationIds: [], usedAtMs }]
+      const incarnationIds = shards.flatMap(({ directory }) => this.open.get(directory)?.id ?? [])
+      return [{ versionId, incarnationIds, usedAtMs }]
     })
   }
 
@@ -170,6 +184,13 @@ export class ServedDataset {
     for (const [id] of over) this.#leaving.delete(id)
     this.#units = this.#isServed ? this.#wantedUnits() : []
     return over.length > 0
+  }
+
+  /** Drops one whose time is not over; false: it is not leaving. */
+  stopLeaving(versionId: number): boolean {
+    const wasLeaving = this.#leaving.delete(versionId)
+    this.#units = this.#isServed ? this.#wantedUnits() : []
+    return wasLeaving
   }
 
   /** The next entry is none, and nothing is opened any more. */
@@ -220,9 +241,12 @@ export class ServedDataset {
     this.#awake.add(versionId)
   }
 
-  /** The next entry leaves it out. */
-  sleep(versionId: number): void {
+  /** The next entry leaves it out. @param usedAtMs when it was used, as far as is known */
+  sleep(versionId: number, usedAtMs = Number.NEGATIVE_INFINITY): void {
     this.#awake.delete(versionId)
+    if (usedAtMs > (this.#usedAtMs.get(versionId) ?? Number.NEGATIVE_INFINITY)) {
+      this.#usedAtMs.set(versionId, usedAtMs)
+    }
   }
 
   isMissing({ directory }: ShardLocation): boolean {

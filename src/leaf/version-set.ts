@@ -26,6 +26,7 @@ import type { DatasetRecord } from '../model/dataset.js'
 import type { LeafStore } from '../model/leaf-engine.js'
 import type { MetastoreListener } from '../model/metastore.js'
 import type { DataDirectory } from './data-directory.js'
+import { LeavingVersions } from './leaving-versions.js'
 import { OpenBudget, type RecentUses } from './open-budget.js'
 import type { Placement } from './served-dataset.js'
 import { type Fault, ServedDataset, type Unit, cannotOpen } from './served-dataset.js'
@@ -102,7 +103,7 @@ export class VersionSet {
   readonly #closings = new Map<string, Promise<void>>()
   #makingRoom: Promise<void> | null = null
   #cancelRoomTimer: () => void = () => undefined
-  readonly #leavingTimers = new Set<() => void>()
+  readonly #leaving: LeavingVersions
   #isClosed = false
 
   constructor(store: LeafStore, leases: MapPublisher, options: VersionSetOptions) {
@@ -112,6 +113,12 @@ export class VersionSet {
     this.#directories = options.directories
     this.#logger = options.logger
     this.#budget = new OpenBudget(options.maxOpenShards, options.recentUses, options.clock)
+    this.#leaving = new LeavingVersions(options, (dataset, untilMs) => {
+      const ended = this.#inTurn(dataset.name, async () => {
+        if (dataset.endLeaving(untilMs)) await this.#publish([dataset])
+      })
+      this.#inBackground(ended)
+    })
   }
 
   /**
@@ -152,28 +159,10 @@ export class VersionSet {
       if (known !== undefined && known.id !== record?.id) await this.#remove(known)
       if (record === null) return
       const dataset = this.#datasets.get(name) ?? this.#add(record)
-      await this.#keepWhatIsRead(dataset, record)
+      await this.#leaving.keepWhatIsRead(dataset, record)
       dataset.update(record)
       await this.#converge(dataset)
     })
-  }
-
-  /** Versions that the record drops, and that were read lately, stay open for those who read them page by page. */
-  async #keepWhatIsRead(dataset: ServedDataset, record: DatasetRecord): Promise<void> {
-    const { leavingMs, recentUses, clock, keepsFormerCurrent = false } = this.#options
-    const dropped = leavingMs === 0 ? [] : dataset.droppedBy(record)
-    if (dropped.length === 0) return
-    const ages = await recentUses()
-    const isRead = (id: number) => (ages.get(id) ?? Number.POSITIVE_INFINITY) * 1_000 < leavingMs
-    const former = dataset.record.versions.find(({ state }) => state === 'CURRENT')?.id
-    const read = dropped.filter(
-      ({ versionId, incarnationIds }) =>
-        (keepsFormerCurrent && versionId === former) || incarnationIds.some(isRead),
-    )
-    if (read.length === 0) return
-    const untilMs = clock.monotonicMs() + leavingMs
-    for (const { versionId } of read) dataset.leave(versionId, untilMs)
-    this.#endLeavingLater(dataset, untilMs)
   }
 
   /**
@@ -184,24 +173,21 @@ export class VersionSet {
     let isKept = false
     await this.#inTurn(name, () => {
       const dataset = this.#datasets.get(name)
-      const untilMs = this.#options.clock.monotonicMs() + this.#options.leavingMs
-      isKept = dataset?.prolongLeaving(versionId, untilMs) ?? false
-      if (dataset !== undefined && isKept) this.#endLeavingLater(dataset, untilMs)
+      isKept = dataset !== undefined && this.#leaving.prolong(dataset, versionId)
       return Promise.resolve()
     })
     return isKept
   }
 
-  #endLeavingLater(dataset: ServedDataset, untilMs: number): void {
-    const cancel = this.#options.startTimer(this.#options.leavingMs, () => {
-      this.#leavingTimers.delete(cancel)
-      this.#inBackground(
-        this.#inTurn(dataset.name, async () => {
-          if (dataset.endLeaving(untilMs)) await this.#publish([dataset])
-        }),
-      )
+  /**
+   * For a load that takes the place of a version that leaves: who reads that page by page does so no more. Resolves when no
+   * map names it; its files go as soon as no thread uses them.
+   */
+  async endLeaving(name: string, versionId: number): Promise<void> {
+    await this.#inTurn(name, async () => {
+      const dataset = this.#datasets.get(name)
+      if (dataset?.stopLeaving(versionId) === true) await this.#publish([dataset])
     })
-    this.#leavingTimers.add(cancel)
   }
 
   /**
@@ -311,7 +297,7 @@ export class VersionSet {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#cancelRoomTimer()
-    for (const cancel of this.#leavingTimers) cancel()
+    this.#leaving.close()
     await Promise.allSettled(this.#turns.values())
     const datasets = [...this.#datasets.values()]
     for (const dataset of datasets) dataset.stopServing()
@@ -389,7 +375,9 @@ export class VersionSet {
     const missing = unit.shards.filter((shard) => dataset.isMissing(shard))
     const opened = missing.map((shard) => {
       this.#budget.opening(shard)
-      return this.#slots.run(() => this.#store.open(shard), { owner: dataset, priority })
+      // What still waits for its turn when all ends is not opened any more.
+      const open = () => (this.#isClosed ? Promise.reject(closedError()) : this.#store.open(shard))
+      return this.#slots.run(open, { owner: dataset, priority })
     })
     const failures: unknown[] = []
     for (const [index, outcome] of (await Promise.allSettled(opened)).entries()) {
@@ -402,6 +390,7 @@ export class VersionSet {
         if (shard !== undefined) this.#budget.notOpened(shard)
       }
     }
+    if (failures.length > 0 && this.#isClosed) return
     if (failures.length > 0) this.#fail(dataset, [unit], { error: failures[0], mayRetryAtOnce: false })
     else if (dataset.faults.has(unit.name)) {
       this.#logger.info({ dataset: dataset.name, unit: unit.name }, 'opened again')
@@ -503,9 +492,9 @@ export class VersionSet {
 
   async #closeUnused(): Promise<void> {
     const chosen = await this.#budget.chooseSleepers([...this.#datasets.values()])
-    for (const [dataset, versionIds] of chosen) {
+    for (const [dataset, sleepers] of chosen) {
       await this.#inTurn(dataset.name, async () => {
-        for (const id of versionIds) dataset.sleep(id)
+        for (const { versionId, usedAtMs } of sleepers) dataset.sleep(versionId, usedAtMs)
         await this.#publish([dataset])
       })
     }
@@ -588,6 +577,10 @@ export class VersionSet {
     this.#background.add(work)
     void work.finally(() => this.#background.delete(work))
   }
+}
+
+function closedError(): KVError {
+  return new KVError('UNAVAILABLE', 'the gateway ends')
 }
 
 /** Why a shard is out of the map. */

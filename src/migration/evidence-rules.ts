@@ -36,7 +36,7 @@ export const comparisonsDone: GuardRule = {
     const { sent, waiting, dropped, expired, failed, tied } = figures.shadow
     const ended = sent - waiting
     const lost = dropped + expired + failed + tied
-    const bound = `at most ${percentOf(settings.maxLostShare)} without`
+    const bound = `at most ${percentOf(settings.maxLostShare)} without, of ${settings.minComparisons} or more`
     const advice =
       'lower the shadow share, or see why the other side is slow: dropped, expired and failed in "status"'
     if (ended < settings.minComparisons) {
@@ -52,7 +52,7 @@ export const originStable: GuardRule = {
   isForceable: true,
   check: ({ evidence: { figures }, settings, record }) => {
     const { baseline, unstable, mismatched } = figures.shadow
-    const bound = `at most ${percentOf(settings.maxUnstableShare)} of second readings differ`
+    const bound = `at most ${percentOf(settings.maxUnstableShare)}, of ${settings.minComparisons} or more read twice`
     const advice = `read it twice: godwit migrate ${record.name} shadow P --baseline P; an origin that differs from itself is not the target's fault`
     if (mismatched === 0 && unstable === 0) {
       return { outcome: 'PASS', figure: `0 of ${baseline} differ`, bound, advice }

@@ -1,6 +1,6 @@
 /** The guards that look at how things are: records, configuration, what is open, what is owed. Pure. */
 import type { DatasetRecord, VersionRecord } from '../model/dataset.js'
-import { NO_MIGRATION, WHOLE_SHARE } from '../model/migration.js'
+import { NO_MIGRATION, type Side, WHOLE_SHARE } from '../model/migration.js'
 import type { Guard, GuardOutcome } from '../model/migration-plan.js'
 import type { MigrationFacts } from './facts.js'
 
@@ -96,9 +96,10 @@ export const originHasDataset: GuardRule = {
   },
 }
 
+/** May be forced, or an old store that is lost for good would keep its dataset for ever. */
 export const originReachable: GuardRule = {
   name: 'origin answers',
-  isForceable: false,
+  isForceable: true,
   check: ({ origin, evidence }) => {
     const problem = origin?.problem ?? (evidence.figures.origin.isBreakerOpen ? 'its breaker is open' : null)
     return found(origin !== null && problem === null, problem ?? 'yes', [
@@ -168,14 +169,24 @@ export const sameVersion: GuardRule = {
 export const nothingOwed: GuardRule = {
   name: 'no load is owed',
   isForceable: false,
-  check: ({ record }) => {
-    const { owed } = migrationOf(record)
-    const named = owed.slice(0, 3).map(({ side, versionId }) => `${side} misses ${versionId}`)
-    return found(owed.length === 0, owed.length === 0 ? '0' : `${owed.length}: ${named.join(', ')}`, [
-      '0',
+  check: ({ record }) =>
+    owedFinding(
+      record,
+      'TARGET',
       'it is tried again by itself; see "status" for the error, or load a newer version',
-    ])
-  },
+    ),
+}
+
+/** May be forced: callers miss nothing by it, and an origin that is lost owes for ever. */
+export const originOwesNothing: GuardRule = {
+  name: 'origin owes no load',
+  isForceable: true,
+  check: ({ record }) =>
+    owedFinding(
+      record,
+      'ORIGIN',
+      'it is tried again by itself; forced, there is only older data to go back to',
+    ),
 }
 
 export const noLoadRuns: GuardRule = {
@@ -290,6 +301,13 @@ export const soaked: GuardRule = {
       advice: 'wait: what goes wrong seldom shows late',
     }
   },
+}
+
+function owedFinding(record: DatasetRecord, of: Side, advice: string): Finding {
+  const owed = migrationOf(record).owed.filter(({ side }) => side === of)
+  const named = owed.slice(0, 3).map(({ side, versionId }) => `${side} misses ${versionId}`)
+  const figure = owed.length === 0 ? '0' : `${owed.length}: ${named.join(', ')}`
+  return found(owed.length === 0, figure, ['0', advice])
 }
 
 export function currentVersion({ versions }: DatasetRecord): VersionRecord | null {

@@ -29,6 +29,7 @@ const ONWARDS: readonly GuardRule[] = [
   rules.originReachable,
   rules.clusterReady,
   rules.nothingOwed,
+  rules.originOwesNothing,
 ]
 
 /** Once the target's answers count. */
@@ -78,6 +79,7 @@ const GUARDS_TO: Readonly<Partial<Record<MigrationState, readonly GuardRule[]>>>
     rules.targetServes,
     rules.copiesComplete,
     rules.nothingOwed,
+    rules.originOwesNothing,
     rules.soaked,
     seen.originUnused,
     seen.targetBreakerClosed,

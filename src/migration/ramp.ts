@@ -7,9 +7,10 @@
  * good time would hide a sudden bad one.
  *
  * Where it began some keys may be the target's, too. They are watched on: what breaches there, before the first step or
- * after the step back, takes all keys back to the origin.
+ * after the step back, takes all keys back to the origin. What it went back for decides whether the target still stands in
+ * for an origin that fails (routing/decide.ts), so that mismatches are looked for even then.
  */
-import type { MigrationFigures, MigrationRamp } from '../model/migration.js'
+import type { MigrationFigures, MigrationRamp, RampBreach } from '../model/migration.js'
 import type { GuardOutcome } from '../model/migration-plan.js'
 import { errorFinding, latencyFinding, mismatchFinding } from './evidence-rules.js'
 import type { Finding } from './guard-rules.js'
@@ -39,17 +40,28 @@ export type RampDecision =
   /** The note says what it waits for; it changes seldom. */
   | { readonly kind: 'WAIT'; readonly note: string }
   | { readonly kind: 'STEP'; readonly splitShare: number; readonly isLast: boolean }
-  | { readonly kind: 'BACK'; readonly splitShare: number; readonly note: string }
+  | ({ readonly kind: 'BACK'; readonly splitShare: number } & Breach)
+
+/** Why a ramp goes back: what kind of thing, and its figures. */
+interface Breach {
+  readonly breach: RampBreach
+  readonly note: string
+}
 
 export function decideRamp(view: RampView): RampDecision {
   const { ramp, splitShare, waitedMs } = view
   const hasGoneBack = ramp.state === 'BREACHED'
-  if (hasGoneBack && (splitShare === 0 || waitedMs < SETTLE_MS)) return { kind: 'WAIT', note: '' }
+  if (hasGoneBack && waitedMs < SETTLE_MS) return { kind: 'WAIT', note: '' }
   const breach = findBreach(view)
+  if (hasGoneBack && splitShare === 0) {
+    // Without keys it still stands in for the origin, unless it is found to differ.
+    const isWorse = ramp.breach === 'SERVICE' && breach?.breach === 'DATA'
+    return isWorse ? { kind: 'BACK', splitShare, ...breach } : { kind: 'WAIT', note: '' }
+  }
   if (breach !== null) {
     // What is wrong where it began is not mended by going back there.
     const isThere = splitShare <= ramp.fromShare
-    return { kind: 'BACK', splitShare: isThere ? 0 : ramp.fromShare, note: breach }
+    return { kind: 'BACK', splitShare: isThere ? 0 : ramp.fromShare, ...breach }
   }
   if (hasGoneBack) return { kind: 'WAIT', note: '' }
   if (ramp.state === 'DONE') return { kind: 'WAIT', note: ramp.note }
@@ -61,23 +73,34 @@ export function decideRamp(view: RampView): RampDecision {
   return { kind: 'STEP', splitShare: next, isLast: next >= ramp.toShare }
 }
 
-/** Why it has to go back; null: nothing says so. */
-function findBreach(view: RampView): string | null {
+/** Why it has to go back; null: nothing says so. Of several the worst: wrong answers are worse than none. */
+function findBreach(view: RampView): Breach | null {
   const { ramp, recent, sinceStep, settings, originP99Ms, waitedMs } = view
+  const seen = [recent, sinceStep]
+  const mismatches = failedOf(
+    'mismatches',
+    seen.map((figures) => mismatchFinding(figures, settings)),
+  )
+  if (mismatches !== null) return { breach: 'DATA', note: mismatches }
+  // An origin that is gone answers nothing better: the target would stand in for it all the same.
+  if (recent.origin.isBreakerOpen) return null
+  // What it went back for once holds on while it is there.
+  const breach = ramp.state === 'BREACHED' && ramp.breach !== 'SERVICE' ? 'DATA' : 'SERVICE'
+  if (recent.target.isBreakerOpen) return { breach, note: "the target's breaker is open" }
+  const errors = failedOf(
+    "target's errors",
+    seen.map((figures) => errorFinding(figures, settings)),
+  )
   const isLatencyNew = ramp.state !== 'BREACHED' || waitedMs >= LATENCY_SETTLE_MS
-  if (recent.target.isBreakerOpen) return "the target's breaker is open"
-  for (const figures of [recent, sinceStep]) {
-    const findings: readonly (readonly [string, Finding])[] = [
-      ['mismatches', mismatchFinding(figures, settings)],
-      ["target's errors", errorFinding(figures, settings)],
-      ...(isLatencyNew ? [["target's p99", latencyFinding(figures, settings, originP99Ms)] as const] : []),
-    ]
-    const failed = findings.find(([, { outcome }]) => outcome === 'FAIL')
-    if (failed === undefined) continue
-    const [what, { figure, bound }] = failed
-    return `${what}: ${figure}, must be ${bound}`
-  }
-  return null
+  const latencies = isLatencyNew ? seen.map((figures) => latencyFinding(figures, settings, originP99Ms)) : []
+  const note = errors ?? failedOf("target's p99", latencies)
+  return note === null ? null : { breach, note }
+}
+
+/** The first finding that failed, as a text; null: none did. */
+function failedOf(what: string, findings: readonly Finding[]): string | null {
+  const failed = findings.find(({ outcome }) => outcome === 'FAIL')
+  return failed === undefined ? null : `${what}: ${failed.figure}, must be ${failed.bound}`
 }
 
 /** What a step still has to wait for; null: nothing. */

@@ -102,7 +102,8 @@ export class MigrationWatcher {
     const hasGoneBack = ramp.state === 'BREACHED'
     // After a step back the figures of the first moments are those of before it.
     const sinceMs = hasGoneBack ? Math.max(0, waitedMs - SETTLE_MS) : waitedMs
-    const ageMs = hasGoneBack ? sinceMs : Math.max(0, clock.nowMs() - ramp.startedAtMs)
+    // A clock that was put back makes a ramp younger than its last step, and no younger than that.
+    const ageMs = hasGoneBack ? sinceMs : Math.max(waitedMs, clock.nowMs() - ramp.startedAtMs)
     const decision = decideRamp({
       ramp,
       waitedMs,
@@ -139,8 +140,8 @@ export class MigrationWatcher {
       )
       return
     }
-    const { splitShare, note } = decision
-    const next: MigrationRamp = { ...ramp, state: 'BREACHED', note, lastStepAtMs: clock.nowMs() }
+    const { splitShare, breach, note } = decision
+    const next: MigrationRamp = { ...ramp, state: 'BREACHED', breach, note, lastStepAtMs: clock.nowMs() }
     logger.error({ dataset: name, note, splitShare }, 'a ramp goes back')
     this.#world.onBreach(name, note)
     await this.#change(record, { dials: { splitShare }, ramp: next }, note)

@@ -118,6 +118,8 @@ export interface Explanation {
   readonly splitShare: number
   /** Who answers when that side cannot; null: nobody. */
   readonly fallback: Side | null
+  /** Why nobody does, in a state in which the other side may; empty otherwise. */
+  readonly alone: string
   /** Who answers at this moment: that side, or who stands in for it; null: neither can. */
   readonly answeredBy: Side | null
   /** Why that is not the side that was decided; empty: it is. */

@@ -46,6 +46,10 @@ export interface MigrationDials {
 
 export const NO_DIALS: MigrationDials = { shadowShare: 0, baselineShare: 0, splitShare: 0, splitCallers: [] }
 
+/** What a ramp went back for. `DATA`: the target's answers differ from the origin's. `SERVICE`: it fails or is slow. */
+export const RAMP_BREACHES = ['DATA', 'SERVICE'] as const
+export type RampBreach = (typeof RAMP_BREACHES)[number]
+
 /** Steps that the gateway takes by itself. Kept with the record, so that it goes on after a restart. */
 export interface MigrationRamp {
   readonly toShare: number
@@ -58,6 +62,8 @@ export interface MigrationRamp {
   readonly startedBy: string
   /** RUNNING advances; BREACHED went back and waits for an operator; DONE reached its end. */
   readonly state: 'RUNNING' | 'BREACHED' | 'DONE'
+  /** Set while it is BREACHED; the worse of two. Absent in records of before it was kept: taken for DATA. */
+  readonly breach?: RampBreach
   /** Why it waits, went back or ended; empty: nothing to say. */
   readonly note: string
 }

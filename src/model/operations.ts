@@ -69,7 +69,7 @@ export interface DatasetStatus {
   readonly mode: DatasetMode
   /** BATCH: the served version, null: none. READ_WRITE: null. */
   readonly currentVersion: number | null
-  /** What keeps it, or a part of it, from being served; empty when all is well. */
+  /** What keeps it, or a part of it, from being served, and copies that are damaged; empty when all is well. */
   readonly problems: readonly string[]
   /** Empty for datasets of the gateway's own process. */
   readonly placement: readonly PlacementStatus[]

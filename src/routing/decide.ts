@@ -2,12 +2,12 @@
  * Which side answers a read of a dataset that moves from its origin to the leaf tier. Pure: requests and `explain` call
  * the same functions. A request has one side, but for the keys of a read while both sides serve the same version.
  *
- * The other side stands in only where it answers some of the callers already: before that, its data has not been compared,
- * and an error is better than a wrong answer.
+ * The target stands in for the origin only where it answers some of the callers already, and not once it was found to
+ * differ: an error is better than a wrong answer.
  */
 import type { DatasetEntry } from '../model/cluster-map.js'
 import type { DatasetRecord } from '../model/dataset.js'
-import { type MigrationState, NO_DIALS, type Side } from '../model/migration.js'
+import { type MigrationState, NO_DIALS, NO_MIGRATION, type Side } from '../model/migration.js'
 import type { ReadRequest } from '../model/request.js'
 import { splitBucket } from './traffic-split.js'
 
@@ -15,7 +15,7 @@ interface StateRule {
   readonly side: Side
   /** Some keys or callers have the other side. */
   readonly isSplit: boolean
-  /** The other side answers what this one cannot. */
+  /** The other side may answer what this one cannot. */
   readonly hasFallback: boolean
   readonly isShadowed: boolean
 }
@@ -134,14 +134,28 @@ export function firstAsked(
 }
 
 /**
- * Whether the other side may also answer for one that is merely slow. Late is better than old or wrong: not while a side
- * owes a load, nor where the target answers nobody by the dials, nor after a breach took keys from it.
+ * Why the target may not answer what the origin cannot, though the state has both; null: it may. One that a ramp left
+ * because it failed or was slow has the right data, and an answer of it is better than none.
  */
-export function standsInWhenSlow({ migrationState, migration }: DatasetRecord): boolean {
+export function whyTargetIsBarred({ migrationState, migration }: DatasetRecord): string | null {
+  if (!RULES[migrationState].isSplit) return null
+  const { dials, ramp } = migration ?? NO_MIGRATION
+  if (ramp?.state === 'BREACHED') {
+    return ramp.breach === 'SERVICE' ? null : 'the target was found to differ, and the ramp went back'
+  }
+  if (dials.splitShare > 0 || dials.splitCallers.length > 0) return null
+  return 'by the dials the target answers nobody'
+}
+
+/**
+ * Whether the other side may also answer for one that is merely slow. Late is better than old or wrong: not while a side
+ * owes a load, nor after a breach took keys from the target, whatever it was.
+ */
+export function standsInWhenSlow(record: DatasetRecord): boolean {
+  const { migrationState, migration } = record
   if (!RULES[migrationState].hasFallback || migration === undefined) return false
-  const { owed, ramp, dials } = migration
-  if (owed.length > 0 || ramp?.state === 'BREACHED') return false
-  return !RULES[migrationState].isSplit || dials.splitShare > 0 || dials.splitCallers.length > 0
+  const { owed, ramp } = migration
+  return owed.length === 0 && ramp?.state !== 'BREACHED' && whyTargetIsBarred(record) === null
 }
 
 const NO_KEY = new Uint8Array(0)
@@ -151,18 +165,20 @@ function isListed(callers: readonly string[], caller: string | null): boolean {
 }
 
 function decision(
-  { migrationState, migration }: DatasetRecord,
+  record: DatasetRecord,
   side: Side,
   why: DecisionReason,
   bucket: number | null = null,
 ): SideDecision {
-  const { hasFallback, isShadowed } = RULES[migrationState]
-  const dials = migration?.dials ?? NO_DIALS
+  const { hasFallback, isShadowed } = RULES[record.migrationState]
+  const dials = record.migration?.dials ?? NO_DIALS
+  // The origin may always: what it answers is what the target is compared with.
+  const hasOther = hasFallback && (side === 'TARGET' || whyTargetIsBarred(record) === null)
   return {
     side,
     why,
     bucket,
-    fallback: hasFallback ? otherSide(side) : null,
+    fallback: hasOther ? otherSide(side) : null,
     shadowShare: isShadowed ? dials.shadowShare : 0,
     baselineShare: isShadowed ? dials.baselineShare : 0,
   }

@@ -33,6 +33,8 @@ export class DifferenceLog {
   #waiting: Difference[] = []
   #writing: Promise<void> = Promise.resolve()
   #isWriting = false
+  /** The last write failed, and the log says so: a disk stays full for longer than one write. */
+  #hasFailed = false
   #lost = 0
 
   constructor(options: DifferenceLogOptions) {
@@ -114,9 +116,14 @@ export class DifferenceLog {
       if ((await sizeOf(path)) >= this.#maxFileBytes) await rename(path, `${path}.1`)
       // Behind what a crash may have left of a line.
       await appendFile(path, `\n${differences.map(formatLine).join('\n')}\n`)
+      this.#hasFailed = false
     } catch (error) {
       this.#lost += differences.length
-      this.#options.logger.warn({ dataset, err: error }, 'differences could not be recorded')
+      if (!this.#hasFailed) {
+        const text = 'differences cannot be recorded, and are counted as lost until they can be'
+        this.#options.logger.warn({ dataset, err: error }, text)
+      }
+      this.#hasFailed = true
     }
   }
 

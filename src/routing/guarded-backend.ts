@@ -2,9 +2,7 @@
  * A backend that may fail, stall or be gone, in one role, with what keeps that from its callers' threads and memory:
  *
  * - a breaker: who fails half of the time, or answers nothing any more, is not asked for a while, by no thread
- *   (failure-row.ts, shared-breakers.ts). Then one thread repeats a read that failed, aside, and the backend is asked
- *   again when that works. No caller's request is risked for that, unless only writes failed: they are not repeated, so
- *   one write tries;
+ *   (failure-row.ts, shared-breakers.ts), until it is found well again (recovery.ts);
  * - fair time: a read goes on until its silence says something about the backend (fair-time.ts), also when its caller leaves
  *   sooner. So a stall is noticed however impatient all callers are, and none of them can blame a backend that is well;
  * - a bulkhead: bounded calls in flight, bounded waiting (bulkhead.ts);
@@ -28,7 +26,8 @@ import { FailureRow } from './failure-row.js'
 import { FairTime } from './fair-time.js'
 import { failureOf, hasAnswered } from './guard-outcomes.js'
 import { type Attempt, type AttemptsOptions, type SecondAttempt, inTwoAttempts } from './hedge.js'
-import { firstKeyOf, withDeadline } from './read-parts.js'
+import { withDeadline } from './read-parts.js'
+import { Recovery } from './recovery.js'
 import { RetryBudget } from './retry-budget.js'
 import type { SharedBreaker } from './shared-breakers.js'
 import { WaitingCaller } from './waiting-caller.js'
@@ -100,27 +99,17 @@ export class GuardedBackend implements Backend {
   readonly #bulkhead: Bulkhead
   readonly #attempts: AttemptsOptions
   readonly #fair: FairTime
+  readonly #recovery: Recovery
   #breaker: Breaker
   #row = new FailureRow()
   /** Of the shared breaker, when `#breaker` was made. */
   #era: number
-  /** Reads that failed, of different keys; probes repeat them in turn, because one may fail for a reason of its own. */
-  #samples: ReadPlan[] = []
-  /** Probes in a row that failed for their keys, though the backend answered. */
-  #answeredProbes = 0
-  /** This thread opened the breaker: it tries with a call where there is no read to repeat. */
-  #hasSeenFailures = false
-  /** Turns to probe that no thread took, while this one had nothing to probe with. */
-  #idleTurns = 0
-  /** One call may try, because there is nothing to probe with. */
-  #mayTry = false
-  #stopTimer: (() => void) | null = null
   #isClosed = false
 
   constructor(inner: Backend, options: GuardOptions) {
-    const { settings, clock, startTimer, events, shared } = options
+    const { role, settings, clock, startTimer, logger, events, shared } = options
     this.name = inner.name
-    this.role = options.role
+    this.role = role
     this.#inner = inner
     this.#options = options
     this.#bulkhead = new Bulkhead({
@@ -138,14 +127,20 @@ export class GuardedBackend implements Backend {
       onSecond: (why) => events.onAttempt(why),
     }
     this.#fair = new FairTime(settings.deadlineMs)
+    this.#recovery = new Recovery(inner, {
+      ...{ role, shared, clock, startTimer, logger },
+      resetMs: settings.breakerResetMs,
+      probeTimeoutMs: settings.probeTimeoutMs,
+      onProbe: () => events.onAttempt('probe'),
+    })
     this.#breaker = this.#newBreaker()
     this.#era = shared.changes
   }
 
   /** A call made now would be refused without asking. Looking makes this thread take part in the probing. */
   get isOpen(): boolean {
-    if (!this.#options.shared.isOpen || this.#mayTry) return false
-    this.#waitToProbe()
+    if (!this.#options.shared.isOpen || this.#recovery.mayTry) return false
+    this.#recovery.wait()
     return true
   }
 
@@ -195,8 +190,7 @@ export class GuardedBackend implements Backend {
 
   close(): Promise<void> {
     this.#isClosed = true
-    this.#stopTimer?.()
-    this.#stopTimer = null
+    this.#recovery.close()
     this.#breaker.close()
     this.#bulkhead.close()
     return this.#inner.close()
@@ -213,7 +207,7 @@ export class GuardedBackend implements Backend {
       done(this.#refusal(call.dataset))
       return
     }
-    this.#mayTry = false
+    this.#recovery.takeTry()
     const era = this.#enterEra()
     const startedAtMs = clock.monotonicMs()
     const caller = new WaitingCaller(done)
@@ -283,11 +277,11 @@ export class GuardedBackend implements Backend {
     // A call from before the last change says nothing about now.
     if (era !== shared.changes || this.#isClosed) return
     if (shared.isOpen) {
-      this.#endTrial(hasAnswered(outcome))
+      this.#recovery.endTrial(hasAnswered(outcome))
       return
     }
     const failure = failureOf(outcome, { waitedMs, fairMs })
-    if (failure !== null && plan !== null) this.#keepSample(plan)
+    if (failure !== null && plan !== null) this.#recovery.keepSample(plan)
     if (this.#row.note(failure !== null, clock.monotonicMs())) this.#breaker.open()
     else this.#breaker.record(failure)
   }
@@ -309,89 +303,9 @@ export class GuardedBackend implements Backend {
     return new Breaker(this.#inner.name, {
       resetMs: settings.breakerResetMs,
       onChange: (isOpen) => {
-        if (isOpen) this.#open()
+        if (isOpen) this.#recovery.begin()
       },
     })
-  }
-
-  #open(): void {
-    const { shared, clock, logger, role } = this.#options
-    if (this.#isClosed) return
-    this.#hasSeenFailures = true
-    if (shared.open(clock.nowMs())) {
-      logger.warn({ backend: this.name, role }, 'a backend fails too often and is not asked for a moment')
-    }
-    this.#waitToProbe()
-  }
-
-  #waitToProbe(): void {
-    if (this.#stopTimer !== null || this.#isClosed) return
-    const { shared, settings, startTimer } = this.#options
-    const seen = shared.probes
-    this.#stopTimer = startTimer(settings.breakerResetMs, () => {
-      this.#stopTimer = null
-      if (!shared.isOpen) return
-      // A thread that saw reads fail can probe without a caller's request: it goes first.
-      const hasNothing = this.#samples.length === 0 && !this.#hasSeenFailures
-      if (hasNothing && shared.probes === seen && this.#idleTurns < MAX_IDLE_TURNS) {
-        this.#idleTurns += 1
-        this.#waitToProbe()
-        return
-      }
-      // Another thread has probed meanwhile: its turn goes on.
-      if (shared.claimProbe(seen)) this.#probe()
-      else {
-        this.#idleTurns = 0
-        this.#waitToProbe()
-      }
-    })
-  }
-
-  #probe(): void {
-    const { clock, settings, events } = this.#options
-    const sample = this.#samples.shift()
-    // It answers, by key, that it cannot: perhaps these keys alone, which is not for them to say.
-    const haveAllAnswered = this.#answeredProbes >= this.#samples.length + 1
-    if (sample === undefined || haveAllAnswered) {
-      if (sample !== undefined) this.#samples.push(sample)
-      this.#answeredProbes = 0
-      this.#idleTurns = 0
-      this.#mayTry = true
-      return
-    }
-    this.#samples.push(sample)
-    events.onAttempt('probe')
-    const startedAtMs = clock.monotonicMs()
-    const plan = firstKeyOf(sample, startedAtMs + settings.probeTimeoutMs)
-    this.#inner.read(plan, (outcome) => {
-      this.#answeredProbes = outcome instanceof KVError ? 0 : this.#answeredProbes + 1
-      this.#endTrial(hasAnswered(outcome))
-    })
-  }
-
-  #keepSample(plan: ReadPlan): void {
-    const nameOf = ({ admitted: { request } }: ReadPlan): string =>
-      `${request.dataset}\n${request.rowKeys[0]?.toString('latin1') ?? ''}`
-    const name = nameOf(plan)
-    this.#samples = this.#samples.filter((one) => nameOf(one) !== name)
-    this.#samples.push(plan)
-    if (this.#samples.length > MAX_SAMPLES) this.#samples.shift()
-  }
-
-  #endTrial(isWell: boolean): void {
-    const { shared, clock, logger, role } = this.#options
-    if (this.#isClosed || !shared.isOpen) return
-    if (!isWell) {
-      this.#waitToProbe()
-      return
-    }
-    this.#hasSeenFailures = false
-    this.#samples = []
-    this.#answeredProbes = 0
-    this.#idleTurns = 0
-    if (shared.close(clock.nowMs())) {
-      logger.info({ backend: this.name, role }, 'a backend answers again and is asked again')
-    }
   }
 
   #refusal(dataset: string): KVError {
@@ -411,12 +325,6 @@ interface AskedAt {
   readonly fairMs: number
   readonly untilMs: Deadline
 }
-
-/** Reads that failed and may be repeated. */
-const MAX_SAMPLES = 8
-
-/** Turns that a thread without such reads leaves to others. */
-const MAX_IDLE_TURNS = 3
 
 function once<T>(attempt: Attempt<T>, done: Done<T>): void {
   attempt(done, true)

@@ -4,7 +4,7 @@
  * never come here.
  *
  * An answer is one side's, or, key by key, of both while they serve the same version. Where the origin's answer then says
- * that it does not, all keys are read from the origin.
+ * that it does not, or a load was begun there meanwhile, all keys are read from the origin.
  */
 import type { Clock, StartTimer } from '../base/clock.js'
 import { type Done, KVError } from '../base/errors.js'
@@ -19,10 +19,10 @@ import { type ReadDecision, decideRead, decideSide, firstAsked, standsInWhenSlow
 import type { FlightRecorder } from './flight-recorder.js'
 import type { MigrationWatch } from './migration-watch.js'
 import { partOfRead } from './read-parts.js'
-import { servesSameVersion } from './shadow-answers.js'
+import { declaredVersion, servesSameVersion } from './shadow-answers.js'
 import type { ShadowReads } from './shadow-read.js'
 import { type Sides, hasFailed, isSideFailure } from './sides.js'
-import { type AskSide, type ReadOutcome, readWithStandIn } from './stand-in.js'
+import { type AskSide, type ReadOutcome, type StandInOptions, readWithStandIn } from './stand-in.js'
 
 export interface MigratingReadsOptions {
   readonly clock: Clock
@@ -111,7 +111,7 @@ export class MigratingReads implements Backend {
       this.#askOther(admitted, fallback, (outcome) => this.#answer(read, outcome, fallback))
     } else {
       const other: AskSide = (answer) => this.#askOther(admitted, fallback, answer)
-      this.#readWithStandIn(admitted, { first, other }, (outcome, isOther) => {
+      this.#readWithStandIn(admitted, { first, other, mayAsk: () => true }, (outcome, isOther) => {
         finish(outcome, isOther ? fallback : side)
       })
     }
@@ -119,7 +119,7 @@ export class MigratingReads implements Backend {
 
   #readWithStandIn(
     { entry, request }: AdmittedRead,
-    { first, other }: { readonly first: AskSide; readonly other: AskSide },
+    { first, other, mayAsk }: Pick<StandInOptions, 'first' | 'other' | 'mayAsk'>,
     done: (outcome: ReadOutcome, isOther: boolean) => void,
   ): void {
     const { startTimer, clock } = this.#options
@@ -130,7 +130,7 @@ export class MigratingReads implements Backend {
     const options = {
       ...{ first, other, startTimer },
       afterMs: isNever ? null : Math.min(afterMs, leftMs / 2),
-      mayAsk: () => !this.#isLate(request),
+      mayAsk: () => !this.#isLate(request) && mayAsk(),
     }
     readWithStandIn(options, done)
   }
@@ -161,9 +161,12 @@ export class MigratingReads implements Backend {
         const part = partOfRead(admitted, parts[side])
         this.#options.sides.read(side, 'primary', part, (outcome) => {
           outcomes[side] = outcome
-          if (outcomes.ORIGIN !== undefined && outcomes.TARGET !== undefined) {
-            answer(gathered(admitted.request, outcomes.ORIGIN, outcomes.TARGET, parts))
-          }
+          if (outcomes.ORIGIN === undefined || outcomes.TARGET === undefined) return
+          answer(
+            this.#mayHaveSwapped(admitted)
+              ? differentVersions(admitted.request)
+              : gathered(admitted.request, outcomes.ORIGIN, outcomes.TARGET, parts),
+          )
         })
       }
     }
@@ -171,13 +174,21 @@ export class MigratingReads implements Backend {
       whole = wholeSide(outcomes)
       this.#askOther(admitted, whole, answer)
     }
-    this.#readWithStandIn(admitted, { first, other }, (outcome, isOther) => {
+    // What the origin could not answer is the target's to answer only where that may stand in.
+    const mayAsk = (): boolean => decision.fallback !== null || wholeSide(outcomes) === 'ORIGIN'
+    this.#readWithStandIn(admitted, { first, other, mayAsk }, (outcome, isOther) => {
       this.#answer(read, outcome, isOther ? whole : decision.side)
       const { ORIGIN: origin, TARGET: target } = outcomes
       if (isOther || !read.isShadowed || origin === undefined || target === undefined) return
       this.#offer(partOfRead(admitted, parts.ORIGIN), 'ORIGIN', origin, decision)
       this.#offer(partOfRead(admitted, parts.TARGET), 'TARGET', target, decision)
     })
+  }
+
+  /** Before an origin is asked to load, its version is unknown on every thread: its answers until then are of that one. */
+  #mayHaveSwapped({ entry, request }: AdmittedRead): boolean {
+    const now = this.#options.entryOf(request.dataset)
+    return now === undefined || declaredVersion(now) !== declaredVersion(entry)
   }
 
   #answer(read: Read, outcome: ReadResult | KVError, side: Side): void {
@@ -236,10 +247,7 @@ function gathered(
   for (const outcome of [target, origin]) if (hasFailed(outcome)) return failureIn(request, outcome)
   if (origin instanceof KVError) return origin
   if (target instanceof KVError) return target
-  if (differ(origin, target)) {
-    const text = `the sides of dataset ${request.dataset} serve different versions`
-    return new KVError('UNAVAILABLE', text, { dataset: request.dataset })
-  }
+  if (differ(origin, target)) return differentVersions(request)
   const rows = new Array<RowOutcome>(request.rowKeys.length).fill(null)
   for (const [place, position] of parts.ORIGIN.entries()) rows[position] = origin.rows[place] ?? null
   for (const [place, position] of parts.TARGET.entries()) rows[position] = target.rows[place] ?? null
@@ -250,6 +258,10 @@ function gathered(
 function wholeSide({ ORIGIN: origin, TARGET: target }: PartOutcomes): Side {
   const isWell = (outcome: ReadOutcome | undefined): boolean => outcome !== undefined && !hasFailed(outcome)
   return isWell(target) && !isWell(origin) ? 'TARGET' : 'ORIGIN'
+}
+
+function differentVersions({ dataset }: ReadRequest): KVError {
+  return new KVError('UNAVAILABLE', `the sides of dataset ${dataset} serve different versions`, { dataset })
 }
 
 /** Whether the origin's answer says that it is of another version. Most origins say nothing. */

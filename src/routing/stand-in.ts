@@ -19,7 +19,7 @@ export interface StandInOptions {
   readonly startTimer: StartTimer
   /** The other side is asked so long after the first; null: only when the first has failed. */
   readonly afterMs: number | null
-  /** Whether there is time left to ask. */
+  /** Whether the other one may be asked for what the first failed with, and there is time left. */
   mayAsk(): boolean
 }
 

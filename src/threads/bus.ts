@@ -6,6 +6,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { type ErrorCode, KVError, type WriteOutcome, toKVError } from '../base/errors.js'
 import type { SharedLogLevel } from '../base/logger.js'
 import type { MetricsSnapshot } from '../base/metrics.js'
+import type { DataListener } from '../config/listeners.js'
 import type { Config } from '../config/schema.js'
 import type { FrozenShard } from '../leaf/rocksdb/write/writer.js'
 import type { ClusterMapDelta } from '../model/cluster-map.js'
@@ -20,18 +21,6 @@ import type { LeaseMessage } from './leases.js'
 
 /** A request without its context: each thread has a monotonic clock of its own, so a deadline cannot travel. */
 export type Portable<T extends { readonly context: unknown }> = Omit<T, 'context'>
-
-/** What data threads serve, in the order in which it is listened to. */
-export const DATA_LISTENERS = [
-  'kvstore',
-  'usermetastore',
-  'hbase1',
-  'hbase2',
-  'rocksandra',
-  'terrapin',
-  'terrapinInternal',
-] as const
-export type DataListener = (typeof DATA_LISTENERS)[number]
 
 /** Where to listen. `fd`: share the socket that another data thread listens on. */
 export type ListenTarget = { readonly host: string; readonly port: number } | { readonly fd: number }
@@ -51,6 +40,8 @@ export type Ask =
   | { readonly kind: 'scan'; readonly request: Portable<ScanRequest>; readonly timeoutMs: number }
   /** To the writer thread: link the files of these shards, all at one point in time (GroupWriter.freeze). */
   | { readonly kind: 'freeze'; readonly shards: readonly FrozenShard[] }
+  /** Read the certificates of listeners again. */
+  | { readonly kind: 'reloadTls' }
   /** Stop taking requests, answer what is in flight, close the connections. */
   | { readonly kind: 'drain'; readonly timeoutMs: number }
 
@@ -95,6 +86,7 @@ export interface AskAnswers {
   readonly scan: ScanResult
   /** The greatest stamp given until then. */
   readonly freeze: number
+  readonly reloadTls: null
   readonly drain: null
 }
 

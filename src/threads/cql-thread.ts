@@ -1,6 +1,7 @@
 /**
  * The CQL part of a data thread: engine, system tables, prepared statements and the server, put together. Threads tell each
- * other what was prepared, because a driver prepares on one connection and executes on another.
+ * other what was prepared, because a driver prepares on one connection and executes on another; and one of them watches the
+ * gateways that clients are shown as peers, for all.
  */
 import { BroadcastChannel } from 'node:worker_threads'
 import { PasswordAuthenticator } from '../../shims/rocksandra/authentication.js'
@@ -10,12 +11,15 @@ import { GatewayCqlEngine } from '../../shims/rocksandra/engine/engine.js'
 import { CqlServer, type CqlServerEvents } from '../../shims/rocksandra/listener.js'
 import { PreparedStatements } from '../../shims/rocksandra/prepared.js'
 import { PagingStates } from '../../shims/rocksandra/protocol/paging.js'
-import type { RingSettings } from '../../shims/rocksandra/system/ring.js'
+import { PeerWatch, probePeer } from '../../shims/rocksandra/system/peer-watch.js'
+import { type RingSettings, ringOf } from '../../shims/rocksandra/system/ring.js'
 import { systemTables } from '../../shims/rocksandra/system/tables.js'
-import type { Clock } from '../base/clock.js'
+import { inet } from '../../shims/rocksandra/system/values.js'
+import { type Clock, startSystemTimer } from '../base/clock.js'
 import { limits } from '../base/limits.js'
 import type { Logger } from '../base/logger.js'
 import { parsePasswordHash } from '../base/passwords.js'
+import { listenAddress } from '../config/checks.js'
 import type { Config } from '../config/schema.js'
 import type { ClusterMap } from '../model/cluster-map.js'
 import type { KVStore } from '../model/kvstore.js'
@@ -29,16 +33,17 @@ export interface CqlOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly events: CqlServerEvents
+  /** This thread asks the peers whether they serve. */
+  readonly watchesPeers: boolean
   currentMap(): ClusterMap
 }
 
 /** What one thread tells the others. */
-interface PreparedNews {
-  readonly text: string
-  readonly keyspace: string | null
-}
+type News =
+  | { readonly kind: 'prepared'; readonly text: string; readonly keyspace: string | null }
+  | { readonly kind: 'peer'; readonly address: string; readonly isUp: boolean }
 
-const CHANNEL = 'godwit-cql-prepared'
+const CHANNEL = 'godwit-cql'
 
 export function createCqlServer(options: CqlOptions): CqlServer {
   const { config, tokenKey, clock, logger } = options
@@ -59,14 +64,48 @@ export function createCqlServer(options: CqlOptions): CqlServer {
     authenticator: authenticatorOf(config),
     clock,
     logger,
-    onPrepared: (text, keyspace) => channel.postMessage({ text, keyspace } satisfies PreparedNews),
+    onPrepared: (text, keyspace) => channel.postMessage({ kind: 'prepared', text, keyspace } satisfies News),
   })
+  const { events } = options
+  const server = new CqlServer({ name: 'rocksandra', engine, dispatcher, logger, clock, events })
+  const port = listenAddress(config, 'rocksandra')?.port ?? 0
+  const tellClients = (address: string, isUp: boolean): void =>
+    server.peerHasChanged({ address: inet(address), port, isUp })
   channel.onmessage = (event) => {
     // Only this file posts there.
-    const { text, keyspace } = (event as { data: PreparedNews }).data
-    dispatcher.adopt(text, keyspace)
+    const news = (event as { data: News }).data
+    if (news.kind === 'prepared') dispatcher.adopt(news.text, news.keyspace)
+    else tellClients(news.address, news.isUp)
   }
-  return new CqlServer({ name: 'rocksandra', engine, dispatcher, logger, clock, events: options.events })
+  if (options.watchesPeers && port !== 0) {
+    watchPeers({ config, settings, logger }, port, (address, isUp) => {
+      channel.postMessage({ kind: 'peer', address, isUp } satisfies News)
+      tellClients(address, isUp)
+    })
+  }
+  return server
+}
+
+function watchPeers(
+  { config, settings, logger }: Pick<CqlOptions, 'config' | 'logger'> & { readonly settings: RingSettings },
+  port: number,
+  onChange: (address: string, isUp: boolean) => void,
+): void {
+  const peers = ringOf(settings).peers.map(({ address }) => address)
+  if (peers.length === 0) return
+  const hasTls = config.listeners.rocksandra.tls.certificateFile !== ''
+  const intervalMs = limits.cqlPeerProbeMs
+  const watch = new PeerWatch({
+    peers,
+    intervalMs,
+    startTimer: startSystemTimer,
+    probe: (address) => probePeer(address, { port, hasTls, timeoutMs: intervalMs }),
+    onChange: (address, isUp) => {
+      logger.info({ address, port }, isUp ? 'a peer serves CQL again' : 'a peer does not serve CQL any more')
+      onChange(address, isUp)
+    },
+  })
+  watch.start()
 }
 
 function ringSettings({ rocksandra, listeners }: Config): RingSettings {

@@ -5,17 +5,13 @@
  */
 import { createHmac } from 'node:crypto'
 import { type Server, type Socket, createServer } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
+import { type Server as TlsServer, createServer as createTlsServer } from 'node:tls'
 import { parentPort, workerData } from 'node:worker_threads'
-import { createTerrapinInternalService, createTerrapinService } from '../../shims/terrapin/listener.js'
 import { SecondReads } from '../../shims/terrapin/second-reads.js'
 import { AskedChanges } from '../../shims/rocksandra/engine/asked-changes.js'
 import type { CqlServer } from '../../shims/rocksandra/listener.js'
 import { AskedTableCalls } from '../../shims/usermetastore/hbase-asked-calls.js'
-import { createHBase1Service } from '../../shims/usermetastore/hbase-thrift1.js'
-import { createHBase2Service } from '../../shims/usermetastore/hbase-thrift2.js'
-import { createUserMetaStoreService } from '../../shims/usermetastore/listener.js'
-import { readTls } from '../admin/tls.js'
+import { type TlsMaterial, readTls } from '../admin/tls.js'
 import { startSystemTimer, systemClock } from '../base/clock.js'
 import { type ErrorCode, KVError } from '../base/errors.js'
 import { HttpPool } from '../base/http.js'
@@ -23,6 +19,7 @@ import { limits } from '../base/limits.js'
 import { createLogger } from '../base/logger.js'
 import { ThreadMetrics } from '../base/metrics.js'
 import { watchThread } from '../base/thread-health.js'
+import type { DataListener } from '../config/listeners.js'
 import { digestOfWrite } from '../kvstore/digest.js'
 import { GatewayKVStore } from '../kvstore/kvstore.js'
 import { createKVStoreService } from '../kvstore/listener.js'
@@ -47,9 +44,9 @@ import { RequestWatch } from '../telemetry/request-watch.js'
 import { startTelemetry } from '../telemetry/telemetry.js'
 import type { ThriftService } from '../thrift/protocol.js'
 import { ThriftServer } from '../thrift/server.js'
+import { loadWireApis, wireApis } from '../wire-apis.js'
 import {
   type Ask,
-  type DataListener,
   type DataThreadSetup,
   type FromThread,
   type ListenAnswer,
@@ -59,7 +56,6 @@ import {
   portableToError,
   withBuffers,
 } from './bus.js'
-import { createCqlServer } from './cql-thread.js'
 import { LeaseHolder } from './leases.js'
 import { killProcess } from './kill-process.js'
 import { PortWriteChannel } from './write-channel.js'
@@ -136,9 +132,12 @@ const cqlChanges = new AskedChanges((id, call) => send({ kind: 'cqlCall', id, ca
 const servers: (ThriftServer | CqlServer)[] = []
 let cqlServer: CqlServer | null = null
 const listeners: Server[] = []
+/** Those among them whose certificates can be renewed. */
+const tlsServers: TlsServer[] = []
 
 watchThread(metrics, setup.name)
 watchQueues()
+loadWireApis(setup.config)
 const telemetry = startTelemetry({
   settings: setup.config.telemetry,
   build: setup.build,
@@ -248,7 +247,7 @@ function hasSeveralPlaces(entry: DatasetEntry | undefined): boolean {
 
 type ThriftListener = Exclude<DataListener, 'rocksandra'>
 
-function serviceOf(listener: ThriftListener): ThriftService {
+async function serviceOf(listener: ThriftListener): Promise<ThriftService> {
   const terrapin = {
     clock,
     isCluster: (name: string) => leases.map.clusterNames.has(name),
@@ -268,7 +267,8 @@ function serviceOf(listener: ThriftListener): ThriftService {
         build: setup.build,
         secrets: { tokenKey: setup.tokenKey },
       })
-    case 'usermetastore':
+    case 'usermetastore': {
+      const { createUserMetaStoreService } = await wireApis.usermetastore()
       return createUserMetaStoreService(kvstore, {
         logger,
         clock,
@@ -277,9 +277,13 @@ function serviceOf(listener: ThriftListener): ThriftService {
         tokensOf: (entry) => new AnswerTokens(pageTokens, entry),
         fingerprint: digestOfWrite,
       })
+    }
     case 'hbase1':
     case 'hbase2': {
-      const create = listener === 'hbase1' ? createHBase1Service : createHBase2Service
+      const create =
+        listener === 'hbase1'
+          ? (await wireApis.hbase1()).createHBase1Service
+          : (await wireApis.hbase2()).createHBase2Service
       return create(kvstore, {
         clock,
         datasets: {
@@ -293,21 +297,25 @@ function serviceOf(listener: ThriftListener): ThriftService {
         clusterId: createHmac('sha256', setup.tokenKey).update('cluster').digest('hex').slice(0, 32),
       })
     }
-    case 'terrapin':
+    case 'terrapin': {
+      const { createTerrapinService } = await wireApis.terrapin()
       return createTerrapinService(kvstore, {
         ...terrapin,
         hasSeveralPlaces: (fileSet) => hasSeveralPlaces(leases.map.datasets.get(fileSet)),
         secondReads: createSecondReads(),
       })
-    case 'terrapinInternal':
+    }
+    case 'terrapinInternal': {
+      const { createTerrapinInternalService } = await wireApis.terrapinInternal()
       return createTerrapinInternalService(kvstore, terrapin)
+    }
   }
 }
 
-function createThriftServer(listener: ThriftListener): ThriftServer {
+async function createThriftServer(listener: ThriftListener): Promise<ThriftServer> {
   const server: ThriftServer = new ThriftServer({
     name: listener,
-    service: serviceOf(listener),
+    service: await serviceOf(listener),
     servesFinagle: listener === 'terrapin' || listener === 'terrapinInternal',
     logger,
     clock,
@@ -316,7 +324,8 @@ function createThriftServer(listener: ThriftListener): ThriftServer {
   return server
 }
 
-function createCql(): CqlServer {
+async function createCql(): Promise<CqlServer> {
+  const { createCqlServer } = await wireApis.rocksandra()
   const server: CqlServer = createCqlServer({
     config: setup.config,
     tokenKey: setup.tokenKey,
@@ -325,6 +334,7 @@ function createCql(): CqlServer {
     clock,
     logger,
     events: serverEvents('rocksandra', () => server.connectionCount),
+    watchesPeers: setup.name === 'data-0',
     currentMap: () => leases.map,
   })
   cqlServer = server
@@ -389,6 +399,14 @@ function answer(id: number, ask: Ask): void {
     case 'freeze':
       refuse(new KVError('INTERNAL', 'freeze is a question for the writer thread'))
       break
+    case 'reloadTls':
+      try {
+        reloadTls()
+        reply(null)
+      } catch (error) {
+        refuse(error)
+      }
+      break
     case 'drain':
       drain(ask.timeoutMs).then(() => reply(null), refuse)
   }
@@ -400,7 +418,7 @@ function context(timeoutMs: number): RequestContext {
 
 /** Half-open: a client that has sent its last request still gets the answers. */
 async function listen(name: DataListener, target: ListenTarget): Promise<ListenAnswer> {
-  const server = name === 'rocksandra' ? createCql() : createThriftServer(name)
+  const server = await (name === 'rocksandra' ? createCql() : createThriftServer(name))
   servers.push(server)
   const listener = createListener(name, (socket) => server.accept(socket))
   await new Promise<void>((resolve, reject) => {
@@ -415,12 +433,27 @@ async function listen(name: DataListener, target: ListenTarget): Promise<ListenA
 }
 
 function createListener(name: DataListener, accept: (socket: Socket) => void): Server {
+  const material = name === 'rocksandra' ? cqlTls() : null
+  if (material === null) return createServer({ allowHalfOpen: true, noDelay: true }, accept)
+  const server = createTlsServer(
+    { ...material, noDelay: true, handshakeTimeout: limits.frameTimeoutMs },
+    accept,
+  )
+  tlsServers.push(server)
+  return server
+}
+
+/** Null: the CQL listener has none. @throws {KVError} INVALID_ARGUMENT */
+function cqlTls(): TlsMaterial | null {
   const { tls } = setup.config.listeners.rocksandra
-  if (name !== 'rocksandra' || tls.certificateFile === '') {
-    return createServer({ allowHalfOpen: true, noDelay: true }, accept)
-  }
-  const material = readTls(tls, 'listeners.rocksandra.tls')
-  return createTlsServer({ ...material, noDelay: true, handshakeTimeout: limits.frameTimeoutMs }, accept)
+  return tls.certificateFile === '' ? null : readTls(tls, 'listeners.rocksandra.tls')
+}
+
+/** @throws {KVError} INVALID_ARGUMENT: those before stay in use */
+function reloadTls(): void {
+  const material = cqlTls()
+  if (material === null) return
+  for (const server of tlsServers) server.setSecureContext(material)
 }
 
 function listenError(target: ListenTarget, error: Error): KVError {

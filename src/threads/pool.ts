@@ -11,6 +11,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { KVError } from '../base/errors.js'
 import type { Logger, SharedLogLevel } from '../base/logger.js'
 import type { MetricsSnapshot } from '../base/metrics.js'
+import type { DataListener } from '../config/listeners.js'
 import type { Config } from '../config/schema.js'
 import type { FrozenShard } from '../leaf/rocksdb/write/writer.js'
 import type { Difference, FlightRecord } from '../model/difference.js'
@@ -21,7 +22,6 @@ import type { CqlAnswer, CqlCall, TableCall } from '../model/table-call.js'
 import type { Observations } from '../base/usage.js'
 import type { WatchSnapshot } from '../routing/migration-watch.js'
 import {
-  type DataListener,
   type DataThreadSetup,
   type FromThread,
   type ListenAnswer,
@@ -147,6 +147,11 @@ export class ThreadPool {
   async freeze(shards: readonly FrozenShard[]): Promise<number> {
     if (this.#writerLink === null) throw new KVError('INTERNAL', 'no writer thread is there to ask')
     return await this.#writerLink.ask<'freeze'>({ kind: 'freeze', shards })
+  }
+
+  /** New connections get the certificates of now. @throws {KVError} INVALID_ARGUMENT: they are wrong, those before stay */
+  async reloadTls(): Promise<void> {
+    await Promise.all(this.#dataLinks.map((link) => link.ask<'reloadTls'>({ kind: 'reloadTls' })))
   }
 
   /** Answers what is in flight and closes the clients' connections. The threads stay, and their listening sockets. */

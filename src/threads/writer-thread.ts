@@ -121,6 +121,7 @@ function answer(id: number, ask: Ask): void {
     case 'flights':
     case 'recentUses':
     case 'listen':
+    case 'reloadTls':
     case 'read':
     case 'mutate':
     case 'scan':

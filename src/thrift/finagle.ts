@@ -6,6 +6,7 @@
  * Source: finagle-thrift, ThriftServerFramedCodec.scala and tracing.thrift, as of 2013 and later; what is not known in a
  * header is skipped, because later versions added fields.
  */
+import { cutText } from '../base/text.js'
 import { bindMethod, type BoundMethod, type ThriftReader, ThriftType, type ThriftWriter } from './protocol.js'
 
 const UPGRADE_METHOD = '__can__finagle__trace__v3__'
@@ -105,7 +106,7 @@ function readClientId(input: ThriftReader): string | null {
   input.readStructBegin()
   for (let type = input.readFieldBegin(); type !== ThriftType.STOP; type = input.readFieldBegin()) {
     if (input.fieldId === CLIENT_NAME_FIELD && type === ThriftType.STRING) {
-      name = input.readString().slice(0, MAX_CLIENT_NAME)
+      name = cutText(input.readString(), MAX_CLIENT_NAME)
     } else input.skip(type)
   }
   input.readStructEnd()

@@ -5,7 +5,7 @@
  */
 import { KVError } from '../base/errors.js'
 import type { Logger } from '../base/logger.js'
-import type { Operation } from './protocol.js'
+import type { Operation, ZooKeeperNode } from './protocol.js'
 import type { ZooKeeperSession } from './session.js'
 
 const OWN_FOLDER = 'godwit'
@@ -65,13 +65,17 @@ export class ClusterTree {
     await this.#lead()
     const gateways = `/${cluster}${below('/gateways')}`
     const hosts = (await session.children(gateways, true)) ?? []
-    const live = await Promise.all(
-      hosts.map(async (one): Promise<[string, string]> => {
-        const node = await session.get(`${gateways}/${one}`)
-        return [one, node?.data.toString() ?? '']
+    const nodes = await Promise.all(
+      hosts.map(async (one): Promise<[string, ZooKeeperNode | null]> => {
+        return [one, await session.get(`${gateways}/${one}`)]
       }),
     )
-    this.#live = new Map([...live, [host, store]])
+    const before = this.#live
+    const stores = nodes.map(([one, node]): [string, string] => [one, node?.data.toString() ?? ''])
+    this.#live = new Map([...stores, [host, store]])
+    for (const [one, node] of nodes) {
+      if (node !== null && before.size > 0 && !before.has(one)) await this.#wake(`${gateways}/${one}`, node)
+    }
   }
 
   /** All that some gateway has published and not withdrawn. */
@@ -90,14 +94,17 @@ export class ClusterTree {
     }
   }
 
-  /** Terrapin's own controller, or another gateway, keeps its place as long as it lives. */
+  /**
+   * Terrapin's own controller, or another gateway, keeps its place as long as it lives, and so does this one's node of a
+   * session before a crash: its end is watched, because nothing else would tell of it.
+   */
   async #lead(): Promise<void> {
     const { cluster, session, leader } = this.#options
     const data = leader()
     if (data === null) return
     await this.#ensureFolder(`/${cluster}/CONTROLLER`)
     const path = `/${cluster}/CONTROLLER/LEADER`
-    if ((await session.get(path)) !== null) return
+    if ((await session.get(path, true)) !== null) return
     try {
       await session.transact([{ kind: 'create', path, data, isEphemeral: true }])
     } catch (error) {
@@ -112,7 +119,7 @@ export class ClusterTree {
   async #beThere(): Promise<void> {
     const { cluster, session, host, store, logger } = this.#options
     const path = `/${cluster}${below('/gateways')}/${host}`
-    const node = await session.get(path)
+    const node = await session.get(path, true)
     if (node?.stat.session === session.id) return
     const isRival = node !== null && (node.data.toString() !== store || this.#thereAs === session.id)
     if (isRival) {
@@ -131,7 +138,26 @@ export class ClusterTree {
     ])
     this.#thereAs = session.id
     this.#isRivalSaid = false
+    // Watched before what is published is looked at, so that no call to look again is missed.
+    await session.get(path, true)
   }
+
+  /**
+   * Tells a gateway that has come back to look at everything again, which it does when its node changes: until now it
+   * counted as gone here, and may have been taken out of lists after it had looked at them.
+   */
+  async #wake(path: string, { data, stat }: ZooKeeperNode): Promise<void> {
+    try {
+      await this.#options.session.transact([{ kind: 'set', path, data, version: stat.version }])
+    } catch (error) {
+      if (!isOutdated(error)) throw error
+    }
+  }
+}
+
+/** Whether the node has changed meanwhile, or gone. */
+function isOutdated(error: unknown): boolean {
+  return error instanceof KVError && (error.code === 'CONFLICT' || error.code === 'FAILED_PRECONDITION')
 }
 
 /** Whether a transaction came too late: another has made the node. */

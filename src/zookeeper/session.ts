@@ -81,12 +81,12 @@ export class ZooKeeperSession {
     )
   }
 
-  /** Null: no such node. */
-  async get(path: string): Promise<ZooKeeperNode | null> {
+  /** Null: no such node. `watch`: onChanged is called once when it changes or goes, if there is one. */
+  async get(path: string, watch = false): Promise<ZooKeeperNode | null> {
     return await this.#connected().request(
       Request.GET_DATA,
       path,
-      (out) => out.text(path).flag(false),
+      (out) => out.text(path).flag(watch),
       (input) => ({ data: Buffer.from(input.bytes()), stat: readStat(input) }),
     )
   }

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { limits } from '../../src/base/limits.js'
+import { Cursor } from '../../src/leaf/rocksdb/store/binding.js'
 import { bytes, cell, put, RocksHarness } from '../support/leaf-engines.js'
 import { condition } from '../support/leaf-suites.js'
 
@@ -80,4 +81,36 @@ test('so many rows are searched and no more; the others are refused, and other w
   const refused = outcomes.map(codeOf).filter((code) => code === 'OVERLOADED')
   assert.equal(refused.length, names.length + 1 - limits.maxRowSearches)
   assert.equal(outcomes.map(codeOf).filter((code) => code === false).length, limits.maxRowSearches)
+})
+
+// Each left its record beside the row, which counted as a change of it: the next one searched the row again.
+test('writes with tokens that change nothing are decided by one search', async (t) => {
+  await removedRow('row', null)
+  let entries = 0
+  const { next } = Cursor.prototype // eslint-disable-line @typescript-eslint/unbound-method -- called with its cursor
+  Cursor.prototype.next = function (count) {
+    const rows = next.call(this, count)
+    entries += rows.length / 2
+    return rows
+  }
+  t.after(() => void Object.assign(Cursor.prototype, { next }))
+  const write = (index: number) => {
+    const idempotency = {
+      generationTimeUs: 1n,
+      nonce: bytes(`nonce ${index}`),
+      index: 0,
+      fingerprint: bytes('f'),
+    }
+    const mutations = [put([cell('w', 'x', { timestamp: 1n })], { timestamp: 1n })]
+    return shard.mutate(bytes('row'), { mutations, conditions: EXISTS, idempotency })
+  }
+  const outcomes = await Promise.all([0, 1, 2, 3, 4].map(write))
+  outcomes.push(await write(5), await write(5))
+  assert.deepEqual(
+    outcomes.map(codeOf),
+    outcomes.map(() => false),
+  )
+  assert.ok(entries >= CELLS && entries < 1.5 * CELLS, `${entries} entries`)
+  await shard.put(bytes('row'), [cell('z', 'v', { timestamp: 30n })], { timestamp: 30n })
+  assert.equal(codeOf(await write(6)), true, 'a change of the row counts')
 })

@@ -1,7 +1,8 @@
 /**
  * Shadow reads of an origin that stalls: callers do not feel them. What the machine does to a caller at the same time is
  * measured in the same run: each window with shadow reads lies between two without, and what these two differ by is no
- * shadow read's doing. `npm run bench -- shadow-stall` holds it to the bounds alone, on a machine that is quiet.
+ * shadow read's doing. `npm run bench -- shadow-stall` holds it to the bounds alone, on a machine that is quiet; a longer
+ * form of this test is GODWIT_STALL_BLOCKS=20.
  */
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
@@ -11,13 +12,13 @@ import type { Gateway } from '../support/gateway.js'
 import { dial, inParts, metricsOf, migrate, settledShadows, until } from '../support/migration.js'
 import { KEYS, ONE, type Ramping, endRamping, startRamping } from '../support/ramping.js'
 
-const BLOCKS = 7
+const BLOCKS = Number(process.env['GODWIT_STALL_BLOCKS'] ?? 5)
 const ASKED = KEYS.slice(0, 1_000)
-const MAX_RATIO = 1.05
-const MAX_MORE_MS = 0.2
+/** A caller that waited for a shadow read would feel its deadline, hundreds of ms; the bench has the narrow bounds. */
+const MAX_MORE_MS = 5
 const MAX_MORE_BYTES = 64 * 1024 * 1024
 
-/** p99 of the callers of one window. */
+/** p99 of the callers of one window. The one after a block is the one before the next. */
 interface Block {
   readonly before: number
   readonly shadowed: number
@@ -48,8 +49,8 @@ suite('shadow reads of an origin that stalls', () => {
     const blocks: Block[] = []
     const bytes = [await residentBytes(gateway)]
     let shadow = counted
+    let before = await window()
     for (let number = 0; number < BLOCKS; number += 1) {
-      const first = await window()
       // Each time anew: calls wait for their deadlines until the breaker of the shadow reads opens.
       origin.stall()
       await dial(gateway, { shadowShare: 10_000 })
@@ -57,14 +58,16 @@ suite('shadow reads of an origin that stalls', () => {
       await dial(gateway, { shadowShare: 0 })
       bytes.push(await residentBytes(gateway))
       shadow = await settledShadows(gateway)
-      blocks.push({ before: first, shadowed, after: await window() })
       origin.resume()
       await until(async () => (await openBreakers(gateway)).get('shadow') === 0, 'the origin is asked again')
+      const next = await window()
+      blocks.push({ before, shadowed, after: next })
+      before = next
     }
     const { more, noise, alone } = judged(blocks)
     const figures = `p99 ${alone.toFixed(2)} ms, with shadow reads ${more.toFixed(2)} ms more; two without differ by ${noise.toFixed(2)} ms`
     t.diagnostic(figures)
-    assert.ok(more - noise <= Math.max(MAX_MORE_MS, alone * (MAX_RATIO - 1)), figures)
+    assert.ok(more - noise <= MAX_MORE_MS, figures)
     assert.deepEqual(readers.errors, [])
     assert.equal(shadow.sent - counted.sent, BLOCKS * ASKED.length)
     assert.equal(shadow.matched, counted.matched)

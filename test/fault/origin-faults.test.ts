@@ -202,6 +202,19 @@ suite('a Terrapin that fails', () => {
     }
   })
 
+  test('of an origin that fails often no more is asked than callers ask and a tenth of it', async () => {
+    const origin = await startOrigin()
+    const backend = guard(origin.port, { guarded: { retryPercent: 10 } })
+    const reads = 1_000
+    for (let call = 0; call < reads; call += 1) {
+      if (call % 3 === 0) origin.fail({ kind: 'reset' })
+      await read(backend, `k${call % 100}`)
+      assert.equal(backend.isOpen, false)
+    }
+    assert.ok(origin.calls > reads, `${origin.calls} calls`)
+    assert.ok(origin.calls <= reads * 1.1 + 10, `${origin.calls} calls`)
+  })
+
   test('random damage to answers never hangs, never crosses keys, and leaves nothing behind', async () => {
     const origin = await startOrigin()
     const backend = guard(origin.port, {

@@ -64,6 +64,10 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
   }
 }
 
+/** A deadline of 300 ms passes at a well origin, too, where others have the processors. */
+const untilAllAnswered = (key: string): Promise<void> =>
+  until(async () => (await readAll(key)).every((code) => code === 0))
+
 function linesOf(message: RegExp): number {
   return front.output.split('\n').filter((line) => line.includes('"role":"primary"') && message.test(line))
     .length
@@ -71,7 +75,7 @@ function linesOf(message: RegExp): number {
 
 suite('a Terrapin that is gone for a while', () => {
   test('killed: errors until the breaker opens, on all threads at once, then refusals within milliseconds', async () => {
-    assert.deepEqual(new Set(await readAll('a')), new Set([0]))
+    await untilAllAnswered('a')
     await origin.kill()
     await until(async () => {
       for (const code of await readAll('b')) assert.equal(code, UNAVAILABLE)
@@ -89,7 +93,7 @@ suite('a Terrapin that is gone for a while', () => {
   test('back again: one thread probes, all are asked, one line says so', async () => {
     await origin.revive()
     await until(async () => !(await isOpen()))
-    assert.deepEqual(new Set(await readAll('d')), new Set([0]))
+    await untilAllAnswered('d')
     assert.equal(linesOf(/is asked again/), 1)
     const { text } = await front.admin('GET', '/metrics')
     assert.match(text, /godwit_backend_breaker_open\{backend="west",role="primary"\} 0/)
@@ -128,6 +132,6 @@ suite('a Terrapin that is gone for a while', () => {
     assert.ok(origin.connectionCount <= 64, `${origin.connectionCount} connections`)
     origin.resume()
     await until(async () => !(await isOpen()))
-    assert.deepEqual(new Set(await readAll('e')), new Set([0]))
+    await untilAllAnswered('e')
   })
 })

@@ -7,35 +7,14 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { connect } from 'node:tls'
 import { promisify } from 'node:util'
+import { type Certificate, makeCertificate } from '../support/certificates.js'
 import { Gateway, MAIN } from '../support/gateway.js'
 
 const run = promisify(execFile)
 const folder = mkdtempSync(join(tmpdir(), 'godwit-tls-'))
 const live = { certificate: join(folder, 'live.pem'), key: join(folder, 'live.key') }
 
-/** A certificate of this machine for itself, valid for a day. */
-async function makeCertificate(
-  name: string,
-): Promise<{ readonly certificate: string; readonly key: string }> {
-  const certificate = join(folder, `${name}.pem`)
-  const key = join(folder, `${name}.key`)
-  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
-  const request = [
-    'req',
-    '-x509',
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:prime256v1',
-    '-nodes',
-    '-days',
-    '1',
-  ]
-  await run('openssl', [...request, ...subject, '-out', certificate, '-keyout', key])
-  return { certificate, key }
-}
-
-function use({ certificate, key }: { readonly certificate: string; readonly key: string }): void {
+function use({ certificate, key }: Certificate): void {
   copyFileSync(certificate, live.certificate)
   copyFileSync(key, live.key)
 }
@@ -58,7 +37,7 @@ let gateway: Gateway
 const tokens: Record<string, Made> = {}
 
 before(async () => {
-  use(await makeCertificate('first'))
+  use(await makeCertificate(folder, 'first'))
   const lines: string[] = []
   for (const role of ['viewer', 'admin']) {
     // What the command promises with --json.
@@ -129,12 +108,12 @@ async function hup(expected: RegExp): Promise<void> {
 
 test('SIGHUP takes a renewed certificate into use, and leaves the old one where the new one is wrong', async () => {
   assert.equal(await served(), 'first')
-  const second = await makeCertificate('second')
+  const second = await makeCertificate(folder, 'second')
   use({ certificate: second.certificate, key: join(folder, 'first.key') })
-  await hup(/the new certificate of the admin API is wrong/)
+  await hup(/a new certificate is wrong/)
   assert.equal(await served(), 'first')
   use(second)
-  await hup(/certificate of the admin API was read again/)
+  await hup(/the certificates were read again/)
   assert.equal(await served(), 'second')
 })
 

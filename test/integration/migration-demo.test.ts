@@ -24,6 +24,7 @@ test('the demonstration of a migration finds its faults, goes back by itself, an
     /VALUE/,
     /BREACHED, to 100 % by 45 %/,
     /split (55|100) % -> 10 %/,
+    /otherwise by +nobody: the target was found to differ/,
     /RAMP -> TARGET_PRIMARY/,
     /ARMING -> ORIGIN_ONLY/,
     /TARGET_ONLY -> RETIRED/,

@@ -199,7 +199,7 @@ BEGIN COUNTER BATCH UPDATE ct SET n = n + 1 WHERE k = 2; UPDATE ct SET n = n + 1
 SELECT * FROM ct
   2 | 2
 INSERT INTO ct (k, n) VALUES (1, 1)
-  !! 2200 INSERT statement are not allowed on counter tables, use UPDATE instead
+  !! 2200 INSERT statements are not allowed on counter tables, use UPDATE instead
 `,
   ],
   [
@@ -396,7 +396,7 @@ CREATE TABLE st (k int, c int, s int static, m map<text,int> static, v int, PRIM
 INSERT INTO st (k, s) VALUES (1, 1) IF NOT EXISTS
   true
 INSERT INTO st (k, s) VALUES (1, 2) IF NOT EXISTS
-  false | 1 | null | null | 1 | null
+  false | 1 | null | 1 | null | null
 UPDATE st SET s = 5 WHERE k = 1 IF s = 1
   true
 INSERT INTO st (k, c, v) VALUES (1, 1, 1)
@@ -408,22 +408,22 @@ UPDATE st SET s = 6, v = 3 WHERE k = 1 AND c = 2
 UPDATE st SET m = {'a': 1} WHERE k = 1
 UPDATE st SET m['b'] = 2 WHERE k = 1
 SELECT * FROM st
-  1 | 1 | {"a":1,"b":2} | 6 | 2
-  1 | 2 | {"a":1,"b":2} | 6 | 3
+  1 | 1 | 6 | {"a":1,"b":2} | 2
+  1 | 2 | 6 | {"a":1,"b":2} | 3
 UPDATE st SET s = 1 WHERE k = 1 AND c = 1
   !! 2200 Invalid restrictions on clustering columns since the UPDATE statement modifies only static columns
 BEGIN BATCH UPDATE st SET v = 10 WHERE k = 1 AND c = 1 IF v = 2; INSERT INTO st (k, c, v) VALUES (1, 7, 7); APPLY BATCH
   true
 BEGIN BATCH UPDATE st SET v = 11 WHERE k = 1 AND c = 1 IF v = 2; INSERT INTO st (k, c, v) VALUES (1, 8, 7) IF NOT EXISTS; APPLY BATCH
-  false | 1 | 1 | {"a":1,"b":2} | 6 | 10
+  false | 1 | 1 | 6 | {"a":1,"b":2} | 10
 BEGIN BATCH UPDATE st SET v = 11 WHERE k = 1 AND c = 1 IF v = 2; UPDATE st SET v = 1 WHERE k = 1 AND c = 7; APPLY BATCH
   false | 1 | 1 | 10
 BEGIN BATCH UPDATE st SET v = 11 WHERE k = 1 AND c = 1 IF v = 2; UPDATE st SET v = 1 WHERE k = 2 AND c = 7; APPLY BATCH
   !! 2200 Batch with conditions cannot span multiple partitions
 SELECT * FROM st WHERE k = 1
-  1 | 1 | {"a":1,"b":2} | 6 | 10
-  1 | 2 | {"a":1,"b":2} | 6 | 3
-  1 | 7 | {"a":1,"b":2} | 6 | 7
+  1 | 1 | 6 | {"a":1,"b":2} | 10
+  1 | 2 | 6 | {"a":1,"b":2} | 3
+  1 | 7 | 6 | {"a":1,"b":2} | 7
 `,
   ],
   [
@@ -521,10 +521,10 @@ SELECT k, v, ttl(v) FROM a
 SELECT * FROM a WHERE k = 1 AND k = 2
   !! 2200 k cannot be restricted by more than one relation if it includes an Equal
 SELECT * FROM a WHERE k = 1 AND k IN (1)
-  !! 2200 k cannot be restricted by more than one relation if it includes a IN
+  !! 2200 k cannot be restricted by more than one relation if it includes an Equal
 SELECT * FROM a WHERE v > 1
   !! 2200 Cannot execute this query as it might involve data filtering and thus may have unpredictable performance. If you want to execute this query despite the performance unpredictability, use ALLOW FILTERING
-SELECT * FROM a WHERE v IN (1)
+SELECT * FROM a WHERE v IN (1, 2)
   !! 2200 IN predicates on non-primary-key columns (v) is not yet supported
 SELECT * FROM a WHERE k != 1
   !! 2200 Unsupported "!=" relation: k != 1
@@ -571,8 +571,7 @@ SELECT * FROM b
 SELECT * FROM b WHERE k IN (1, 2) ORDER BY c ASC
   !! 2200 Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either remove the ORDER BY or the IN and sort client side, or disable paging for this query
 SELECT * FROM b WHERE k IN (1, 2) ORDER BY c ASC LIMIT 2
-  1 | a | 1
-  1 | b | 2
+  !! 2200 Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either remove the ORDER BY or the IN and sort client side, or disable paging for this query
 SELECT * FROM b WHERE k = 1 AND c > 'a'
   1 | b | 2
 SELECT k, c FROM b WHERE k = 1 LIMIT 1
@@ -582,7 +581,8 @@ SELECT DISTINCT k FROM b
   2
 SELECT c FROM b WHERE token(k) > 0
 SELECT c FROM b WHERE token(k) > 0 AND k = 1
-  !! 2200 Columns "k" cannot be restricted by both a normal relation and a token relation
+SELECT c FROM b WHERE token(k) < 0 AND k = 1 LIMIT 1
+  b
 SELECT * FROM b WHERE c = 'a' ALLOW FILTERING
   1 | a | 1
 SELECT * FROM b WHERE k = 1 AND (c) = ('a')

@@ -80,6 +80,18 @@ test('of a file set that keeps one version the one before answers for a moment, 
   assert.deepEqual([...answers], ['v6'])
 })
 
+test('a version that still answers for a moment is loaded again at once', async () => {
+  await load('boards', '1448390400001', 1)
+  await load('boards', '1448390400002', 1)
+  const client = connected()
+  const former = '$terrapin$data$boards$1448390400001'
+  assert.equal(await read(client, former), 'v6')
+  await load('boards', '1448390400001', 1)
+  assert.equal(await read(client, former), 'v6')
+  assert.equal(await read(client, '$terrapin$data$boards$1448390400002'), 'v6')
+  await client.close()
+})
+
 test('every kept version answers after a restart', async () => {
   for (const version of ['1448390400001', '1448390400002', '1448390400003']) await load('old', version, 3)
   await gateway.stop()

@@ -52,7 +52,11 @@ export class HBase {
     const lines = createInterface(hbase.#process.stdout)
     // An event emitter's arguments are untyped; readline gives a string.
     const [line] = (await once(lines, 'line', { signal: AbortSignal.timeout(START_TIMEOUT_MS) })) as [string]
-    const [, port1, port2] = line.split(' ')
+    const [word, port1, port2] = line.split(' ')
+    if (word !== 'ready') {
+      await hbase.dispose()
+      throw new Error(`HBase did not start: ${line}`)
+    }
     hbase.port1 = Number(port1)
     hbase.port2 = Number(port2)
     return hbase

@@ -57,7 +57,17 @@ export const EXAMPLE = [
 export type Command = readonly [file: string, ...args: string[]]
 
 export interface Language {
-  readonly name: 'python' | 'java' | 'go' | 'node' | 'terrapin-java' | 'terrapin-hdfs' | 'hbase-java'
+  readonly name:
+    | 'python'
+    | 'java'
+    | 'go'
+    | 'node'
+    | 'terrapin-java'
+    | 'terrapin-hdfs'
+    | 'hbase-java'
+    | 'cassandra-java'
+    | 'cql-go'
+    | 'cql-java'
   /** Programs without which it cannot be built. */
   readonly needs: readonly string[]
   /** Makes the programs ready in an empty folder; with nothing to do, absent. */
@@ -81,6 +91,10 @@ export function isRequired(language: string): boolean {
 export const serversLeftOut =
   process.env['GODWIT_SERVERS'] === '0' ? 'GODWIT_SERVERS=0 leaves real servers out' : ''
 
+/** CQL's drivers take minutes together: GODWIT_DRIVERS=0 leaves out all but those of Node and Python, and says so. */
+export const driversLeftOut =
+  process.env['GODWIT_DRIVERS'] === '0' ? 'GODWIT_DRIVERS=0 leaves this driver out' : ''
+
 export async function missing(needs: readonly string[]): Promise<string[]> {
   const found = await Promise.all(
     needs.map((program) =>
@@ -93,10 +107,17 @@ export async function missing(needs: readonly string[]): Promise<string[]> {
   return needs.filter((_, index) => found[index] !== true)
 }
 
+/** What is built of the folder of its name. */
+interface Buildable extends Pick<Language, 'build'> {
+  readonly name: string
+  /** That it is generated from; KVStore's unless given. */
+  readonly idl?: string
+}
+
 /** Answers the folder of the finished build. */
-export async function ready({ name, build }: Pick<Language, 'name' | 'build'>): Promise<string> {
+export async function ready({ name, build, idl = IDL }: Buildable): Promise<string> {
   const hash = createHash('sha256')
-  for (const path of [IDL, ...filesBelow(`${FOLDER}/${name}`)])
+  for (const path of [idl, ...filesBelow(`${FOLDER}/${name}`)])
     if (!isGenerated(path)) hash.update(textOf(path))
   const folder = join(CACHE, `${name}-${hash.digest('hex').slice(0, 16)}`)
   const stamp = join(folder, '.complete')

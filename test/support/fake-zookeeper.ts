@@ -12,6 +12,8 @@ const BAD_VERSION = -103
 const NODE_EXISTS = -110
 const NOT_EMPTY = -111
 const UNDONE = -2
+const NODE_DELETED = 2
+const DATA_CHANGED = 3
 const CHILDREN_CHANGED = 4
 
 interface Node {
@@ -35,7 +37,9 @@ export class FakeZooKeeper {
   readonly #nodes = new Map<string, Node>()
   readonly #sessions = new Map<bigint, Buffer>()
   readonly #sockets = new Map<Socket, bigint>()
-  readonly #watches = new Map<string, Set<Socket>>()
+  /** Of children. */
+  readonly #watches: Watches = new Map()
+  readonly #dataWatches: Watches = new Map()
   #server: Server | null = null
   #port = 0
   #zxid = 0n
@@ -156,15 +160,20 @@ export class FakeZooKeeper {
     }
     if (xid === Xid.PING) reply(0)
     else if (type === Request.GET_DATA) {
-      const node = this.#nodes.get(input.text())
+      const path = input.text()
+      const isWatched = input.flag()
+      const node = this.#nodes.get(path)
       if (node === undefined) reply(NO_NODE)
-      else reply(0, (out) => writeStat(out.bytes(node.data), node))
+      else {
+        if (isWatched) watch(this.#dataWatches, path, socket)
+        reply(0, (out) => writeStat(out.bytes(node.data), node))
+      }
     } else if (type === Request.GET_CHILDREN) {
       const path = input.text()
       const isWatched = input.flag()
       if (!this.#nodes.has(path)) reply(NO_NODE)
       else {
-        if (isWatched) this.#watches.set(path, (this.#watches.get(path) ?? new Set()).add(socket))
+        if (isWatched) watch(this.#watches, path, socket)
         const names = this.children(path)
         reply(0, (out) => names.reduce((to, name) => to.text(name), out.int(names.length)))
       }
@@ -222,7 +231,8 @@ export class FakeZooKeeper {
       }
       return out.int(Request.ERROR).flag(true).int(-1)
     })
-    for (const { type, path } of done) if (type !== Request.SET_DATA) this.#tell(parentOf(path))
+    for (const { type, path } of done)
+      if (type !== Request.SET_DATA) tell(this.#watches, parentOf(path), CHILDREN_CHANGED)
   }
 
   #apply(
@@ -267,6 +277,7 @@ export class FakeZooKeeper {
     node.data = data
     node.changedBy = zxid
     node.version += 1
+    tell(this.#dataWatches, path, DATA_CHANGED)
   }
 
   #delete(path: string, version: number): void {
@@ -275,6 +286,7 @@ export class FakeZooKeeper {
     if (version !== -1 && version !== node.version) throw new Refusal(BAD_VERSION)
     if (this.children(path).length > 0) throw new Refusal(NOT_EMPTY)
     this.#nodes.delete(path)
+    tell(this.#dataWatches, path, NODE_DELETED)
   }
 
   #endSession(id: bigint): void {
@@ -282,17 +294,25 @@ export class FakeZooKeeper {
       if (session !== id) continue
       this.#nodes.delete(path)
       this.#zxid += 1n
-      this.#tell(parentOf(path))
+      tell(this.#dataWatches, path, NODE_DELETED)
+      tell(this.#watches, parentOf(path), CHILDREN_CHANGED)
     }
   }
+}
 
-  #tell(path: string): void {
-    const watching = this.#watches.get(path) ?? []
-    this.#watches.delete(path)
-    for (const socket of watching) {
-      const out = new JuteWriter().int(Xid.NOTIFICATION).long(-1n).int(0)
-      socket.write(out.int(CHILDREN_CHANGED).int(3).text(path).frame())
-    }
+/** Who is to be told of a path, once. */
+type Watches = Map<string, Set<Socket>>
+
+function watch(watches: Watches, path: string, socket: Socket): void {
+  watches.set(path, (watches.get(path) ?? new Set()).add(socket))
+}
+
+function tell(watches: Watches, path: string, event: number): void {
+  const watching = watches.get(path) ?? []
+  watches.delete(path)
+  for (const socket of watching) {
+    const out = new JuteWriter().int(Xid.NOTIFICATION).long(-1n).int(0)
+    socket.write(out.int(event).int(3).text(path).frame())
   }
 }
 

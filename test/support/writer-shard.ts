@@ -158,6 +158,11 @@ export class WriterShard {
     return outcome
   }
 
+  /** As a read that found these keys superseded, and that began before `asOfMs`. Without `flush` it is not sent. */
+  addSuperseded(keys: readonly Buffer[], asOfMs: number): void {
+    this.#client.dropSuperseded(this.incarnation.id, { keys, asOfMs })
+  }
+
   /** Every stored key and value, as hex. */
   entries(): Map<string, string> {
     const found = new Map<string, string>()

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { afterEach, describe, test } from 'node:test'
 import { KVError } from '../../src/base/errors.js'
+import { limits } from '../../src/base/limits.js'
 import { CqlError } from '../../shims/rocksandra/cql/errors.js'
 import type { Schema } from '../../shims/rocksandra/engine/schema.js'
 import { COMPRESSIONS } from '../../shims/rocksandra/protocol/compression.js'
@@ -44,11 +45,13 @@ describe('handshake', () => {
       const client = await peer.connect()
       const received: Buffer[] = []
       client.socket.on('data', (chunk: Buffer) => received.push(chunk))
-      client.socket.write(frame({ version, flags: 0, stream: 0, opcode: OP.STARTUP, body: STARTUP }))
+      client.socket.write(frame({ version, flags: 0, stream: 3, opcode: OP.STARTUP, body: STARTUP }))
       await client.rest()
       const answer = Buffer.concat(received)
       const headerSize = version < 3 ? 8 : 9
       assert.equal(answer[0], version < 3 ? 0x80 | version : 0x84)
+      // Whatever the stream of the request: gocql steps down only so.
+      assert.equal(version < 3 ? answer[2] : answer.readInt16BE(2), 0)
       assert.equal(answer.readInt32BE(headerSize), PROTOCOL_ERROR)
       assert.match(
         answer.toString('utf8', headerSize + 6),
@@ -138,6 +141,52 @@ describe('passwords', () => {
     await client.ask(OP.QUERY, query('SELECT'))
     assert.equal(user, 'ada')
   })
+})
+
+describe('guesses', () => {
+  const authenticator = {
+    className: 'org.apache.cassandra.auth.PasswordAuthenticator',
+    check: () => Promise.resolve(false),
+  }
+  const guess = bytes(Buffer.from('\0ada\0guess'))
+
+  test('a connection is closed behind the answer to its last one', async () => {
+    await start({ authenticator })
+    const client = await peer.connect()
+    await client.ask(OP.STARTUP, STARTUP)
+    for (let time = 1; time <= limits.maxCqlLoginAttempts; time++) {
+      assert.equal(errorOf(await client.ask(OP.AUTH_RESPONSE, guess)).code, 0x0100, `time ${time}`)
+    }
+    assert.deepEqual(await client.rest(), [])
+  })
+
+  test('one that cannot be looked at now is no wrong one, and may come again', async () => {
+    let isBusy = true
+    const check = (): Promise<boolean> =>
+      isBusy ? Promise.reject(new KVError('OVERLOADED', 'too many clients log in')) : Promise.resolve(true)
+    await start({ authenticator: { ...authenticator, check } })
+    const client = await peer.connect()
+    await client.ask(OP.STARTUP, STARTUP)
+    for (let time = 0; time <= limits.maxCqlLoginAttempts; time++) {
+      assert.equal(errorOf(await client.ask(OP.AUTH_RESPONSE, guess)).code, 0x1001)
+    }
+    isBusy = false
+    assert.equal((await client.ask(OP.AUTH_RESPONSE, guess)).opcode, OP.AUTH_SUCCESS)
+  })
+
+  for (const [what, body] of [
+    ['no token', int(-1)],
+    ['a token without a user', bytes(Buffer.from('secret'))],
+    ['a token without a password', bytes(Buffer.from('\0ada'))],
+  ] as const) {
+    test(`${what} is refused as bad credentials, and the connection goes on`, async () => {
+      await start({ authenticator })
+      const client = await peer.connect()
+      await client.ask(OP.STARTUP, STARTUP)
+      assert.equal(errorOf(await client.ask(OP.AUTH_RESPONSE, body)).code, 0x0100)
+      assert.equal(errorOf(await client.ask(OP.AUTH_RESPONSE, guess)).code, 0x0100)
+    })
+  }
 })
 
 describe('streams', () => {
@@ -439,6 +488,24 @@ describe('events', () => {
   })
 })
 
+describe('events of nodes', () => {
+  test('who registered hears that a gateway beside this one went and came back', async () => {
+    await start()
+    const [listening, other] = [await peer.ready(), await peer.ready(3)]
+    await listening.ask(OP.REGISTER, Buffer.concat([short(1), string('STATUS_CHANGE')]))
+    await other.ask(OP.REGISTER, Buffer.concat([short(1), string('SCHEMA_CHANGE')]))
+    const address = Buffer.of(127, 0, 0, 2)
+    for (const isUp of [false, true]) peer.server.peerHasChanged({ address, port: 9042, isUp })
+    for (const status of ['DOWN', 'UP']) {
+      const event = await listening.next()
+      assert.deepEqual([event.opcode, event.stream], [OP.EVENT, -1])
+      const inet = Buffer.concat([Buffer.of(4), address, int(9042)])
+      assert.deepEqual(event.body, Buffer.concat([string('STATUS_CHANGE'), string(status), inet]))
+    }
+    assert.equal((await other.ask(OP.QUERY, query('q'))).opcode, OP.RESULT)
+  })
+})
+
 describe('bytes that are wrong', () => {
   const bodies: readonly (readonly [string, number, Buffer])[] = [
     ['a statement longer than its frame', OP.QUERY, Buffer.concat([int(100), Buffer.from('SELECT')])],
@@ -452,6 +519,14 @@ describe('bytes that are wrong', () => {
     ['the timestamp that there is not', OP.QUERY, query('q', Buffer.concat([Buffer.of(0x20), Buffer.of(0x80, 0, 0, 0, 0, 0, 0, 0)]))],
     ['a paging state of nothing', OP.QUERY, query('q', Buffer.concat([Buffer.of(8), int(0)]))],
     ['an event that there is not', OP.REGISTER, Buffer.concat([short(1), string('WEATHER')])],
+    ['an id that is cut off', OP.EXECUTE, Buffer.concat([short(16), Buffer.alloc(3)])],
+    ['a paging state that is cut off', OP.QUERY, query('q', Buffer.concat([Buffer.of(8), int(100), Buffer.alloc(5)]))],
+    ['a serial consistency that there is not', OP.QUERY, query('q', Buffer.concat([Buffer.of(0x10), short(99)]))],
+    ['names that are cut off', OP.QUERY, query('q', Buffer.concat([Buffer.of(0x41), short(1), short(9)]))],
+    ['an empty body', OP.QUERY, NOTHING],
+    ['a list of events that is cut off', OP.REGISTER, Buffer.concat([short(60_000), string('STATUS_CHANGE')])],
+    ['a batch of more parts than there are', OP.BATCH, Buffer.concat([Buffer.of(0), short(3), Buffer.of(0)])],
+    ['AUTH_RESPONSE that nobody asked for', OP.AUTH_RESPONSE, bytes(Buffer.from('\0ada\0secret'))],
     ['a batch with named values', OP.BATCH, Buffer.concat([Buffer.of(0), short(0), short(1), Buffer.of(0x40)])],
   ] // prettier-ignore
   for (const [what, opcode, body] of bodies) {
@@ -513,6 +588,37 @@ describe('bytes that are wrong', () => {
       errorOf(await older.ask(OP.QUERY, withPayload, { flags: 0x04 })).message,
       /protocol version < 4/,
     )
+  })
+
+  test('an id that nobody prepared is told back, and the connection goes on', async () => {
+    await start()
+    const client = await peer.ready()
+    const id = Buffer.alloc(16, 7)
+    const answer = await client.ask(OP.EXECUTE, Buffer.concat([short(16), id, short(1), Buffer.of(0)]))
+    assert.equal(errorOf(answer).code, 0x2500)
+    assert.deepEqual(answer.body.subarray(-18), Buffer.concat([short(16), id]))
+    assert.equal((await client.ask(OP.QUERY, query('q'))).opcode, OP.RESULT)
+  })
+
+  test('a length that lies swallows what follows as its body, which is answered as what it is', async () => {
+    await start()
+    const client = await peer.ready()
+    const first = frame({ version: 4, flags: 0, stream: 1, opcode: OP.QUERY, body: query('first') })
+    const second = frame({ version: 4, flags: 0, stream: 2, opcode: OP.QUERY, body: query('second') })
+    // As long as both: the second is not seen, and nothing waits for more.
+    first.writeUInt32BE(first.length - 9 + second.length, 5)
+    client.socket.write(Buffer.concat([first, second]))
+    const answer = await client.next()
+    assert.deepEqual([answer.stream, answer.opcode], [1, OP.RESULT])
+    assert.equal((await client.ask(OP.QUERY, query('q'), { stream: 3 })).stream, 3)
+    // Shorter than its body: what is left is no frame, and nobody can tell where the next begins.
+    const short9 = frame({ version: 4, flags: 0, stream: 4, opcode: OP.QUERY, body: query('x'.repeat(40)) })
+    short9.writeUInt32BE(20, 5)
+    client.socket.write(short9)
+    const [lied, lost] = await client.rest()
+    assert.ok(lied !== undefined && lost !== undefined)
+    assert.deepEqual([lied.stream, errorOf(lied).code], [4, PROTOCOL_ERROR])
+    assert.match(errorOf(lost).message, /^Invalid or unsupported protocol version \(120\)/)
   })
 
   test('a connection that ends inside a frame is counted', async () => {

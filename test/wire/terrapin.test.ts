@@ -291,6 +291,50 @@ describe('multiGet', () => {
   })
 })
 
+describe('a call', () => {
+  const service = () => createTerrapinService(new FakeStore({ k1: cell('v1') }), OPTIONS)
+  const framed = (body: string): string => (body.length / 2).toString(16).padStart(8, '0') + body
+
+  test('gets its sequence number back as it is, negative ones too', async () => {
+    const socket = await serve(service())
+    for (const number of ['00000000', '7fffffff', '80000000', 'ffffffff']) {
+      const call = GET.replace('67657400000007', `676574${number}`)
+      assert.equal(await exchange(socket, call), REPLY_V1.replace('67657400000007', `676574${number}`))
+    }
+  })
+
+  test('may come byte by byte, and several at once, before and after the upgrade', async () => {
+    const socket = await serve(service())
+    for (const byte of Buffer.from(GET, 'hex').subarray(0, -1)) {
+      socket.write(Buffer.from([byte]))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    assert.equal(await exchange(socket, GET.slice(-2)), REPLY_V1)
+    socket.write(Buffer.from(GET + GET + UPGRADE_CALL + GET_UPGRADED + GET_UPGRADED, 'hex'))
+    socket.end()
+    const expected = REPLY_V1.repeat(2) + UPGRADE_REPLY + REPLY_V1_UPGRADED.repeat(2)
+    assert.equal((await untilClosed(socket)).toString('hex'), expected)
+  })
+
+  test('may have the header of old Thrift, without a version; the answer has one', async () => {
+    const socket = await serve(service())
+    const old = `000000036765740100000007${GET.slice(8 + 8 + 8 + 6 + 8)}`
+    assert.equal(await exchange(socket, framed(old)), REPLY_V1)
+  })
+
+  test('may have options and fields that nobody knows', async () => {
+    const socket = await serve(service())
+    const body = GET.slice(8, -4)
+    for (const options of [
+      '0c000400',
+      '0c00040a0001ffffffffffffffff00',
+      '0c00040a000100000000000000640800020000004d0d00630b0b000000010000000161000000016200',
+      '0200630108006400000001',
+    ])
+      assert.equal(await exchange(socket, framed(`${body}${options}0000`)), REPLY_V1, options)
+  })
+})
+
 describe('the upgrade of Finagle', () => {
   test('is answered, and then headers stand in front of requests and answers', async () => {
     const socket = await serve(createTerrapinService(new FakeStore({ k1: cell('v1') }), OPTIONS))

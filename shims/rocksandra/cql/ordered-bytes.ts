@@ -23,17 +23,19 @@ export interface KeyPart {
 /**
  * The first columns of a clustering key, as many as there are values. They are valid values (validate.ts).
  * The buffer is the caller's.
+ * @param lead a byte to stand before them
  */
-export function encodeOrdered(parts: readonly KeyPart[], values: readonly Buffer[]): Buffer {
+export function encodeOrdered(parts: readonly KeyPart[], values: readonly Buffer[], lead?: number): Buffer {
   const writer = new OrderedWriter()
-  values.forEach((value, index) => {
-    const part = parts[index]
-    if (part === undefined)
+  if (lead !== undefined) writer.byte(lead)
+  for (let index = 0; index < values.length; index++) {
+    const [part, value] = [parts[index], values[index]]
+    if (part === undefined || value === undefined)
       throw new KVError('INTERNAL', `a clustering key of more than ${parts.length} columns`)
     const from = writer.length
     codecOf(part.type).write(writer, value)
     if (part.isReversed) writer.invert(from)
-  })
+  }
   return writer.finish()
 }
 

@@ -47,7 +47,9 @@ export function findAggregate(
   if (name === 'count') return { name: full, returns: TYPES.bigint, start: () => new ValueCount() }
   if (name === 'min' || name === 'max') {
     const sign = name === 'min' ? -1 : 1
-    return { name: full, returns: type, start: () => new Extreme(comparatorOf(type), sign) }
+    // Of types without an aggregate of their own the one of blobs is taken (FunctionResolver.java).
+    const returns = type.kind === 'native' ? type : TYPES.blob
+    return { name: full, returns, start: () => new Extreme(comparatorOf(returns), sign) }
   }
   const numbers = numbersOf(type)
   if (numbers === null) {
@@ -109,8 +111,7 @@ function numbersOf(type: CqlType): Numbers | null {
   const size = INTEGER_SIZES[type.name]
   if (size !== undefined) {
     const write = (sum: bigint) => fixedInteger(sum, size)
-    const returns = type.name === 'counter' ? TYPES.bigint : type
-    return { returns, start: (isAverage) => new IntegerSum(isAverage, write) }
+    return { returns: type, start: (isAverage) => new IntegerSum(isAverage, write) }
   }
   if (type.name === 'varint') {
     return { returns: type, start: (isAverage) => new IntegerSum(isAverage, varintToBytes) }

@@ -7,8 +7,19 @@ import { type CqlError, invalid } from '../cql/errors.js'
 import type { CqlDone } from './contract.js'
 import { conditionalKey, runConditional } from './lwt-run.js'
 import type { Modification } from './modify.js'
-import { type WriteTools, WriteSet, gather, readRows, rowsToRead, timesOf, writeAll } from './modify-run.js'
+import {
+  NO_ROWS,
+  type RowsAsTheyAre,
+  type WriteTools,
+  WriteSet,
+  gather,
+  readRows,
+  rowsToRead,
+  timesOf,
+  writeAll,
+} from './modify-run.js'
 import type { RowWrites } from './row-writes.js'
+import type { TableSchema } from './schema.js'
 import { type Store, errorOf } from './select-run.js'
 import type { Bindings } from './terms.js'
 
@@ -61,13 +72,14 @@ export function checkBatch(type: BatchType, parts: readonly Modification[], hasT
   }
 }
 
+interface BatchAround {
+  readonly store: Store
+  readonly tools: WriteTools
+}
+
 /** Answers once; never throws. */
-export function runBatch(
-  batch: BatchRun,
-  around: { readonly store: Store; readonly tools: WriteTools },
-  done: CqlDone,
-): void {
-  const run = async (): Promise<void> => {
+export function runBatch(batch: BatchRun, around: BatchAround, done: CqlDone): void {
+  try {
     checkBatch(
       batch.type,
       batch.parts.map(({ modification }) => modification),
@@ -79,17 +91,14 @@ export function runBatch(
       return
     }
     if (batch.parts.some(({ modification }) => modification.condition !== null)) {
-      done(await runConditionally(batch, first, around))
-    } else await runPlain(batch, around, done)
+      runConditionally(batch, first, around).then(done, (error: unknown) => done(errorOf(error)))
+    } else runPlain(batch, around, done)
+  } catch (error) {
+    done(errorOf(error))
   }
-  run().catch((error: unknown) => done(errorOf(error)))
 }
 
-function runConditionally(
-  { parts, consistency }: BatchRun,
-  first: BatchPart,
-  around: { readonly store: Store; readonly tools: WriteTools },
-) {
+function runConditionally({ parts, consistency }: BatchRun, first: BatchPart, around: BatchAround) {
   const key = conditionalKey(first.modification, first.bindings)
   for (const { modification, bindings } of parts) {
     if (!conditionalKey(modification, bindings).rowKey.equals(key.rowKey)) {
@@ -99,17 +108,27 @@ function runConditionally(
   return runConditional({ parts, key, isBatch: true, consistency }, around)
 }
 
-async function runPlain(
-  { type, parts, timestamp, defaultTimestamp }: BatchRun,
-  { store, tools }: { readonly store: Store; readonly tools: WriteTools },
-  done: CqlDone,
-): Promise<void> {
-  // One time for all that has none: of two statements on one cell, none is the later one.
-  const own = timestamp ?? defaultTimestamp ?? tools.nextTimestamp()
+function runPlain(batch: BatchRun, around: BatchAround, done: CqlDone): void {
+  const { parts } = batch
   const wanted = parts.flatMap(({ modification, bindings }) =>
     rowsToRead(modification, bindings).map((one) => ({ ...one, table: modification.table })),
   )
-  const rowsOf = await readRows(wanted, store)
+  if (wanted.length === 0) {
+    writePlain(batch, around, { rowsOf: () => NO_ROWS, done })
+    return
+  }
+  readRows(wanted, around.store)
+    .then((rowsOf) => writePlain(batch, around, { rowsOf, done }))
+    .catch((error: unknown) => done(errorOf(error)))
+}
+
+function writePlain(
+  { type, parts, timestamp, defaultTimestamp }: BatchRun,
+  { store, tools }: BatchAround,
+  { rowsOf, done }: { readonly rowsOf: (table: TableSchema) => RowsAsTheyAre; readonly done: CqlDone },
+): void {
+  // One time for all that has none: of two statements on one cell, none is the later one.
+  const own = timestamp ?? defaultTimestamp ?? tools.nextTimestamp()
   const writes = new WriteSet()
   for (const { modification, bindings } of parts) {
     const times = timesOf(modification, bindings, own)

@@ -32,6 +32,8 @@ export class CompiledStatement implements PreparedStatement {
   readonly columns: readonly ColumnSpec[] | null
   readonly #tables: readonly TableSchema[]
   readonly #schemaOf: () => Schema
+  /** The newest that has its tables. */
+  #lastSchema: Schema | null = null
 
   constructor(parts: {
     readonly text: string
@@ -57,9 +59,16 @@ export class CompiledStatement implements PreparedStatement {
     this.columns = plan.kind === 'select' ? plan.select.selection.columns : null
   }
 
+  /** Asked with every execution; a schema that was looked at is not looked at again. */
   isCurrent(): boolean {
-    const { keyspaces } = this.#schemaOf()
-    return this.#tables.every((table) => keyspaces.get(table.keyspace)?.tables.get(table.name) === table)
+    const schema = this.#schemaOf()
+    if (schema === this.#lastSchema) return true
+    const { keyspaces } = schema
+    const isCurrent = this.#tables.every(
+      (table) => keyspaces.get(table.keyspace)?.tables.get(table.name) === table,
+    )
+    if (isCurrent) this.#lastSchema = schema
+    return isCurrent
   }
 }
 

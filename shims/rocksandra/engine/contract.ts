@@ -79,6 +79,7 @@ export interface RowsResult {
   readonly paging: Buffer | null
   /** The columns are not those of the prepared statement (LWT): they are sent whatever the client asked for. */
   readonly isConditional: boolean
+  readonly warnings?: readonly string[]
 }
 
 export interface SchemaChange {

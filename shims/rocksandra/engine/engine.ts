@@ -32,6 +32,7 @@ import type { Modification } from './modify.js'
 import { type WriteTools, runModification } from './modify-run.js'
 import { type Schema, SchemaView } from './schema.js'
 import { type Store, errorOf, runSelect } from './select-run.js'
+import { StatementCache } from './statement-cache.js'
 import type { Bindings } from './terms.js'
 
 export interface EngineOptions {
@@ -49,8 +50,8 @@ export class GatewayCqlEngine implements CqlEngine {
   readonly #view: SchemaView
   readonly #tools: WriteTools
   readonly #timeuuids: TimeuuidSource
-  /** Statements that came as text, the one used last at the end. */
-  readonly #cache = new Map<string, CompiledStatement>()
+  /** Statements that came as text. */
+  readonly #cache = new StatementCache<CompiledStatement>(limits)
   #lastTimestamp = 0n
 
   constructor(options: EngineOptions) {
@@ -81,21 +82,9 @@ export class GatewayCqlEngine implements CqlEngine {
   /** Kept for as long as its tables are those that it was made for. */
   #compiled(text: string, session: CqlSession): CompiledStatement {
     const key = `${session.keyspace ?? ''}\0${text}`
-    const known = this.#cache.get(key)
-    if (known !== undefined) {
-      this.#cache.delete(key)
-      if (known.isCurrent()) {
-        this.#cache.set(key, known)
-        return known
-      }
-    }
-    const compiled = this.prepare(text, session)
-    if (text.length > limits.maxCachedCqlChars) return compiled
-    this.#cache.set(key, compiled)
-    if (this.#cache.size > limits.maxCachedCqlStatements) {
-      const [oldest] = this.#cache.keys()
-      if (oldest !== undefined) this.#cache.delete(oldest)
-    }
+    const known = this.#cache.take(key)
+    const compiled = known?.isCurrent() === true ? known : this.prepare(text, session)
+    this.#cache.put(key, compiled)
     return compiled
   }
 
@@ -177,12 +166,13 @@ export class GatewayCqlEngine implements CqlEngine {
 
   batch(batch: BatchRequest, session: CqlSession, options: QueryOptions, done: CqlDone): void {
     try {
+      const { nowMs, timeuuids } = this.#bindings([])
       const parts = batch.items.map(({ statement, values }): BatchPart => {
         const compiled = typeof statement === 'string' ? this.#compiled(statement, session) : statement
         const modification = modificationOf(compiled)
         if (compiled.variables.length !== values.length)
           throw amount(compiled.variables.length, values.length)
-        return { modification, bindings: this.#bindings(values) }
+        return { modification, bindings: { values, nowMs, timeuuids } }
       })
       checkWrite(options, parts)
       const { timestamp: defaultTimestamp, consistency } = options

@@ -165,10 +165,15 @@ function tokenFunction({ table }: Call): ScalarFunction {
     returns: TYPES.bigint,
     run: (args) => {
       if (args.includes(null)) return null
+      const [only] = args
+      if (args.length === 1 && only?.length === 0) return EMPTY_KEY_TOKEN
       return tokenBytes(rowKeyOf(table, args as readonly Buffer[])) // none of them is null
     },
   }
 }
+
+/** No partition has that key, but a range of tokens may begin there (Murmur3Partitioner.getToken). */
+const EMPTY_KEY_TOKEN = longToBytes(-(2n ** 63n))
 
 function tokenBytes(rowKey: Buffer): Buffer {
   const { high, low } = murmur3Token(rowKey)

@@ -17,7 +17,7 @@ export interface CompiledCondition {
   readonly kind: 'IF NOT EXISTS' | 'IF EXISTS' | 'IF'
   /** That it names, in the order of the text, each once. */
   readonly columns: readonly Column[]
-  /** Of rows, and not only of static cells. */
+  /** Of rows, and not only of static cells: IF EXISTS goes with what the statement is about. */
   readonly touchesRows: boolean
   /** Of IF: whether it holds for the row; null: there is none. */
   readonly holds: (row: TableRow | null, bindings: Bindings) => boolean
@@ -34,15 +34,20 @@ export function compileConditions(
   conditions: readonly ast.Condition[],
   around: Around,
 ): CompiledCondition {
+  if (around.table.isCounter && conditions.length > 0)
+    throw invalid('Conditions on counters are not supported')
   if (around.table.isCounter) throw invalid('Conditional updates are not supported on counter tables')
   const tests = conditions.map((condition) => compileOne(condition, around))
   const columns = [...new Set(tests.map(({ column }) => column))]
   return {
     ...{ kind, columns },
-    touchesRows: columns.length === 0 || columns.some((column) => column.kind === 'regular'),
+    touchesRows: columns.some((column) => column.kind === 'regular'),
     holds: (row, bindings) => tests.every(({ holds }) => holds(row, bindings)),
   }
 }
+
+/** Of any collection. */
+const NO_ELEMENTS = Buffer.alloc(4)
 
 interface Test {
   readonly column: Column
@@ -52,7 +57,7 @@ interface Test {
 function compileOne(condition: ast.Condition, around: Around): Test {
   const { table, variables } = around
   const column = table.byName.get(condition.column)
-  if (column === undefined) throw invalid(`Unknown identifier ${condition.column}`)
+  if (column === undefined) throw invalid(`Unknown identifier ${condition.column} in IF conditions`)
   const { name, kind } = column
   if (kind === 'partition_key' || kind === 'clustering') {
     throw invalid(`PRIMARY KEY column '${name}' cannot have IF conditions`)
@@ -80,9 +85,13 @@ function compileOne(condition: ast.Condition, around: Around): Test {
   const bound = compileTerm(condition.value, spec, variables)
   const holds = (row: TableRow | null, bindings: Bindings): boolean => {
     const value = found(row, bindings)
-    const wanted = emptyAsNull(checked(bound(bindings)), type)
+    const given = checked(bound(bindings))
+    const wanted = emptyAsNull(given, type)
     if (operator === '=') return isEqual(value, wanted, compare)
     if (operator === '!=') return !isEqual(value, wanted, compare)
+    // A collection that is not there is an empty one (ColumnCondition.CollectionBound).
+    if (isCollection(type) && !type.isFrozen && given !== null)
+      return ORDER_TESTS[operator](compare(value ?? NO_ELEMENTS, given))
     if (wanted === null) throw invalid(`Invalid comparison with null for operator "${operator}"`)
     return value !== null && ORDER_TESTS[operator](compare(value, wanted))
   }

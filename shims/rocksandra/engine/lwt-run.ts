@@ -16,11 +16,12 @@ import { CqlError } from '../cql/errors.js'
 import { TYPES } from '../cql/types.js'
 import type { ColumnSpec, RowsResult } from './contract.js'
 import type { CompiledCondition } from './lwt-conditions.js'
-import { STATIC_PREFIX, columnKey, elementKey } from './mapping.js'
+import { STATIC_PREFIX, allRows, columnKey, elementKey } from './mapping.js'
 import { type Modification, specOf } from './modify.js'
 import { type WriteTools, WriteSet, gather, readRows, timesOf } from './modify-run.js'
 import { type PartitionKey, partitionKeys, rowPrefixes } from './paths.js'
-import { type TableRow, cellsOf, isElements, valueOf } from './rows.js'
+import { TableReader } from './reader.js'
+import { type Partition, type TableRow, cellsOf, isElements, valueOf } from './rows.js'
 import type { Column, TableSchema } from './schema.js'
 import type { Store } from './select-run.js'
 import type { Bindings } from './terms.js'
@@ -59,15 +60,20 @@ export async function runConditional(
   const { table } = first.modification
   const involved = parts.flatMap(involvedIn)
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const prefixes = parts.flatMap(({ modification, bindings }) => prefixesOf(modification, bindings))
+    const prefixes = [
+      ...parts.flatMap(({ modification, bindings }) => prefixesOf(modification, bindings)),
+      ...involved.map(({ prefix }) => prefix),
+    ]
     const rowsOf = await readRows(
       prefixes.map((prefix) => ({ table, rowKey: key.rowKey, parts: key.parts, prefix })),
       store,
     )
     const rows = rowsOf(table)
     const rowOf = (prefix: Buffer) => rows(key.rowKey, prefix)
-    if (!involved.every((one) => holds(one, rowOf(one.prefix))))
-      return refused(request, involved, { table, rowOf })
+    if (!involved.every((one) => holds(one, rowOf(one.prefix)))) {
+      const rows = await rowsInTheWay(involved, { table, key, rowOf }, store)
+      return refused(request, involved, { table, rows })
+    }
     const writes = new WriteSet()
     for (const { modification, bindings } of parts) {
       const times = timesOf(modification, bindings, null)
@@ -101,7 +107,8 @@ function mutate(
 /** Rows that a statement is about. */
 function prefixesOf(modification: Modification, bindings: Bindings): readonly Buffer[] {
   const { table, paths, condition } = modification
-  const isAboutRows = modification.touchesRows || condition?.touchesRows === true
+  const isOfRow = modification.touchesRows || modification.operations.length === 0
+  const isAboutRows = isOfRow || condition?.touchesRows === true
   if (!isAboutRows || !paths.isExact) return table.statics.length > 0 ? [STATIC_PREFIX] : []
   return rowPrefixes(table, paths, bindings)
 }
@@ -109,7 +116,9 @@ function prefixesOf(modification: Modification, bindings: Bindings): readonly Bu
 function involvedIn(part: ConditionalPart): readonly Involved[] {
   const { condition } = part.modification
   if (condition === null) return []
-  const prefixes = prefixesOf(part.modification, part.bindings)
+  // Conditions on static cells alone are none on the row that is written.
+  const isOfStatics = condition.kind === 'IF' && !condition.touchesRows
+  const prefixes = isOfStatics ? [STATIC_PREFIX] : prefixesOf(part.modification, part.bindings)
   return prefixes.map((prefix) => ({ part, condition, prefix }))
 }
 
@@ -180,18 +189,53 @@ function distinct(conditions: readonly Condition[]): readonly Condition[] {
   return [...seen.values()]
 }
 
+/**
+ * Each row that is there once. Of conditions on static cells alone the first row of the partition, which tells one without
+ * such cells from one that is not there (CQL3CasRequest.readCommand).
+ */
+async function rowsInTheWay(
+  involved: readonly Involved[],
+  {
+    table,
+    key,
+    rowOf,
+  }: {
+    readonly table: TableSchema
+    readonly key: PartitionKey
+    readonly rowOf: (prefix: Buffer) => TableRow | null
+  },
+  store: Store,
+): Promise<readonly TableRow[]> {
+  const seen = new Map(involved.map(({ prefix }) => [prefix.toString('latin1'), prefix]))
+  const prefixes = [...seen.values()].filter((prefix) => !prefix.equals(STATIC_PREFIX))
+  const rows = prefixes.flatMap((prefix) => rowOf(prefix) ?? [])
+  if (rows.length > 0 || prefixes.length === seen.size) return rows
+  const alone = rowOf(STATIC_PREFIX)
+  if (prefixes.length > 0) return alone === null ? [] : [alone]
+  const needs = { withTimestamps: false, withTtl: false }
+  const reader = new TableReader(store.kvstore, table, { context: store.context, needs })
+  const partition: Partition = {
+    rowKey: key.rowKey,
+    key: key.parts,
+    statics: alone?.partition.statics ?? null,
+  }
+  const wish = { ranges: [allRows(table)], isReversed: false, rows: 1 }
+  // Its own cells are not read.
+  for await (const [row] of reader.rows(partition, wish))
+    if (row !== undefined) return [{ ...row, cells: [] }]
+  return alone === null ? [] : [alone]
+}
+
 /** What stands in the way: Cassandra's columns, one row for each row that is there. */
 function refused(
   { isBatch }: ConditionalRequest,
   involved: readonly Involved[],
-  { table, rowOf }: { readonly table: TableSchema; readonly rowOf: (prefix: Buffer) => TableRow | null },
+  { table, rows }: { readonly table: TableSchema; readonly rows: readonly TableRow[] },
 ): RowsResult {
-  const isWhole = involved.some(({ condition }) => condition.kind === 'IF NOT EXISTS')
+  const isWhole = involved.some(({ condition }) => condition.kind !== 'IF')
   const named = [...new Set(involved.flatMap(({ condition }) => condition.columns))]
   const keys = isBatch ? [...table.partitionKey, ...table.clustering] : []
-  const columns = isWhole ? table.columns : named.length === 0 ? keys : [...keys, ...named]
-  const seen = new Map(involved.map(({ prefix }) => [prefix.toString('latin1'), prefix]))
-  const rows = [...seen.values()].flatMap((prefix) => rowOf(prefix) ?? [])
+  const columns = isWhole ? table.columns : [...keys, ...named]
   if (rows.length === 0) return answer(table, false)
   return answer(table, false, { columns, rows })
 }
@@ -223,11 +267,17 @@ function answer(
 }
 
 /** The one partition of a conditional statement. @throws {CqlError} */
-export function conditionalKey({ table, where }: Modification, bindings: Bindings): PartitionKey {
+export function conditionalKey({ kind, table, where }: Modification, bindings: Bindings): PartitionKey {
   const keys = partitionKeys(table, where, bindings)
   const [key] = keys
   if (key === undefined || where.partition.some(({ isIn }) => isIn)) {
-    throw new CqlError('INVALID', 'IN on the partition key is not supported with conditional updates')
+    throw inWith('partition key', kind)
   }
+  if (where.choices.some(({ isIn }) => isIn)) throw inWith('clustering key columns', kind)
   return key
+}
+
+function inWith(what: string, kind: Modification['kind']): CqlError {
+  const shown = kind === 'update' ? 'updates' : 'deletions'
+  return new CqlError('INVALID', `IN on the ${what} is not supported with conditional ${shown}`)
 }

@@ -76,7 +76,7 @@ export function partsOf({ partitionKey }: TableSchema, rowKey: Buffer): readonly
 /** What all local keys of a row begin with; with fewer values, of all rows that have those. */
 export function rowPrefix({ clustering }: TableSchema, values: readonly Buffer[]): Buffer {
   if (clustering.length === 0) return EMPTY_BYTES
-  const prefix = Buffer.concat([CLUSTERED_MARK, encodeOrdered(clustering, values)])
+  const prefix = encodeOrdered(clustering, values, CLUSTERED_ROW)
   if (prefix.length > MAX_KEY_BYTES) throw tooLong(prefix.length)
   return prefix
 }
@@ -94,7 +94,12 @@ export function allRows({ clustering }: TableSchema): ByteRange {
 }
 
 export function columnKey(prefix: Buffer, { localName }: Column): Buffer {
-  return prefix.length === 0 ? localName : Buffer.concat([prefix, localName])
+  if (prefix.length === 0) return localName
+  // Half of what Buffer.concat takes.
+  const key = Buffer.allocUnsafe(prefix.length + localName.length)
+  key.set(prefix)
+  key.set(localName, prefix.length)
+  return key
 }
 
 export function elementKey(prefix: Buffer, { localName }: Column, path: Buffer): Buffer {

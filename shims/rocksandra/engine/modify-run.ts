@@ -25,34 +25,44 @@ export interface WriteTools {
 
 /** Everything that a request writes, by partition. */
 export class WriteSet {
-  readonly #partitions = new Map<string, RowWrites>()
+  readonly #all: RowWrites[] = []
+  /** Null: there are no two yet. */
+  #byName: Map<string, RowWrites> | null = null
 
+  /** Mostly the partition of the statement before. */
   of(table: TableSchema, rowKey: Buffer): RowWrites {
-    const name = `${datasetName(table)} ${rowKey.toString('latin1')}`
-    let writes = this.#partitions.get(name)
-    if (writes === undefined) {
-      writes = new RowWrites(table, rowKey)
-      this.#partitions.set(name, writes)
-    }
+    const last = this.#all.at(-1)
+    if (last !== undefined && last.table === table && last.rowKey.equals(rowKey)) return last
+    if (last !== undefined) this.#byName ??= new Map([[nameOf(last.table, last.rowKey), last]])
+    const name = this.#byName === null ? '' : nameOf(table, rowKey)
+    const known = this.#byName?.get(name)
+    if (known !== undefined) return known
+    const writes = new RowWrites(table, rowKey)
+    this.#all.push(writes)
+    this.#byName?.set(name, writes)
     return writes
   }
 
   all(): readonly RowWrites[] {
-    return [...this.#partitions.values()].filter(({ isEmpty }) => !isEmpty)
+    return this.#all.filter(({ isEmpty }) => !isEmpty)
   }
+}
+
+function nameOf(table: TableSchema, rowKey: Buffer): string {
+  return `${datasetName(table)} ${rowKey.toString('latin1')}`
 }
 
 /** Rows that an operation looks at, by the prefix of their local keys. */
 export type RowsAsTheyAre = (rowKey: Buffer, prefix: Buffer) => TableRow | null
 
-const NO_ROWS: RowsAsTheyAre = () => null
+export const NO_ROWS: RowsAsTheyAre = () => null
 
 export function timesOf(
   { table, timestamp, ttl }: Modification,
   bindings: Bindings,
   fallback: CellTimestamp | null,
 ): WriteTimes {
-  const ttlSeconds = ttl === null ? (table.defaultTtl === 0 ? null : table.defaultTtl) : ttl(bindings)
+  const ttlSeconds = ttl?.(bindings) ?? (table.defaultTtl === 0 ? null : table.defaultTtl)
   // Counters are stamped where they are counted.
   if (table.isCounter) return { timestamp: null, ttlSeconds: null }
   return { timestamp: timestamp?.(bindings) ?? fallback, ttlSeconds }
@@ -158,16 +168,16 @@ export async function readRows(
   store: Store,
 ): Promise<(table: TableSchema) => RowsAsTheyAre> {
   const found = new Map<string, TableRow | null>()
-  const nameOf = (table: TableSchema, rowKey: Buffer, prefix: Buffer) =>
+  const nameOfRow = (table: TableSchema, rowKey: Buffer, prefix: Buffer) =>
     `${datasetName(table)} ${rowKey.toString('hex')} ${prefix.toString('hex')}`
   for (const one of wanted) {
-    const name = nameOf(one.table, one.rowKey, one.prefix)
+    const name = nameOfRow(one.table, one.rowKey, one.prefix)
     if (found.has(name)) continue
     const needs = { withTimestamps: true, withTtl: false }
     const reader = new TableReader(store.kvstore, one.table, { context: store.context, needs })
     found.set(name, await readRow(reader, one))
   }
-  return (table) => (rowKey, prefix) => found.get(nameOf(table, rowKey, prefix)) ?? null
+  return (table) => (rowKey, prefix) => found.get(nameOfRow(table, rowKey, prefix)) ?? null
 }
 
 /** All of them, at the same time; the first failure, or null when all are done. */

@@ -56,12 +56,13 @@ function compileInsert(statement: ast.Insert, table: TableSchema, variables: Var
   const { columns, values } = statement
   if (columns.length !== values.length) throw invalid('Unmatched column names/values')
   if (columns.length === 0) throw invalid('No columns provided to INSERT')
-  if (table.isCounter) throw invalid('INSERT statement are not allowed on counter tables, use UPDATE instead')
+  if (table.isCounter)
+    throw invalid('INSERT statements are not allowed on counter tables, use UPDATE instead')
   const seen = new Set<string>()
   const relations: ast.Relation[] = []
   const operations: Operation[] = []
   columns.forEach((name, index) => {
-    if (seen.has(name)) throw invalid(`Multiple definitions found for column ${name}`)
+    if (seen.has(name)) throw invalid('The column names contains duplicates')
     seen.add(name)
     const column = columnNamed(table, name)
     const value = values[index] ?? { kind: 'null' as const }
@@ -87,7 +88,15 @@ function finishInsert(
     table.clustering.length > 0 &&
     operations.length > 0 &&
     operations.every(({ column }) => column.kind === 'static')
+  // Such a table has a clustering column for Cassandra Thrift, which CQL does not show.
+  if (table.isCompact && table.clustering.length === 0 && operations.length === 0) {
+    throw invalid('Some clustering keys are missing: column1')
+  }
   checkKey('insert', table, { where, needsRow: !isStaticOnly })
+  const [value] = table.regulars
+  if (table.isCompact && value !== undefined && operations.length === 0) {
+    throw invalid(`Column ${value.name} is mandatory for this COMPACT STORAGE table`)
+  }
   const condition = statement.ifNotExists
     ? compileConditions('IF NOT EXISTS', [], { table, variables })
     : null
@@ -105,7 +114,8 @@ function compileInsertJson(
   table: TableSchema,
   variables: Variables,
 ): Modification {
-  if (table.isCounter) throw invalid('INSERT statement are not allowed on counter tables, use UPDATE instead')
+  if (table.isCounter)
+    throw invalid('INSERT statements are not allowed on counter tables, use UPDATE instead')
   const spec = { keyspace: table.keyspace, table: table.name, name: '[json]', type: TYPES.text }
   const text = compileTerm(statement.json, spec, variables)
   const rowOf = jsonReader(table, text)
@@ -193,15 +203,15 @@ function compileDelete(statement: ast.Delete, table: TableSchema, variables: Var
     )
   }
   if (paths.leftChoices.length + paths.leftLimits.length > 0) throw gapIn(table, where)
-  if (
-    condition !== null &&
-    !paths.isExact &&
-    (operations.length === 0 || touchesRows) &&
-    condition.touchesRows
-  ) {
-    throw invalid(
-      'DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to use IF conditions',
-    )
+  const isOneRow = paths.isExact && ![...where.partition, ...where.choices].some(({ isIn }) => isIn)
+  if (condition !== null && !isOneRow) {
+    const isOfRows = operations.length === 0 || touchesRows
+    if (isOfRows || condition.touchesRows) {
+      throw invalid(
+        'DELETE statements must restrict all PRIMARY KEY columns with equality relations in order to ' +
+          (isOfRows ? 'delete non static columns' : 'use IF condition on non static columns'),
+      )
+    }
   }
   return {
     kind: 'delete',
@@ -301,9 +311,10 @@ function timestampOf(value: BoundValue): bigint | null {
   return timestamp
 }
 
-/** Null: none, whatever the table's default. Unset is no TTL as well (Attributes.getTimeToLive). */
+/** Null: the table's default, for which 0 and unset stand, too (Attributes.getTimeToLive, BufferCell.live). */
 function ttlOf(value: BoundValue): number | null {
-  if (value === UNSET || value === null) return null
+  if (value === UNSET) return null
+  if (value === null) throw invalid('Invalid null value of TTL')
   if (value.length !== 4) throw invalid('Invalid TTL value')
   const ttl = value.readInt32BE()
   if (ttl < 0) throw invalid(`A TTL must be greater or equal to 0, but was ${ttl}`)

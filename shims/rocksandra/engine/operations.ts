@@ -102,6 +102,8 @@ export function compileAssignment(assignment: ast.Assignment, column: Column, ar
       column,
     )
   }
+  // What is wrong with the value is said first.
+  if (assignment.kind !== 'subtract') compileTerm(assignment.value, specOf(column, around), around.variables)
   if (!isCollection(type)) {
     throw invalid(
       assignment.kind === 'prepend'

@@ -4,7 +4,8 @@
  *
  *     u8 format (1) | i32 remaining | i32 remainingInPartition | u32 offset | u8 hasMark | u16 keySize | key | mark
  */
-import { CqlError } from '../cql/errors.js'
+import { limits } from '../../../src/base/limits.js'
+import { CqlError, invalid } from '../cql/errors.js'
 
 export interface PagePosition {
   /** Rows that LIMIT still allows. */
@@ -50,5 +51,25 @@ export function decodePaging(state: Buffer): PagePosition {
     offset: state.readUInt32BE(9),
     rowKey: state.subarray(HEAD_SIZE, keyEnd),
     mark: state[13] === 1 ? state.subarray(keyEnd) : null,
+  }
+}
+
+/** A page that is larger ends with the row that made it so. */
+const PAGE_BYTES = 16 * 1024 * 1024
+
+/** What an answer holds: cut at a page where there are pages, refused where there are none. */
+export class PageBytes {
+  #bytes = 0
+
+  /** @throws {CqlError} INVALID */
+  add(values: readonly (Buffer | null)[]): void {
+    for (const value of values) this.#bytes += 4 + (value?.length ?? 0)
+    if (this.#bytes > limits.maxCqlFrameBytes) {
+      throw invalid(`the answer has more than ${limits.maxCqlFrameBytes} bytes: ask for it in smaller pages`)
+    }
+  }
+
+  get isFull(): boolean {
+    return this.#bytes >= PAGE_BYTES
   }
 }

@@ -40,11 +40,17 @@ export function partitionKeys(table: TableSchema, where: Where, bindings: Bindin
   return keys.filter(({ rowKey }, index) => keys[index - 1]?.rowKey.equals(rowKey) !== true)
 }
 
-/** Every choice of the first with every one of the others. */
+/** Every choice of the first with every one of the others; mostly each has one value. */
 function combinations(choices: readonly Choice[], bindings: Bindings): readonly (readonly Buffer[])[] {
-  let combined: readonly (readonly Buffer[])[] = [[]]
+  const single: Buffer[] = []
+  let combined: readonly (readonly Buffer[])[] = [single]
   for (const choice of choices) {
     const tuples = choice.tuplesOf(bindings)
+    const [only] = tuples
+    if (only !== undefined && tuples.length === 1 && combined[0] === single) {
+      for (const value of only) single.push(value)
+      continue
+    }
     if (tuples.length * combined.length > MAX_PLACES) {
       throw invalid(`more than ${MAX_PLACES} keys are named by IN: ask for fewer at a time`)
     }
@@ -73,7 +79,8 @@ export function rowPaths(table: TableSchema, where: Where): RowPaths {
   }
   const limits = where.limits.filter(({ columns }) => columns[0]?.position === position)
   return {
-    ...{ choices, limits },
+    choices,
+    limits,
     leftChoices: where.choices.filter((choice) => !choices.includes(choice)),
     leftLimits: where.limits.filter((limit) => !limits.includes(limit)),
     isExact: position === table.clustering.length,
@@ -94,11 +101,8 @@ export function rowRanges(table: TableSchema, paths: RowPaths, bindings: Binding
   if (paths.limits.length === 0) return sortRanges(prefixes.map(rangeOfPrefix))
   const limits = paths.limits.map((limit) => ({ ...limit, values: limit.valuesOf(bindings) }))
   return sortRanges(
-    prefixes.flatMap((prefix) =>
-      limits
-        .map((limit) => slice(prefix, limit))
-        .reduce<readonly ByteRange[]>(intersect, [rangeOfPrefix(prefix)]),
-    ),
+    // Each of them lies within the prefix.
+    prefixes.flatMap((prefix) => limits.map((limit) => slice(prefix, limit)).reduce(intersect)),
   )
 }
 

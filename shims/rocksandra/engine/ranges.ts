@@ -19,7 +19,10 @@ export interface SliceBound {
  * All rows below the prefix within the bound. Columns may be in ascending and descending order at the same time, so that
  * `(a, b) > (x, y)` is `a > x` and `a = x AND b > y`, each of which is one range.
  */
-export function slice(prefix: Buffer, { columns, values, isInclusive, isLower }: SliceBound): ByteRange[] {
+export function slice(
+  prefix: Buffer,
+  { columns, values, isInclusive, isLower }: SliceBound,
+): readonly ByteRange[] {
   const ranges: ByteRange[] = []
   let before = prefix
   for (const [index, column] of columns.entries()) {
@@ -39,7 +42,11 @@ export function slice(prefix: Buffer, { columns, values, isInclusive, isLower }:
 }
 
 /** Without empty ones and repeats; those that touch are joined. */
-export function sortRanges(ranges: readonly ByteRange[]): ByteRange[] {
+export function sortRanges(ranges: readonly ByteRange[]): readonly ByteRange[] {
+  const [first] = ranges
+  if (first !== undefined && ranges.length === 1) {
+    return first.to === null || first.from.compare(first.to) < 0 ? ranges : []
+  }
   const sorted = ranges
     .filter(({ from, to }) => to === null || from.compare(to) < 0)
     .sort((a, b) => a.from.compare(b.from))
@@ -57,7 +64,7 @@ function laterEnd(a: Buffer, b: Buffer | null): Buffer | null {
   return b === null || b.compare(a) > 0 ? b : a
 }
 
-export function intersect(a: readonly ByteRange[], b: readonly ByteRange[]): ByteRange[] {
+export function intersect(a: readonly ByteRange[], b: readonly ByteRange[]): readonly ByteRange[] {
   const both = a.flatMap((one) =>
     b.map(({ from, to }) => ({
       from: one.from.compare(from) > 0 ? one.from : from,
@@ -68,7 +75,11 @@ export function intersect(a: readonly ByteRange[], b: readonly ByteRange[]): Byt
 }
 
 /** What is left behind a local key in the direction of the read. */
-export function rangesBehind(ranges: readonly ByteRange[], key: Buffer, isReversed: boolean): ByteRange[] {
+export function rangesBehind(
+  ranges: readonly ByteRange[],
+  key: Buffer,
+  isReversed: boolean,
+): readonly ByteRange[] {
   const rest: ByteRange = isReversed
     ? { from: EMPTY_BYTES, to: key }
     : { from: Buffer.concat([key, ZERO]), to: null }
@@ -80,7 +91,7 @@ export function rangesBehindPrefix(
   ranges: readonly ByteRange[],
   prefix: Buffer,
   isReversed: boolean,
-): ByteRange[] {
+): readonly ByteRange[] {
   const end = prefixSuccessor(prefix)
   if (isReversed) return intersect(ranges, [{ from: EMPTY_BYTES, to: prefix }])
   return end === null ? [] : intersect(ranges, [{ from: end, to: null }])

@@ -2,15 +2,23 @@
  * Rows of tables out of the KVStore. A partition is read in chunks, so that a page of a large one costs what it answers; a
  * scan takes partitions page by page and goes on within those that a page cut.
  */
-import { EMPTY_BYTES, sortedDistinct } from '../../../src/base/bytes.js'
+import { EMPTY_BYTES } from '../../../src/base/bytes.js'
 import { KVError } from '../../../src/base/errors.js'
 import { murmur3Token } from '../../../src/base/hash.js'
 import type { KVStore } from '../../../src/model/kvstore.js'
-import type { RequestContext } from '../../../src/model/request.js'
-import { type ByteRange, type Cell, type CellSelector, WHOLE_ROW } from '../../../src/model/row.js'
+import type { ReadRequest, RequestContext } from '../../../src/model/request.js'
+import {
+  type ByteRange,
+  type Cell,
+  type CellSelector,
+  type RowOutcome,
+  WHOLE_ROW,
+} from '../../../src/model/row.js'
 import type { RowPosition } from '../../../src/model/row-order.js'
 import type { ScannedRow } from '../../../src/model/scan.js'
-import { STATIC_PREFIX, STATIC_RANGE, columnKey, partsOf } from './mapping.js'
+import { STATIC_PREFIX, STATIC_RANGE, partsOf } from './mapping.js'
+import { type NamedCells, localKeysOf, rowOfNamed } from './named-cells.js'
+import { type Chunk, MAX_CHUNK_CELLS, PartitionWalk, type RowsWish, rowsOfCells } from './partition-walk.js'
 import type { PartitionKey } from './paths.js'
 import { rangesBehind } from './ranges.js'
 import { type ColumnCells, type Partition, RowAssembler, type TableRow, columnsByLocalName } from './rows.js'
@@ -18,9 +26,6 @@ import { type Column, type TableSchema, datasetName } from './schema.js'
 
 /** Of one read of a partition. */
 const CHUNK_BYTES = 1024 * 1024
-/** Cells of the first chunk beyond those that the wanted rows need. */
-const SPARE_ROWS = 2
-const MAX_CHUNK_CELLS = 10_000
 /** Partitions of one page of a scan. */
 const SCAN_PARTITIONS = 200
 /** So many columns are named one by one, which is one look-up each; the cells of rows with more are walked over. */
@@ -32,18 +37,29 @@ export interface CellNeeds {
   readonly withTtl: boolean
 }
 
-export interface RowsWish {
-  readonly ranges: readonly ByteRange[]
-  readonly isReversed: boolean
-  /** Rows that the caller will probably take. */
-  readonly rows: number
-}
-
 export interface ScanWish {
   readonly ranges: readonly ByteRange[]
   readonly withStatics: boolean
   /** Behind which place it begins; null: at the start. */
   readonly position: RowPosition | null
+}
+
+/** Rows of which the whole keys are known. */
+export interface NamedRows {
+  readonly keys: readonly PartitionKey[]
+  /** Of each partition, in the order of bytes, each once. */
+  readonly prefixes: readonly Buffer[]
+  /** Those that are looked at. */
+  readonly columns: readonly Column[]
+}
+
+type RowsDone = (outcome: readonly TableRow[] | KVError) => void
+
+/** The first chunk of a partition, and how to go on. */
+export interface BegunRows {
+  readonly partition: Partition
+  readonly rows: readonly TableRow[]
+  readonly walk: PartitionWalk
 }
 
 /** A partition of a scan: its rows, in parts as they are read. */
@@ -70,7 +86,8 @@ export class TableReader {
     this.#columns = localNamesOf(table)
     // Whether elements and cells of dropped columns are dead is told by their times.
     const mayHide = table.columns.some(({ isMultiCell, droppedAtUs }) => isMultiCell || droppedAtUs !== null)
-    this.#needs = { ...how.needs, withTimestamps: how.needs.withTimestamps || mayHide }
+    const { withTimestamps, withTtl } = how.needs
+    this.#needs = { withTimestamps: withTimestamps || mayHide, withTtl }
   }
 
   /** Whether rows can be read by naming their cells. */
@@ -78,42 +95,48 @@ export class TableReader {
     return rows * (regulars.length + 1) <= MAX_NAMED_CELLS && !regulars.some(({ isMultiCell }) => isMultiCell)
   }
 
-  /** Rows by their prefixes, of several partitions at once: one request. Answers those that are there, in order. */
-  named(
-    keys: readonly PartitionKey[],
-    prefixes: readonly Buffer[],
-    done: (outcome: readonly TableRow[] | KVError) => void,
-  ): void {
+  /**
+   * Rows by their prefixes, of several partitions at once: one request. Answers those that are there, in order, with the
+   * wanted columns at least. A row that has one of these is there; where one has none, all are read again with whatever
+   * else may make it a row. (A key of a MultiGet costs a third of a point read, and most rows that are asked for are there.)
+   */
+  named(wish: NamedRows, done: RowsDone): void {
     const { regulars } = this.table
-    const localKeys = prefixes.flatMap((prefix) => [
-      prefix,
-      ...regulars.map((column) => columnKey(prefix, column)),
-    ])
-    const selector = { ...WHOLE_ROW, localKeys: sortedDistinct(localKeys) }
-    this.#kvstore.read(
-      this.#request(
-        keys.map(({ rowKey }) => rowKey),
-        selector,
-      ),
-      (outcome) => {
-        if (outcome instanceof KVError) {
-          done(outcome)
-          return
-        }
-        const found: TableRow[] = []
-        for (const [index, row] of outcome.rows.entries()) {
-          if (row instanceof KVError) {
-            done(row)
-            return
-          }
-          const key = keys[index]
-          if (row === null || key === undefined) continue
-          const partition: Partition = { rowKey: key.rowKey, key: key.parts, statics: null }
-          found.push(...this.#assembled(partition, row.cells))
-        }
-        done(found)
-      },
-    )
+    const { keys, prefixes, columns } = wish
+    const all = { columns: regulars, withMarker: true }
+    if (columns.length === 0) {
+      this.#readNamed(wish, all, done)
+      return
+    }
+    this.#readNamed(wish, { columns, withMarker: false }, (outcome) => {
+      if (outcome instanceof KVError || outcome.length === keys.length * prefixes.length) done(outcome)
+      else this.#readNamed(wish, all, done)
+    })
+  }
+
+  #readNamed(wish: NamedRows, cells: NamedCells, done: RowsDone): void {
+    const rowKeys = wish.keys.map(({ rowKey }) => rowKey)
+    const selector = { ...WHOLE_ROW, localKeys: localKeysOf(wish.prefixes, cells) }
+    this.#kvstore.read(this.#request(rowKeys, selector, null), (outcome) => {
+      done(outcome instanceof KVError ? outcome : this.#namedRows(wish, outcome.rows))
+    })
+  }
+
+  #namedRows({ keys, prefixes }: NamedRows, outcomes: readonly RowOutcome[]): readonly TableRow[] | KVError {
+    const [prefix = EMPTY_BYTES] = prefixes
+    const found: TableRow[] = []
+    for (let index = 0; index < outcomes.length; index++) {
+      const [row = null, key] = [outcomes[index], keys[index]]
+      if (row instanceof KVError) return row
+      if (row === null || key === undefined) continue
+      const partition: Partition = { rowKey: key.rowKey, key: key.parts, statics: null }
+      if (prefixes.length > 1) found.push(...this.#assembled(partition, row.cells))
+      else {
+        const one = rowOfNamed(this.table, { partition, prefix }, row.cells)
+        if (one !== null) found.push(one)
+      }
+    }
+    return found
   }
 
   #assembled(partition: Partition, cells: readonly Cell[]): TableRow[] {
@@ -131,57 +154,66 @@ export class TableReader {
   }
 
   /** Chunk by chunk: a promise a row costs more than the row. */
-  async *rows(partition: Partition, wish: RowsWish): AsyncGenerator<readonly TableRow[]> {
+  rows(partition: Partition, wish: RowsWish): AsyncGenerator<readonly TableRow[]> {
     const assembler = new RowAssembler(this.table, partition, this.#columns)
-    yield* this.#walk(assembler, partition.rowKey, wish)
+    return this.#walk(partition.rowKey, this.#walkOf(assembler, wish))
   }
 
-  async *#walk(assembler: RowAssembler, rowKey: Buffer, wish: RowsWish): AsyncGenerator<readonly TableRow[]> {
-    let ranges = wish.ranges
-    let limit = this.#cellsOf(wish.rows)
-    while (ranges.length > 0) {
-      const selector: CellSelector = { ...WHOLE_ROW, ranges, limit, isReversed: wish.isReversed }
-      const { cells, isCut } = await this.#chunk(rowKey, selector)
-      const rows = rowsOfCells(assembler, cells)
-      const last = cells.at(-1)
-      if (last === undefined || (!isCut && cells.length < limit)) {
-        const row = assembler.end()
-        yield row === null ? rows : [...rows, row]
-        return
-      }
-      yield rows
-      ranges = rangesBehind(ranges, last.localKey, wish.isReversed)
-      limit = Math.min(limit * 2, MAX_CHUNK_CELLS)
+  /** The first chunk of a partition alone, without a promise. */
+  begin(partition: Partition, wish: RowsWish, done: (outcome: BegunRows | KVError) => void): void {
+    const assembler = new RowAssembler(this.table, partition, this.#columns)
+    const walk = this.#walkOf(assembler, wish)
+    if (walk.isDone) {
+      done({ partition, rows: [], walk })
+      return
     }
-    const row = assembler.end()
-    if (row !== null) yield [row]
+    this.#read(partition.rowKey, walk.selector(), (outcome) => {
+      done(outcome instanceof KVError ? outcome : { partition, rows: walk.take(outcome), walk })
+    })
   }
 
-  /** Those that so many rows have, if none of their values is missing. */
-  #cellsOf(rows: number): number {
-    const wanted = (rows + SPARE_ROWS) * (this.table.regulars.length + 1)
-    return Math.max(16, Math.min(wanted, MAX_CHUNK_CELLS))
+  /** What was begun, from its first chunk on. */
+  async *goOn({ partition, rows, walk }: BegunRows): AsyncGenerator<readonly TableRow[]> {
+    yield rows
+    yield* this.#walk(partition.rowKey, walk)
   }
 
-  #chunk(
-    rowKey: Buffer,
-    selector: CellSelector,
-  ): Promise<{ readonly cells: readonly Cell[]; readonly isCut: boolean }> {
-    const request = { ...this.#request([rowKey], selector), pageBytes: CHUNK_BYTES }
+  #walkOf(assembler: RowAssembler, wish: RowsWish): PartitionWalk {
+    return new PartitionWalk(assembler, wish, this.table.regulars.length + 1)
+  }
+
+  async *#walk(rowKey: Buffer, walk: PartitionWalk): AsyncGenerator<readonly TableRow[]> {
+    while (!walk.isDone) yield walk.take(await this.#chunk(rowKey, walk.selector()))
+  }
+
+  #chunk(rowKey: Buffer, selector: CellSelector): Promise<Chunk> {
     return new Promise((resolve, reject) => {
-      this.#kvstore.read(request, (outcome) => {
-        const row = outcome instanceof KVError ? outcome : (outcome.rows[0] ?? null)
-        if (row instanceof KVError) reject(row)
-        else resolve({ cells: row?.cells ?? [], isCut: row?.next != null })
+      this.#read(rowKey, selector, (outcome) => {
+        if (outcome instanceof KVError) reject(outcome)
+        else resolve(outcome)
       })
     })
   }
 
-  #request(rowKeys: readonly Buffer[], selector: CellSelector) {
+  #read(rowKey: Buffer, selector: CellSelector, done: (outcome: Chunk | KVError) => void): void {
+    this.#kvstore.read(this.#request([rowKey], selector, CHUNK_BYTES), (outcome) => {
+      const row = outcome instanceof KVError ? outcome : (outcome.rows[0] ?? null)
+      done(row instanceof KVError ? row : { cells: row?.cells ?? [], isCut: row?.next != null })
+    })
+  }
+
+  #request(rowKeys: readonly Buffer[], selector: CellSelector, pageBytes: number | null): ReadRequest {
+    const { withTimestamps, withTtl } = this.#needs
     return {
       dataset: datasetName(this.table),
-      ...{ rowKeys, selector, selectorsByKey: null, datasetVersion: null, pageBytes: null, position: null },
-      ...this.#needs,
+      rowKeys,
+      selector,
+      selectorsByKey: null,
+      datasetVersion: null,
+      withTimestamps,
+      withTtl,
+      pageBytes,
+      position: null,
       context: this.#context,
     }
   }
@@ -212,10 +244,11 @@ export class TableReader {
     const assembler = new RowAssembler(this.table, partition, this.#columns)
     const rows = rowsOfCells(assembler, row.cells)
     const last = row.cells.at(-1)
-    if (row.next !== null && last !== undefined) {
+    const rest = row.next === null || last === undefined ? [] : rangesBehind(ranges, last.localKey, false)
+    if (rest.length > 0) {
       yield rows
-      const rest = rangesBehind(ranges, last.localKey, false)
-      yield* this.#walk(assembler, rowKey, { ranges: rest, isReversed: false, rows: MAX_CHUNK_CELLS })
+      const wish = { ranges: rest, isReversed: false, rows: MAX_CHUNK_CELLS }
+      yield* this.#walk(rowKey, this.#walkOf(assembler, wish))
       return
     }
     const complete = assembler.end()
@@ -240,16 +273,6 @@ export class TableReader {
       })
     })
   }
-}
-
-/** Those that the cells complete; what is left of them is the assembler's. */
-function rowsOfCells(assembler: RowAssembler, cells: readonly Cell[]): TableRow[] {
-  const rows: TableRow[] = []
-  for (const cell of cells) {
-    const row = assembler.add(cell)
-    if (row !== null) rows.push(row)
-  }
-  return rows
 }
 
 /** Behind a partition, or before what is left of it. */

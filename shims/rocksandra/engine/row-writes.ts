@@ -1,19 +1,18 @@
 /**
- * What statements write to one partition, gathered and handed to the KVStore as one atomic request. Where several cells
- * meet under one key, CQL's rule decides here as the store does between requests: the later time, then the tombstone, then
- * the greater value.
+ * What statements write to one partition, gathered and handed to the KVStore as one atomic request. Where a tombstone and a
+ * cell meet under one key at the same time, the tombstone wins; of several cells cells-by-key.ts says which.
  */
 import { EMPTY_BYTES, sortedDistinct } from '../../../src/base/bytes.js'
 import type { Mutation } from '../../../src/model/mutation.js'
 import type { MutateRequest, RequestContext } from '../../../src/model/request.js'
 import {
   type ByteRange,
-  type Cell,
   type CellTimestamp,
   type Condition,
   WHOLE_ROW,
   columnsNamed,
 } from '../../../src/model/row.js'
+import { CellsByKey } from './cells-by-key.js'
 import { columnKey, elementKey } from './mapping.js'
 import { type Column, type TableSchema, datasetName } from './schema.js'
 
@@ -32,14 +31,16 @@ interface Deletion {
   isWholeRow: boolean
 }
 
+const NO_MUTATIONS: readonly Mutation[] = []
+
 export class RowWrites {
   readonly table: TableSchema
   readonly rowKey: Buffer
   /** Times up to which elements of collections are deleted. */
-  readonly #overwritten = new Map<string, Cell>()
-  readonly #cells = new Map<string, Cell>()
-  readonly #deletions = new Map<CellTimestamp | null, Deletion>()
-  readonly #deltas = new Map<string, { readonly localKey: Buffer; readonly delta: bigint }>()
+  #overwritten: CellsByKey | null = null
+  readonly #cells = new CellsByKey()
+  #deletions: Map<CellTimestamp | null, Deletion> | null = null
+  #deltas: Map<string, { readonly localKey: Buffer; readonly delta: bigint }> | null = null
 
   constructor(table: TableSchema, rowKey: Buffer) {
     this.table = table
@@ -47,7 +48,12 @@ export class RowWrites {
   }
 
   get isEmpty(): boolean {
-    return this.#overwritten.size + this.#cells.size + this.#deletions.size + this.#deltas.size === 0
+    return (
+      this.#cells.size === 0 &&
+      this.#overwritten === null &&
+      this.#deletions === null &&
+      this.#deltas === null
+    )
   }
 
   /** The row's own marker. */
@@ -56,7 +62,7 @@ export class RowWrites {
   }
 
   put(localKey: Buffer, value: Buffer, { timestamp, ttlSeconds }: WriteTimes): void {
-    keep(this.#cells, { localKey, value, timestamp, ttlSeconds })
+    this.#cells.keep({ localKey, value, timestamp, ttlSeconds })
   }
 
   putElement(
@@ -76,7 +82,8 @@ export class RowWrites {
    * ones, so that these live (UpdateParameters.setComplexDeletionTimeForOverwrite); null: the mutation before theirs.
    */
   deleteElements(localKey: Buffer, timestamp: CellTimestamp | null): void {
-    keep(this.#overwritten, { localKey, value: EMPTY_BYTES, timestamp, ttlSeconds: null })
+    this.#overwritten ??= new CellsByKey()
+    this.#overwritten.keep({ localKey, value: EMPTY_BYTES, timestamp, ttlSeconds: null })
   }
 
   /** A row: cell by cell, so that it costs no range, of which a partition has a bounded number. */
@@ -90,7 +97,7 @@ export class RowWrites {
   }
 
   deleteRanges(ranges: readonly ByteRange[], timestamp: CellTimestamp | null): void {
-    this.#deletion(timestamp).ranges.push(...ranges)
+    if (ranges.length > 0) this.#deletion(timestamp).ranges.push(...ranges)
   }
 
   deletePartition(timestamp: CellTimestamp | null): void {
@@ -99,10 +106,12 @@ export class RowWrites {
 
   increment(localKey: Buffer, delta: bigint): void {
     const key = localKey.toString('latin1')
+    this.#deltas ??= new Map()
     this.#deltas.set(key, { localKey, delta: (this.#deltas.get(key)?.delta ?? 0n) + delta })
   }
 
   #deletion(timestamp: CellTimestamp | null): Deletion {
+    this.#deletions ??= new Map()
     let deletion = this.#deletions.get(timestamp)
     if (deletion === undefined) {
       deletion = { timestamp, localKeys: [], ranges: [], isWholeRow: false }
@@ -118,11 +127,11 @@ export class RowWrites {
   mutations(): readonly Mutation[] {
     const mutations: Mutation[] = []
     for (const cells of [this.#overwritten, this.#cells]) {
-      if (cells.size > 0) {
-        mutations.push({ kind: 'PUT', cells: [...cells.values()], timestamp: null, replaceRow: false })
+      if (cells !== null && cells.size > 0) {
+        mutations.push({ kind: 'PUT', cells: cells.list(), timestamp: null, replaceRow: false })
       }
     }
-    for (const { timestamp, localKeys, ranges, isWholeRow } of this.#deletions.values()) {
+    for (const { timestamp, localKeys, ranges, isWholeRow } of this.#deletions?.values() ?? []) {
       const deletion = { kind: 'DELETE', timestamp, scope: 'UP_TO_TIMESTAMP' } as const
       if (isWholeRow) mutations.push({ ...deletion, selector: null })
       if (localKeys.length > 0) {
@@ -131,7 +140,7 @@ export class RowWrites {
       // One at a time: of several statements they may overlap, which a selector's may not.
       for (const range of ranges) mutations.push({ ...deletion, selector: { ...WHOLE_ROW, ranges: [range] } })
     }
-    if (this.#deltas.size > 0) {
+    if (this.#deltas !== null) {
       const deltas = [...this.#deltas.values()].map((one) => ({
         ...one,
         ttlSeconds: null,
@@ -148,20 +157,12 @@ export class RowWrites {
       rowKey: this.rowKey,
       mutations: this.mutations(),
       conditions,
-      ...{ otherwise: [], returnOnConflict: undefined, returnAfter: undefined },
-      ...{ idempotency: null, durability: null, context },
+      otherwise: NO_MUTATIONS,
+      returnOnConflict: undefined,
+      returnAfter: undefined,
+      idempotency: null,
+      durability: null,
+      context,
     }
   }
-}
-
-function keep(cells: Map<string, Cell>, cell: Cell): void {
-  const key = cell.localKey.toString('latin1')
-  const other = cells.get(key)
-  if (other === undefined || isNewer(cell, other)) cells.set(key, cell)
-}
-
-function isNewer(cell: Cell, other: Cell): boolean {
-  const [time, otherTime] = [cell.timestamp, other.timestamp]
-  if (time !== null && otherTime !== null && time !== otherTime) return time > otherTime
-  return cell.value.compare(other.value) >= 0
 }

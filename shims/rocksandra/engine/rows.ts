@@ -48,10 +48,13 @@ export class RowAssembler {
   readonly #table: TableSchema
   readonly #partition: Partition
   readonly #columns: ReadonlyMap<string, Column>
+  readonly #hasCollections: boolean
   #prefix: Buffer | null = null
   #clustering: readonly Buffer[] = []
   #isStatic = false
   #marker: Cell | null = null
+  /** Of the columns, the one whose cell comes next if none is missing and they come forward. */
+  #next = 0
   #simple: (Cell | undefined)[] = []
   #elements = new Map<number, Element[]>()
 
@@ -59,6 +62,7 @@ export class RowAssembler {
     this.#table = table
     this.#partition = partition
     this.#columns = columns
+    this.#hasCollections = table.columns.some(({ isMultiCell }) => isMultiCell)
   }
 
   /** Answers the row that this cell is behind; null: the cell belongs to the row that is being read. */
@@ -66,14 +70,11 @@ export class RowAssembler {
     const { localKey } = cell
     const prefix = this.#prefix
     let complete: TableRow | null = null
-    if (prefix === null || !beginsWith(localKey, prefix) || this.#table.clustering.length === 0) {
+    if (prefix === null || !beginsWith(localKey, prefix)) {
       const row = rowOfKey(this.#table, localKey)
       if (row === null) return null
-      const next = localKey.subarray(0, row.end)
-      if (prefix?.equals(next) !== true) {
-        complete = this.end()
-        this.#begin(next, row.clustering, row.isStatic)
-      }
+      complete = this.end()
+      this.#begin(localKey.subarray(0, row.end), row.clustering, row.isStatic)
     }
     this.#take(cell)
     return complete
@@ -99,6 +100,7 @@ export class RowAssembler {
     this.#clustering = clustering
     this.#isStatic = isStatic
     this.#marker = null
+    this.#next = 0
     this.#simple = []
     if (this.#elements.size > 0) this.#elements = new Map()
   }
@@ -108,6 +110,12 @@ export class RowAssembler {
     const start = this.#prefix?.length ?? 0
     if (localKey.length === start) {
       this.#marker = cell
+      return
+    }
+    const expected = this.#table.regulars[this.#next]
+    if (expected !== undefined && isNamed(localKey, start, expected)) {
+      this.#next++
+      if (!isOfDropped(expected, cell)) this.#simple[expected.index] = cell
       return
     }
     const zero = localKey.indexOf(0, start)
@@ -124,6 +132,7 @@ export class RowAssembler {
   }
 
   #cells(): readonly ColumnCells[] {
+    if (!this.#hasCollections && this.#elements.size === 0) return this.#simple
     const cells: ColumnCells[] = []
     for (const [index, cell] of this.#simple.entries()) {
       if (cell !== undefined && this.#table.columns[index]?.isMultiCell === false) cells[index] = cell
@@ -139,11 +148,26 @@ export class RowAssembler {
   }
 }
 
+/** Rows beside each other differ at the ends of their prefixes; these are short, and a native call costs more. */
 function beginsWith(bytes: Buffer, prefix: Buffer): boolean {
-  return bytes.length >= prefix.length && bytes.compare(prefix, 0, prefix.length, 0, prefix.length) === 0
+  if (bytes.length < prefix.length) return false
+  for (let index = prefix.length - 1; index >= 0; index--) {
+    if (bytes[index] !== prefix[index]) return false
+  }
+  return true
 }
 
-function isOfDropped({ droppedAtUs }: Column, { timestamp }: Cell): boolean {
+/** Whether a column's name is all that follows in a local key. Names are short, too. */
+export function isNamed(localKey: Buffer, from: number, { localName }: Column): boolean {
+  if (localKey.length !== from + localName.length) return false
+  for (let index = 0; index < localName.length; index++) {
+    if (localKey[from + index] !== localName[index]) return false
+  }
+  return true
+}
+
+/** Whether a cell is one of a former column of the name. */
+export function isOfDropped({ droppedAtUs }: Column, { timestamp }: Cell): boolean {
   return droppedAtUs !== null && timestamp !== null && timestamp <= droppedAtUs
 }
 

@@ -34,7 +34,7 @@ export interface TableSchema {
   readonly keyspace: string
   readonly name: string
   readonly id: string
-  /** As `SELECT *` answers them: partition key, clustering, statics by name, others by name. */
+  /** As `SELECT *` answers them: partition key, clustering, statics by name, collections last, others by name. */
   readonly columns: readonly Column[]
   readonly partitionKey: readonly Column[]
   readonly clustering: readonly Column[]
@@ -106,10 +106,14 @@ export function tableSchema(draft: TableDraft): TableSchema {
     byKind(kind).sort((a, b) => (a.position ?? -1) - (b.position ?? -1))
   const byName = (kind: CqlColumnKind) =>
     byKind(kind).sort((a, b) => Buffer.from(a.name).compare(Buffer.from(b.name)))
+  // 3.0 takes collections among static columns last, and among others by name as well (Columns.selectOrderIterator).
+  const statics = byName('static')
+  const isSimple = ({ type }: { readonly type: CqlType }) => !isMultiCell(type)
   const ordered = [
     ...byPosition('partition_key'),
     ...byPosition('clustering'),
-    ...byName('static'),
+    ...statics.filter(isSimple),
+    ...statics.filter((column) => !isSimple(column)),
     ...byName('regular'),
   ]
   const columns = ordered.map(({ name, type, kind, position = -1, isReversed = false }, index): Column => {

@@ -3,7 +3,6 @@
  * partitions one by one until the page is full, and looks one row further, so that `has more` is true.
  */
 import { KVError } from '../../../src/base/errors.js'
-import { limits } from '../../../src/base/limits.js'
 import type { KVStore } from '../../../src/model/kvstore.js'
 import type { RequestContext } from '../../../src/model/request.js'
 import type { ByteRange } from '../../../src/model/row.js'
@@ -12,13 +11,21 @@ import { comparatorOf } from '../cql/compare.js'
 import { CqlError, invalid } from '../cql/errors.js'
 import type { CqlDone, RowsResult } from './contract.js'
 import type { FunctionContext } from './functions.js'
-import { type PagePosition, decodePaging, encodePaging } from './paging.js'
+import { PageBytes, type PagePosition, decodePaging, encodePaging } from './paging.js'
 import { type PartitionKey, type RowTest, partitionKeys, rowPrefixes, rowRanges, rowTest } from './paths.js'
 import { rangesBehindPrefix } from './ranges.js'
-import { type ScannedPartition, TableReader, isStaticRow, positionOf, positionOfToken } from './reader.js'
+import {
+  type BegunRows,
+  type ScannedPartition,
+  TableReader,
+  isStaticRow,
+  positionOf,
+  positionOfToken,
+} from './reader.js'
 import { type Partition, type TableRow, valueOf } from './rows.js'
 import type { SelectPlan } from './select.js'
 import type { Bindings } from './terms.js'
+import { keysWithinTokens, tokenBounds, tokenOf } from './token-bounds.js'
 import { virtualRows } from './virtual.js'
 
 export interface SelectRequest {
@@ -36,9 +43,7 @@ export interface Store {
 /** Answers once; never throws. */
 export function runSelect(request: SelectRequest, store: Store, done: CqlDone): void {
   try {
-    if (!runNamed(request, store, done)) {
-      new SelectRun(request, store).run().then(done, (error: unknown) => done(errorOf(error)))
-    }
+    if (!runNamed(request, store, done)) new SelectRun(request, store).start(done)
   } catch (error) {
     done(errorOf(error))
   }
@@ -64,6 +69,7 @@ export function errorOf(error: unknown): CqlError | KVError {
 /** Rows by their whole keys, when one request answers them; false: it is not such a SELECT. */
 function runNamed({ plan, bindings, pageSize, paging }: SelectRequest, store: Store, done: CqlDone): boolean {
   const { table, selection, where, paths } = plan
+  if (where.tokens.length > 0) return false
   if (!plan.hasKeys || !paths.isExact || plan.needsStatics || plan.isDistinct || paging !== null) return false
   if (table.virtual !== null || plan.sortBy.length > 0 || plan.isReversed || selection.isAggregate)
     return false
@@ -76,7 +82,7 @@ function runNamed({ plan, bindings, pageSize, paging }: SelectRequest, store: St
   if (most > (pageSize ?? most) || prefixes.length > (perPartition ?? prefixes.length)) return false
   const test = rowTest(paths, where.filters, bindings)
   const reader = new TableReader(store.kvstore, table, { context: store.context, needs: selection })
-  reader.named(keys, prefixes, (outcome) => {
+  reader.named({ keys, prefixes, columns: plan.looksAt }, (outcome) => {
     if (outcome instanceof KVError) {
       done(errorOf(outcome))
       return
@@ -111,6 +117,8 @@ class SelectRun {
   readonly #test: RowTest | null
   readonly #position: PagePosition | null
   readonly #pageSize: number
+  /** Asked for by the request; an aggregate has one row all the same. */
+  readonly #hasPages: boolean
   readonly #isPaged: boolean
   readonly #perPartition: number
   readonly #context: FunctionContext
@@ -124,19 +132,84 @@ class SelectRun {
     this.#reader = new TableReader(store.kvstore, table, { context: store.context, needs: selection })
     this.#ranges = table.virtual === null ? rowRanges(table, paths, bindings) : []
     this.#test = rowTest(paths, where.filters, bindings)
-    // What fits a page is no paged query.
-    const mayPage = pageSize !== null && pageSize < (plan.limit(bindings) ?? NO_LIMIT)
-    if (sortBy.length > 0 && mayPage && !selection.isAggregate) {
+    // Whatever the limit: it is applied behind the order.
+    if (sortBy.length > 0 && pageSize !== null && !selection.isAggregate) {
+      partitionKeys(table, where, bindings)
       throw invalid(
         'Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either remove the ' +
           'ORDER BY or the IN and sort client side, or disable paging for this query',
       )
     }
-    this.#isPaged = pageSize !== null && !selection.isAggregate
+    this.#hasPages = pageSize !== null
+    this.#isPaged = this.#hasPages && !selection.isAggregate
     this.#pageSize = this.#isPaged ? (pageSize ?? NO_LIMIT) : NO_LIMIT
     this.#position = paging === null || !this.#isPaged ? null : decodePaging(paging)
     this.#remaining = this.#position?.remaining ?? plan.limit(bindings) ?? NO_LIMIT
     this.#perPartition = plan.isDistinct ? 1 : (plan.perPartitionLimit(bindings) ?? NO_LIMIT)
+  }
+
+  /** Answers once. Throws before it does. */
+  start(done: CqlDone): void {
+    const { table, hasKeys, needsStatics, sortBy, selection } = this.#plan
+    const isPlain = hasKeys && table.virtual === null && !needsStatics && !selection.isAggregate
+    const keys = isPlain ? keysWithinTokens(this.#plan, this.#bindings) : []
+    const [key] = keys
+    if (key === undefined || keys.length > 1 || sortBy.length > 0 || this.#position !== null) {
+      this.#runTo(done)
+      return
+    }
+    const partition: Partition = { rowKey: key.rowKey, key: key.parts, statics: null }
+    const wish = { ranges: this.#ranges, isReversed: this.#plan.isReversed, rows: this.#wantedRows() }
+    this.#reader.begin(partition, wish, (outcome) => {
+      if (outcome instanceof KVError) done(errorOf(outcome))
+      else this.#finishOrGoOn(outcome, done)
+    })
+  }
+
+  #runTo(done: CqlDone): void {
+    this.run().then(done, (error: unknown) => done(errorOf(error)))
+  }
+
+  /** Most slices end within one chunk: they need no promise. */
+  #finishOrGoOn(begun: BegunRows, done: CqlDone): void {
+    let result: RowsResult | null
+    try {
+      result = this.#resultOf(begun)
+    } catch (error) {
+      done(errorOf(error))
+      return
+    }
+    if (result !== null) {
+      done(result)
+      return
+    }
+    this.#begun = begun
+    this.#runTo(done)
+  }
+
+  /** As `run` would answer; null: the chunk is not enough for it. */
+  #resultOf({ rows, walk }: BegunRows): RowsResult | null {
+    const { selection } = this.#plan
+    const values: (Buffer | null)[][] = []
+    const page = new PageBytes()
+    const wanted = Math.min(this.#pageSize, this.#remaining)
+    let last: TableRow | null = null
+    for (const row of rows) {
+      if (this.#test?.(row) === false) continue
+      if (values.length === wanted) {
+        const hasMore = this.#remaining > wanted
+        const paging = hasMore ? this.#pagingAfter(last, { rows: wanted, inPartition: wanted }) : null
+        return rowsResult(this.#plan, values, paging)
+      }
+      const one = selection.row(row, this.#context)
+      values.push(one)
+      page.add(one)
+      last = row
+      if (values.length === this.#perPartition) return rowsResult(this.#plan, values, null)
+      if (this.#isPaged && page.isFull) return null
+    }
+    const isEnough = walk.isDone || values.length === this.#remaining
+    return isEnough ? rowsResult(this.#plan, values, null) : null
   }
 
   async run(): Promise<RowsResult> {
@@ -190,7 +263,9 @@ class SelectRun {
   async #aggregate(): Promise<RowsResult> {
     const aggregate = this.#plan.selection.aggregate(this.#context)
     for await (const chunk of this.#rows()) for (const row of chunk) aggregate.add(row)
-    return rowsResult(this.#plan, [aggregate.result()], null)
+    const result = rowsResult(this.#plan, [aggregate.result()], null)
+    const warning = this.#hasPages ? aggregateWarning(this.#plan) : null
+    return warning === null ? result : { ...result, warnings: [warning] }
   }
 
   async #sorted(): Promise<RowsResult> {
@@ -223,11 +298,13 @@ class SelectRun {
     if (table.virtual !== null) {
       yield [...virtualRows(this.#plan, this.#bindings, this.#position?.offset ?? 0)]
     } else if (hasKeys) {
-      for (const key of partitionKeys(table, this.#plan.where, this.#bindings)) yield* this.#rowsOfKey(key)
+      for (const key of keysWithinTokens(this.#plan, this.#bindings)) yield* this.#rowsOfKey(key)
     } else yield* this.#scanned()
   }
 
   #isDone = false
+  /** The first chunk of the only partition, if it was read before. */
+  #begun: BegunRows | null = null
 
   async *#rowsOfKey({ rowKey, parts }: PartitionKey): AsyncGenerator<readonly TableRow[]> {
     const position = this.#position
@@ -236,6 +313,11 @@ class SelectRun {
       if (!position.rowKey.equals(rowKey)) return
       this.#isDone = true
       if (position.mark === null) return
+    }
+    const begun = this.#begun
+    if (begun !== null) {
+      yield* this.#passing({ partition: begun.partition, rows: this.#reader.goOn(begun) }, false)
+      return
     }
     const partition: Partition = { rowKey, key: parts, statics: null }
     if (this.#plan.needsStatics) partition.statics = await this.#reader.statics(rowKey)
@@ -247,8 +329,10 @@ class SelectRun {
     yield* this.#passing({ partition, rows: this.#reader.rows(partition, wish) }, isResumed)
   }
 
+  /** Behind a page it is looked whether there is another row; behind a limit it is not. */
   #wantedRows(): number {
-    return Math.min(this.#pageSize, this.#remaining, this.#perPartition)
+    const most = Math.min(this.#remaining, this.#perPartition)
+    return this.#pageSize < most ? this.#pageSize + 1 : most
   }
 
   /** Rows of one partition that pass, at most as many as it may answer; its static cells alone if it has no rows. */
@@ -305,49 +389,9 @@ class SelectRun {
   }
 }
 
-const MIN_TOKEN = -(2n ** 63n)
-const MAX_TOKEN = 2n ** 63n - 1n
-
-/** Inclusive; null at one end: none. Null: nothing lies between them. */
-function tokenBounds(
-  { where }: SelectPlan,
-  bindings: Bindings,
-): { readonly from: bigint | null; readonly to: bigint | null } | null {
-  let from = MIN_TOKEN
-  let to = MAX_TOKEN
-  for (const { operator, valueOf: tokenValue } of where.tokens) {
-    const token = tokenValue(bindings)
-    const least = operator === '>' ? token + 1n : token
-    // The least token is nobody's: as an upper bound it means the end of the ring (TokenRestriction.java).
-    const greatest =
-      token === MIN_TOKEN && operator !== '=' ? MAX_TOKEN : operator === '<' ? token - 1n : token
-    if (operator !== '<' && operator !== '<=' && least > from) from = least
-    if (operator !== '>' && operator !== '>=' && greatest < to) to = greatest
-  }
-  if (from > to) return null
-  return { from: from === MIN_TOKEN ? null : from, to: to === MAX_TOKEN ? null : to }
+/** In SelectStatement.java's words. */
+function aggregateWarning({ where: { partition, tokens } }: SelectPlan): string | null {
+  if (partition.length + tokens.length === 0) return 'Aggregation query used without partition key'
+  const isIn = partition.some((choice) => choice.isIn)
+  return isIn ? 'Aggregation query used on multiple partition keys (IN restriction)' : null
 }
-
-function tokenOf(rowKey: Buffer): bigint {
-  const { token } = positionOf(rowKey, true)
-  return (BigInt(token.high) << 32n) | BigInt(token.low >>> 0)
-}
-
-/** What an answer holds: cut at a page where there are pages, refused where there are none. */
-class PageBytes {
-  #bytes = 0
-
-  add(values: readonly (Buffer | null)[]): void {
-    for (const value of values) this.#bytes += 4 + (value?.length ?? 0)
-    if (this.#bytes > limits.maxCqlFrameBytes) {
-      throw invalid(`the answer has more than ${limits.maxCqlFrameBytes} bytes: ask for it in smaller pages`)
-    }
-  }
-
-  get isFull(): boolean {
-    return this.#bytes >= PAGE_BYTES
-  }
-}
-
-/** A page that is larger ends with the row that made it so. */
-const PAGE_BYTES = 16 * 1024 * 1024

@@ -21,6 +21,8 @@ export interface SelectPlan {
   readonly sortBy: readonly { readonly column: Column; readonly isDescending: boolean }[]
   readonly isDistinct: boolean
   readonly needsStatics: boolean
+  /** Those columns of rows that it answers or compares, in the order of the table's. */
+  readonly looksAt: readonly Column[]
   readonly limit: (bindings: Bindings) => number | null
   readonly perPartitionLimit: (bindings: Bindings) => number | null
 }
@@ -35,9 +37,11 @@ export function compileSelect(statement: ast.Select, table: TableSchema, variabl
   const where = new WhereCompiler(table, variables).compile(statement.where)
   const paths = rowPaths(table, where)
   const hasKeys = checkPartition(table, where)
-  if (statement.isDistinct) checkDistinct(statement, table, { selection, where })
-  checkClustering(statement, table, { where, paths, hasKeys })
+  checkSelected(table, selection, where)
+  checkClustering(statement, table, { where, paths })
+  if (statement.isDistinct) checkDistinct(table, { selection, where, hasKeys })
   const { isReversed, sortBy } = orderOf(statement, table, where, hasKeys)
+  checkFiltering(statement, table, { where, hasKeys })
   const limitOf = (term: ast.Term | null, name: string, text: string) =>
     compileLimit(
       term,
@@ -55,31 +59,21 @@ export function compileSelect(statement: ast.Select, table: TableSchema, variabl
     'PER PARTITION LIMIT',
   )
   const limit = limitOf(statement.limit, '[limit]', 'LIMIT')
-  const looksAtStatics = [...selection.used, ...where.filters.map(({ column }) => column)].some(
-    ({ kind }) => kind === 'static',
-  )
+  const looked = new Set([...selection.used, ...where.filters.map(({ column }) => column)])
+  const looksAtStatics = table.statics.some((column) => looked.has(column))
   const isUnrestricted = where.choices.length === 0 && where.limits.length === 0
   return {
     ...{ table, selection, where, paths, hasKeys, isReversed, sortBy, limit, perPartitionLimit },
     isDistinct: statement.isDistinct,
+    looksAt: table.regulars.filter((column) => looked.has(column)),
     // A partition of static cells alone is a row, unless rows were asked for by their keys.
     needsStatics: table.statics.length > 0 && (looksAtStatics || isUnrestricted),
   }
 }
 
 /** Whether the partition key is named as a whole. */
-function checkPartition(table: TableSchema, { partition, tokens }: Where): boolean {
+function checkPartition(table: TableSchema, { partition }: Where): boolean {
   const { partitionKey } = table
-  if (tokens.length > 0) {
-    if (partition.length > 0) {
-      throw invalid(
-        'Columns "' +
-          partition.flatMap(({ columns }) => columns.map(({ name }) => name)).join(',') +
-          '" cannot be restricted by both a normal relation and a token relation',
-      )
-    }
-    return false
-  }
   if (partition.length === 0) return false
   if (partition.length < partitionKey.length) {
     const given = partition.flatMap(({ columns }) => columns)
@@ -90,15 +84,18 @@ function checkPartition(table: TableSchema, { partition, tokens }: Where): boole
 }
 
 function checkDistinct(
-  { where: relations }: ast.Select,
   table: TableSchema,
-  { selection, where }: { readonly selection: Selection; readonly where: Where },
+  {
+    selection,
+    where,
+    hasKeys,
+  }: { readonly selection: Selection; readonly where: Where; readonly hasKeys: boolean },
 ): void {
-  if (
-    relations.length > 0 &&
-    (where.choices.length > 0 || where.limits.length > 0 || where.filters.length > 0)
-  ) {
-    throw invalid('SELECT DISTINCT with WHERE clause only supports restriction by partition key.')
+  const hasOthers = where.filters.some(({ column }) => column.kind !== 'static')
+  if (where.choices.length > 0 || where.limits.length > 0 || hasOthers) {
+    throw invalid(
+      'SELECT DISTINCT with WHERE clause only supports restriction by partition key and/or static columns.',
+    )
   }
   const wrong = [...selection.used].find(({ kind }) => kind === 'clustering' || kind === 'regular')
   if (wrong !== undefined) {
@@ -106,31 +103,43 @@ function checkDistinct(
       `SELECT DISTINCT queries must only request partition key columns and/or static columns (not ${wrong.name})`,
     )
   }
-  // For a single partition the key is known; Cassandra asks for it all the same unless it is restricted.
   const missing = table.partitionKey.find((column) => !selection.used.has(column))
-  if (missing !== undefined && where.partition.length === 0) {
+  if (missing !== undefined && !hasKeys) {
     throw invalid(
       `SELECT DISTINCT queries must request all the partition key columns (missing ${missing.name})`,
     )
   }
 }
 
+function checkSelected(table: TableSchema, { used, isWildcard }: Selection, where: Where): void {
+  if (table.virtual !== null) return
+  const selected = [...used]
+  const isStaticOnly =
+    !isWildcard &&
+    selected.some(({ kind }) => kind === 'static') &&
+    selected.every(({ kind }) => kind === 'partition_key' || kind === 'static')
+  if (isStaticOnly && (where.choices.length > 0 || where.limits.length > 0)) {
+    throw invalid('Cannot restrict clustering columns when selecting only static columns')
+  }
+  const isIn = where.limits.length === 0 && where.choices.some((choice) => choice.isIn)
+  if (isIn && selected.some(({ isMultiCell }) => isMultiCell)) {
+    throw invalid(
+      'Cannot restrict clustering columns by IN relations when a collection is selected by the query',
+    )
+  }
+}
+
+/** Clustering columns in their turn, and other columns by an index or by filtering. */
 function checkClustering(
   statement: ast.Select,
   table: TableSchema,
-  { where, paths, hasKeys }: { readonly where: Where; readonly paths: RowPaths; readonly hasKeys: boolean },
+  { where, paths }: { readonly where: Where; readonly paths: RowPaths },
 ): void {
   if (statement.allowFiltering || table.virtual !== null) return
-  const indexed = where.filters.filter((filter) => isIndexed(table, filter))
-  const left = [...paths.leftChoices, ...paths.leftLimits]
-  const indexedChoice = where.choices.find(
-    ({ columns, isIn }) => !isIn && columns.length === 1 && hasIndex(table, columns[0], 'simple'),
-  )
-  const usable = indexed.length > 0 ? 1 : 0
-  if (where.filters.length > usable) throw invalid(FILTERING)
-  if (usable > 0) return
-  const [first] = left
-  if (first !== undefined && indexedChoice === undefined) {
+  const isUsable = where.filters.some((filter) => isIndexed(table, filter)) || hasIndexedChoice(table, where)
+  if (isUsable) return
+  const [first] = [...paths.leftChoices, ...paths.leftLimits]
+  if (first !== undefined) {
     const restricted = first.columns[0]
     const named = [...where.choices, ...where.limits].flatMap(({ columns }) => columns)
     const gap = table.clustering.find((column) => !named.includes(column))
@@ -144,8 +153,27 @@ function checkClustering(
       `Clustering column "${restricted?.name ?? ''}" cannot be restricted (preceding column "${before?.name ?? ''}" is restricted by a non-EQ relation)`,
     )
   }
+  if (where.filters.length > 0) throw invalid(FILTERING)
+}
+
+/** What reads more than it answers. */
+function checkFiltering(
+  statement: ast.Select,
+  table: TableSchema,
+  { where, hasKeys }: { readonly where: Where; readonly hasKeys: boolean },
+): void {
+  if (statement.allowFiltering || table.virtual !== null) return
+  const hasIndex = where.filters.some((filter) => isIndexed(table, filter))
+  if (where.filters.length > (hasIndex ? 1 : 0)) throw invalid(FILTERING)
+  if (hasIndex) return
   const restrictsRows = where.choices.length > 0 || where.limits.length > 0
-  if (!hasKeys && restrictsRows && indexedChoice === undefined) throw invalid(FILTERING)
+  if (!hasKeys && restrictsRows && !hasIndexedChoice(table, where)) throw invalid(FILTERING)
+}
+
+function hasIndexedChoice(table: TableSchema, { choices }: Where): boolean {
+  return choices.some(
+    ({ columns, isIn }) => !isIn && columns.length === 1 && hasIndex(table, columns[0], 'simple'),
+  )
 }
 
 function isIndexed(table: TableSchema, { column, comparing }: Filter): boolean {

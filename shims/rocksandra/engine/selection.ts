@@ -6,7 +6,7 @@ import type { SelectedItem, Selector } from '../cql/ast.js'
 import { invalid } from '../cql/errors.js'
 import { jsonName, jsonOfValue } from '../cql/json.js'
 import { intToBytes, longToBytes } from '../cql/literals.js'
-import { type CqlType, TYPES, isCounter } from '../cql/types.js'
+import { type CqlType, TYPES, isCollection } from '../cql/types.js'
 import { unpackTuple } from '../cql/values/collections.js'
 import { type Accumulator, RowCount, findAggregate } from './aggregates.js'
 import type { ColumnSpec } from './contract.js'
@@ -30,6 +30,8 @@ export interface Selection {
   /** Those of the table that it looks at. */
   readonly used: ReadonlySet<Column>
   readonly isAggregate: boolean
+  /** `*`. */
+  readonly isWildcard: boolean
   readonly withTimestamps: boolean
   readonly withTtl: boolean
   row(row: TableRow, context: FunctionContext): (Buffer | null)[]
@@ -56,6 +58,7 @@ export function compileSelection(
     columns: shown.map(({ name, type }) => spec(table, name, type)),
     used: compiler.used,
     isAggregate,
+    isWildcard: items.length === 0,
     withTimestamps: compiler.withTimestamps,
     withTtl: compiler.withTtl,
     row: (row, context) => shown.map(({ get }) => get(row, context)),
@@ -94,7 +97,8 @@ const JSON_NAME = '[json]'
 function jsonText(selected: readonly Selected[], values: readonly (Buffer | null)[]): Buffer {
   const fields = selected.map(({ name, type }, index) => {
     const value = values[index] ?? null
-    return `${jsonName(name)}: ${value === null ? 'null' : jsonOfValue(type, value)}`
+    // What is empty is shown as null, a text, too (Selection.rowToJson).
+    return `${jsonName(name)}: ${value === null || value.length === 0 ? 'null' : jsonOfValue(type, value)}`
   })
   return Buffer.from(`{${fields.join(', ')}}`, 'utf8')
 }
@@ -119,7 +123,7 @@ function aggregateJson(
 ): Selection {
   return {
     columns: [spec(table, JSON_NAME, TYPES.text)],
-    ...{ used, isAggregate: true, withTimestamps, withTtl },
+    ...{ used, isAggregate: true, isWildcard: false, withTimestamps, withTtl },
     row: () => [],
     aggregate: (context) => aggregation(selected, context, (values) => [jsonText(selected, values)]),
   }
@@ -172,7 +176,7 @@ class SelectionCompiler {
     if (column.kind === 'partition_key' || column.kind === 'clustering') {
       throw invalid(`Cannot use selection function ${shown} on PRIMARY KEY part ${name}`)
     }
-    if (column.isMultiCell) throw invalid(`Cannot use selection function ${shown} on collections`)
+    if (isCollection(column.type)) throw invalid(`Cannot use selection function ${shown} on collections`)
     return column
   }
 
@@ -224,7 +228,7 @@ class SelectionCompiler {
       if (part === undefined || part.start !== null) {
         throw invalid('aggregate functions cannot be used as arguments of aggregate functions')
       }
-      const type = isCounter(aggregate.returns) ? TYPES.bigint : aggregate.returns
+      const { returns: type } = aggregate
       return { name: shown(aggregate.name), type, start: aggregate.start, get: part.get }
     }
     const found = findFunction(name, { argTypes, receiver: null, table: this.#table })

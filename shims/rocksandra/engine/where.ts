@@ -58,6 +58,8 @@ export interface Where {
   readonly keyMarkers: readonly number[]
 }
 
+type TupleUse = 'EQ' | 'IN' | 'SLICE'
+
 /** How a relation is written, for messages. */
 function relationText(relation: Relation): string {
   switch (relation.kind) {
@@ -162,14 +164,15 @@ export class WhereCompiler {
   #compare(relation: Extract<Relation, { kind: 'compare' }>, column: Column): void {
     const { operator, value } = relation
     if (operator === '!=') throw invalid(`Unsupported "!=" relation: ${relationText(relation)}`)
+    if (column.kind === 'partition_key' && operator !== '=') {
+      throw invalid(
+        'Only EQ and IN relation are supported on the partition key (unless you use the token() function)',
+      )
+    }
+    if (column.isMultiCell) throw whole(column, operator)
     const bound = compileTerm(value, this.#spec(column), this.#variables)
     const isKey = column.kind === 'partition_key' || column.kind === 'clustering'
     if (!isKey) {
-      if (column.isMultiCell) {
-        throw invalid(
-          `Collection column '${column.name}' (${typeText(column.type)}) cannot be restricted by a '${operator}' relation`,
-        )
-      }
       this.#filters.push({ column, comparing: { kind: 'compare', operator }, value: bound })
       return
     }
@@ -182,11 +185,6 @@ export class WhereCompiler {
       })
       return
     }
-    if (column.kind === 'partition_key') {
-      throw invalid(
-        'Only EQ and IN relation are supported on the partition key (unless you use the token() function)',
-      )
-    }
     this.#limit({
       columns: [column],
       ...sideOf(operator),
@@ -196,6 +194,15 @@ export class WhereCompiler {
 
   #in(relation: Extract<Relation, { kind: 'in' }>, column: Column): void {
     if (column.kind !== 'partition_key' && column.kind !== 'clustering') {
+      const { values } = relation
+      const [value] = values.kind === 'terms' ? values.terms : []
+      // An IN of one value is as good as =.
+      if (values.kind === 'terms' && values.terms.length === 1 && value !== undefined) {
+        if (column.isMultiCell) throw whole(column, 'IN')
+        const bound = compileTerm(value, this.#spec(column), this.#variables)
+        this.#filters.push({ column, comparing: { kind: 'compare', operator: '=' }, value: bound })
+        return
+      }
       throw invalid(`IN predicates on non-primary-key columns (${column.name}) is not yet supported`)
     }
     const valuesOf = this.#inValues(relation.values, this.#spec(column))
@@ -225,7 +232,13 @@ export class WhereCompiler {
   #filterCollection(relation: Extract<Relation, { kind: 'contains' | 'entry' }>, column: Column): void {
     const { type, name } = column
     if (relation.kind === 'entry') {
+      if (type.kind === 'list') {
+        throw invalid(`Indexes on list entries (${name}[index] = value) are not currently supported.`)
+      }
       if (type.kind !== 'map') throw invalid(`Column ${name} cannot be used as a map`)
+      if (type.isFrozen) {
+        throw invalid(`Map-entry equality predicates on frozen map column ${name} are not supported`)
+      }
       if (relation.operator !== '=') {
         throw invalid('Only EQ relations are supported on map entries')
       }
@@ -243,10 +256,10 @@ export class WhereCompiler {
       return
     }
     const { isKey } = relation
+    if (isKey && type.kind !== 'map') throw invalid(`Cannot use CONTAINS KEY on non-map column ${name}`)
     if (type.kind !== 'list' && type.kind !== 'set' && type.kind !== 'map') {
       throw invalid(`Cannot use CONTAINS on non-collection column ${name}`)
     }
-    if (isKey && type.kind !== 'map') throw invalid(`Cannot use CONTAINS KEY on non-map column ${name}`)
     const element = type.kind === 'map' ? (isKey ? type.key : type.value) : type.element
     const spec = { ...this.#spec(column), name: `${isKey ? 'key' : 'value'}(${name})`, type: freeze(element) }
     const value = compileTerm(relation.value, spec, this.#variables)
@@ -271,6 +284,7 @@ export class WhereCompiler {
       type: TYPES.bigint,
     }
     const bound = compileTerm(relation.value, spec, this.#variables)
+    this.#checkToken(relation.operator, names)
     this.#tokens.push({
       operator: relation.operator,
       valueOf: (bindings) => {
@@ -281,11 +295,27 @@ export class WhereCompiler {
     })
   }
 
+  /** Against those that there are (TokenRestriction.java). */
+  #checkToken(operator: Operator, names: string): void {
+    const others = this.#tokens.map((token) => token.operator)
+    if (others.includes('=')) {
+      throw invalid(`${names} cannot be restricted by more than one relation if it includes an Equal`)
+    }
+    if (others.length === 0) return
+    if (operator === '=') {
+      throw invalid(`Columns "${names}" cannot be restricted by both an equality and an inequality relation`)
+    }
+    if (others.some((other) => other.startsWith(operator.charAt(0)))) {
+      const side = operator.startsWith('>') ? 'start' : 'end'
+      throw invalid(`More than one restriction was found for the ${side} bound on ${names}`)
+    }
+  }
+
   #multi(relation: Extract<Relation, { kind: 'multi' }>): void {
     const columns = this.#multiColumns(relation)
     const { operator } = relation
     if (operator === '!=') throw invalid(`Unsupported "!=" relation: ${relationText(relation)}`)
-    const valuesOf = this.#tupleOf(relation.value, columns)
+    const valuesOf = this.#tupleOf(relation.value, columns, operator === '=' ? 'EQ' : 'SLICE')
     if (operator === '=') {
       this.#choose({ columns, isIn: false, tuplesOf: (bindings) => [valuesOf(bindings)] })
     } else {
@@ -297,7 +327,7 @@ export class WhereCompiler {
     const columns = this.#multiColumns(relation)
     const { values } = relation
     if (values.kind === 'terms') {
-      const tuples = values.terms.map((term) => this.#tupleOf(term, columns))
+      const tuples = values.terms.map((term) => this.#tupleOf(term, columns, 'IN'))
       this.#choose({ columns, isIn: true, tuplesOf: (bindings) => tuples.map((tuple) => tuple(bindings)) })
       return
     }
@@ -338,7 +368,7 @@ export class WhereCompiler {
   }
 
   /** `(1, 2)`, or one marker of a tuple. */
-  #tupleOf(term: Term, columns: readonly Column[]): (bindings: Bindings) => readonly Buffer[] {
+  #tupleOf(term: Term, columns: readonly Column[], use: TupleUse): (bindings: Bindings) => readonly Buffer[] {
     if (term.kind === 'tuple') {
       if (term.items.length !== columns.length) {
         throw invalid(
@@ -348,7 +378,12 @@ export class WhereCompiler {
       const bounds = columns.map((column, index) =>
         compileTerm(term.items[index] as Term, this.#spec(column), this.#variables),
       )
-      return (bindings) => bounds.map((bound, index) => keyValue(bound(bindings), columns[index]?.name ?? ''))
+      return (bindings) => {
+        const items = bounds.map((bound) => bound(bindings))
+        const lacking = columns[items.indexOf(null)]
+        if (lacking !== undefined) throw nullIn(use, lacking, columns)
+        return items.map((value, index) => keyValue(value, columns[index]?.name ?? ''))
+      }
     }
     const names = columns.map(({ name }) => name).join(',')
     const type = { kind: 'tuple', elements: columns.map((column) => column.type) } as const
@@ -360,8 +395,8 @@ export class WhereCompiler {
   #choose(choice: Choice): void {
     for (const column of choice.columns) {
       const other = this.#choices.get(column)
-      const hasLimit = this.#limits.some(({ columns }) => columns.includes(column))
-      if (other !== undefined || hasLimit) throw twice(column, choice.isIn || other?.isIn === true)
+      if (other !== undefined) throw twice(column, other.isIn)
+      if (this.#limits.some(({ columns }) => columns.includes(column))) throw mixed(column)
       this.#choices.set(column, choice)
     }
   }
@@ -387,6 +422,24 @@ function twice({ name }: Column, isIn: boolean): Error {
   return invalid(
     `${name} cannot be restricted by more than one relation if it includes ${isIn ? 'a IN' : 'an Equal'}`,
   )
+}
+
+function whole({ name, type }: Column, operator: string): Error {
+  return invalid(
+    `Collection column '${name}' (${typeText(type)}) cannot be restricted by a '${operator}' relation`,
+  )
+}
+
+function mixed({ name }: Column): Error {
+  return invalid(`Column "${name}" cannot be restricted by both an equality and an inequality relation`)
+}
+
+/** In the words of MultiColumnRestriction.java, which each kind of relation has its own of. */
+function nullIn(use: TupleUse, { name }: Column, columns: readonly Column[]): Error {
+  if (use === 'EQ') return invalid(`Invalid null value for column ${name}`)
+  if (use === 'SLICE') return invalid(`Invalid null value in condition for column ${name}`)
+  const names = columns.map((column) => column.name).join(', ')
+  return invalid(`Invalid null value in condition for columns: [${names}]`)
 }
 
 function sideOf(operator: Operator): { readonly isLower: boolean; readonly isInclusive: boolean } {

@@ -114,7 +114,7 @@ export class CqlBodyReader {
 
   #text(size: number, sizeBytes: number): string {
     if (size > this.remaining) {
-      const what = `an UTF8 serialized string preceded by it's ${sizeBytes} bytes length`
+      const what = `an UTF8 serialized string preceded by its ${sizeBytes} bytes length`
       throw protocolError(`Not enough bytes to read ${what}`)
     }
     if (sizeBytes === 4 && size > limits.maxCqlStatementBytes) {

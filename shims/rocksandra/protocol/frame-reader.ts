@@ -102,7 +102,7 @@ export class CqlFrameReader {
     return first >= MIN_VERSION && first <= MAX_VERSION
   }
 
-  /** Answers as soon as the stream is known, or the version alone if nothing more came. */
+  /** Once a header is there: a peer that is refused while it writes one may see a reset in place of the answer. */
   #refuseVersion(buffer: Buffer, start: number, end: number): Found {
     const first = buffer[start] ?? 0
     this.version = first & ~IS_RESPONSE
@@ -111,7 +111,8 @@ export class CqlFrameReader {
       if (this.#partial === null) return this.#beginPartial()
       return this.#rest()
     }
-    this.stream = isOld ? buffer.readInt8(start + 2) : buffer.readInt16BE(start + 2)
+    // As Cassandra, which has not read the stream by then; a driver of Go steps down only when it is told so.
+    this.stream = 0
     if ((first & IS_RESPONSE) !== 0 && this.#isServedVersion(this.version)) {
       return this.#break(`Wrong protocol direction: a frame of version byte ${first} is a response`)
     }

@@ -4,6 +4,7 @@
  * order of the parameters and whose texts these are.
  */
 import { limits } from '../../../src/base/limits.js'
+import { cutText } from '../../../src/base/text.js'
 import { CqlError } from '../cql/errors.js'
 import type { BatchRequest, BoundValue, QueryOptions } from '../engine/contract.js'
 import { type CqlBodyReader, protocolError } from './body-reader.js'
@@ -51,11 +52,12 @@ export function readParameters(reader: CqlBodyReader, { version, deadline }: Req
   }
   const pageSize = (flags & QUERY_FLAGS.PAGE_SIZE) === 0 ? -1 : reader.int()
   const paging = (flags & QUERY_FLAGS.PAGING_STATE) === 0 ? null : reader.bytes()
-  const rest = readTail(reader, flags)
+  const { serialConsistency, timestamp } = readTail(reader, flags)
   if (pageSize === 0) throw protocolError('The page size cannot be 0')
   return {
     consistency,
-    ...rest,
+    serialConsistency,
+    timestamp,
     values,
     names,
     pageSize: pageSize < 0 ? null : pageSize,
@@ -145,7 +147,7 @@ export function readStartup(reader: CqlBodyReader): Startup {
   const caller = options.get('APPLICATION_NAME') ?? options.get('DRIVER_NAME') ?? null
   return {
     compression: options.get('COMPRESSION')?.toLowerCase() ?? null,
-    caller: caller === null || caller === '' ? null : caller.slice(0, limits.maxNameLength),
+    caller: caller === null || caller === '' ? null : cutText(caller, limits.maxNameLength),
   }
 }
 

@@ -3,7 +3,7 @@
  * cqlsh its DESCRIBE.
  */
 import type { CqlOptions } from '../../../src/model/table-call.js'
-import { typeText } from '../cql/types.js'
+import { quoteIdentifier, typeText } from '../cql/types.js'
 import type { Column, KeyspaceSchema, TableSchema } from '../engine/schema.js'
 import type { Fields } from './node-tables.js'
 import * as values from './values.js'
@@ -98,8 +98,10 @@ function compactionOf(options: OptionsMap): OptionsMap {
 }
 
 function compressionOf(option: CqlOptions[string] | undefined): OptionsMap {
-  const { class: name, sstable_compression: formerName, enabled, ...rest } = mapOf(option)
-  const isOff = enabled === 'false' || option === '' || (name ?? formerName) === ''
+  const given = mapOf(option)
+  const { class: name, sstable_compression: formerName, enabled, ...rest } = given
+  const isEmpty = option !== undefined && Object.keys(given).length === 0
+  const isOff = enabled === 'false' || isEmpty || (name ?? formerName) === ''
   if (isOff) return { enabled: 'false' }
   const className = name ?? formerName
   const chosen = className === undefined ? {} : { class: withPackage(className, COMPRESSION) }
@@ -184,6 +186,11 @@ export function typeRows({ name: keyspace, types }: KeyspaceSchema): Fields[] {
   }))
 }
 
+/** As IndexTarget.asCqlString. */
+function targetText(target: string, column: string): string {
+  return target === 'simple' ? column : `${target}(${column})`
+}
+
 export function indexRows({ tables }: KeyspaceSchema): Fields[] {
   return [...tables.values()].flatMap((table) =>
     table.indexes.map(({ name, column, target }) => ({
@@ -191,7 +198,7 @@ export function indexRows({ tables }: KeyspaceSchema): Fields[] {
       table_name: text(table.name),
       index_name: text(name),
       kind: text('COMPOSITES'),
-      options: map({ target: target === 'simple' ? column : `${target}(${column})` }),
+      options: map({ target: targetText(target, quoteIdentifier(column)) }),
     })),
   )
 }

@@ -17,6 +17,7 @@ import { threadFetchedBytes } from './read/cold-detector.js'
 import { ReadPace } from './read/read-pace.js'
 import { optionsOf } from './store/shard-files.js'
 import { ShardReader } from './read/shard-reader.js'
+import type { DropSuperseded } from './read/superseded.js'
 import { ROCKSDB_ENGINE } from './store/store.js'
 import { WriteClient } from './write/write-client.js'
 import type { WriteChannel } from './write/write-wire.js'
@@ -100,10 +101,16 @@ export class RocksEngine implements LeafEngine {
   #attach(incarnation: Incarnation): ShardReader {
     const { id, handle, directory, format } = incarnation
     const database = new AttachedDatabase(handle, directory, optionsOf(format))
+    const drop: DropSuperseded = (keys, asOfMs) => {
+      if (!this.#writes.mayDropSuperseded(id)) return
+      this.#writes.dropSuperseded(id, { keys, asOfMs })
+      this.#schedule()
+    }
     const reader = new ShardReader(database, incarnation, {
       clock: this.#clock,
       fetchedBytes: this.#fetchedBytes,
       pace: this.#pace,
+      dropSuperseded: () => (this.#writes.mayDropSuperseded(id) ? drop : null),
     })
     this.#readers.set(id, reader)
     return reader

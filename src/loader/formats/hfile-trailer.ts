@@ -64,8 +64,10 @@ export function parseTrailer(bytes: Buffer, fileSize: number, url: string): HFil
   const fileInfoOffset = offsetAt(8)
   const loadOnOpenOffset = offsetAt(16)
   const isEmpty = entryCount === 0
-  if (fileInfoOffset < 0 || loadOnOpenOffset < 0 || (!isEmpty && (first < 0 || last < first))) {
-    throw damaged(url, trailerAt, 'its offsets contradict each other')
+  const isData = first >= 0 && first <= last && last < loadOnOpenOffset
+  // One flipped bit makes a count of 0: rows of a file that says so would be left out, were its blocks not looked at.
+  if (fileInfoOffset < 0 || loadOnOpenOffset < 0 || isData === isEmpty) {
+    throw damaged(url, trailerAt, 'its offsets and counts contradict each other')
   }
   return {
     headerSize,

@@ -114,6 +114,7 @@ export class FakeMigrations implements MigrationAccess {
       bucket: 17,
       splitShare: 250,
       fallback: 'ORIGIN',
+      alone: '',
       answeredBy: 'TARGET',
       instead: '',
       standInAfterMs: 100,

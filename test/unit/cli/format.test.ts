@@ -10,6 +10,8 @@ import {
   formatPairs,
   formatTable,
   formatTime,
+  right,
+  whole,
 } from '../../../src/cli/format.js'
 
 test('a table is aligned, without blanks at the ends of lines', () => {
@@ -35,6 +37,19 @@ test('a table for a terminal cuts the widest columns until it fits', () => {
     for (const line of lines) assert.ok(displayWidth(line) <= width, `${line.length} of ${width}`)
     assert.match(lines[1] ?? '', /^short +x+… +x+…?$/)
   }
+})
+
+test('a column that says nothing when it is cut is whole, and the others make room', () => {
+  const name = 'shadow reads end in comparisons'
+  for (const width of [60, 80]) {
+    const table = formatTable([whole('GUARD'), 'FOUND', right('OF')], [[name, 'x'.repeat(99), '7']], {
+      width,
+    })
+    const [head = '', line = ''] = table.split('\n')
+    assert.match(line, new RegExp(`^${name} +x+… +7$`))
+    assert.ok(head.startsWith('GUARD') && displayWidth(line) <= width, table)
+  }
+  assert.match(formatTable([whole('GUARD'), 'FOUND'], [[name, 'yes']], { width: 20 }), /^GUARD +shadow/)
 })
 
 test('no table is wider than the terminal as long as its columns have eight places each', () => {

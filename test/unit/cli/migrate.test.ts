@@ -48,9 +48,12 @@ test('migrate plan ends with 1 while the move onwards may not be made, and says 
       assert.match(stdout, /2\.5 % of its keys/)
       assert.match(stdout, /by caller: 40 % of its requests, of 1,000 counted since 2023-11-14/)
       assert.match(stdout, /note: caller maps-wbe has asked for nothing/)
-      assert.match(stdout, /sides agree\s+FAIL\s+9 of 1200 differ\s+at most 0\.1 %/)
+      assert.match(stdout, /sides agree\s+FAIL\s+9 of 1200 differ\n/)
       assert.match(stdout, /target's p99\s+too little/)
-      assert.match(stdout, /sides agree: see what differs \(may be forced\)/)
+      assert.match(
+        stdout,
+        /sides agree: 9 of 1200 differ, must be at most 0\.1 % \(may be forced\)\n {2}see what differs\n/,
+      )
     },
     { isAllowed: false },
   )

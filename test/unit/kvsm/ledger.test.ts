@@ -85,6 +85,41 @@ test('changes asked for at once are made one by one, and listeners hear them in 
   assert.equal(new Set(records.map((record) => record.id)).size, 50)
 })
 
+// A shard that opened for half a minute, on a disk that stalled, kept every other dataset from being changed.
+test('a listener that is long with one dataset keeps its next change waiting, and no other dataset', async () => {
+  const metastore = await openMetastore(new MemoryStore(), manualClock(), silentLogger)
+  await metastore.createDataset(batchDraft('slow'), CHANGE)
+  let release = (): void => undefined
+  const blocked = new Promise<void>((resolve) => (release = resolve))
+  const heard: string[] = []
+  metastore.subscribe(async (name, record) => {
+    heard.push(`${name} ${record?.retainedVersions ?? '-'}`)
+    if (name === 'slow') await blocked
+  })
+  const ends: string[] = []
+  const update = async (name: string, retainedVersions: number): Promise<void> => {
+    await metastore.updateDataset(name, { retainedVersions }, CHANGE)
+    ends.push(`${name} ${retainedVersions}`)
+  }
+  const slow = [4, 5].map((count) => update('slow', count))
+  await metastore.createDataset(batchDraft('cities'), CHANGE)
+  await update('cities', 7)
+  await metastore.putCluster({ name: 'west', aliases: [], leaves: [] }, CHANGE)
+  assert.deepEqual(heard, ['slow 4', 'cities 3', 'cities 7'])
+  assert.deepEqual([ends, metastore.get('slow')?.retainedVersions], [['cities 7'], 4])
+  let isClosed = false
+  const closing = metastore.close().then(() => (isClosed = true))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(isClosed, false)
+  release()
+  await Promise.all([...slow, closing])
+  assert.deepEqual(heard.at(-1), 'slow 5')
+  assert.deepEqual(
+    metastore.audit(9).map(({ sequence, dataset }) => `${sequence} ${dataset}`),
+    ['6 slow', '5 ', '4 cities', '3 cities', '2 slow', '1 slow'],
+  )
+})
+
 test('a commit that failed without effect changes nothing, and the next one works', async () => {
   const store = new MemoryStore()
   const metastore = await openMetastore(store, manualClock(), silentLogger)

@@ -5,7 +5,12 @@ import { limits } from '../../../src/base/limits.js'
 import { openMetastore } from '../../../src/kvsm/metastore.js'
 import { decodeDataset, encodeDataset } from '../../../src/kvsm/records.js'
 import type { Metastore } from '../../../src/model/metastore.js'
-import { MIGRATION_STATES, type MigrationState, NO_MIGRATION } from '../../../src/model/migration.js'
+import {
+  MIGRATION_STATES,
+  type MigrationRamp,
+  type MigrationState,
+  NO_MIGRATION,
+} from '../../../src/model/migration.js'
 import { MIGRATION_MOVES } from '../../../src/model/migration-plan.js'
 import { CHANGE, START_MS, batchDraft, kvError, manualClock, recordWith } from './fixtures.js'
 import { MemoryStore } from './memory-store.js'
@@ -119,6 +124,22 @@ test('a migration that is damaged is refused with the field', async () => {
     assert.throws(() => decode(text.replace(whole, broken)), kvError('CORRUPT', /migration/), broken)
   }
   assert.throws(() => decode(text.replace('"ARMING"', '"WALKING"')), kvError('CORRUPT', /migrationState/))
+})
+
+test('what a ramp went back for is kept; records of before it was are read, and nothing else passes for it', async () => {
+  const metastore = await opened()
+  for (const state of PATHS.RAMP) await metastore.migrate('cities', { state }, CHANGE)
+  const ramp: MigrationRamp = {
+    ...{ toShare: 10_000, stepShare: 100, everyMs: 1_000, fromShare: 0, startedAtMs: 1, lastStepAtMs: 1 },
+    ...{ startedBy: 'ada', state: 'BREACHED', breach: 'SERVICE', note: 'slow' },
+  }
+  const record = await metastore.migrate('cities', { ramp }, CHANGE)
+  const text = encodeDataset({ record, lastVersionId: 0 })
+  const breachIn = (value: string) =>
+    decodeDataset({ key: 'cities', value, revision: 1 }).record.migration?.ramp?.breach
+  assert.equal(breachIn(text), 'SERVICE')
+  assert.equal(breachIn(text.replace('"breach":"SERVICE",', '')), undefined)
+  assert.throws(() => breachIn(text.replace('"SERVICE"', '"BORED"')), kvError('CORRUPT', /migration/))
 })
 
 test('dials that mean nothing in a state are refused, and go when it is left', async () => {

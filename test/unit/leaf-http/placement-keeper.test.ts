@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { KVError } from '../../../src/base/errors.js'
 import type { Inventory } from '../../../src/leaf/http/leaf-agent.js'
 import { targetPath } from '../../../src/leaf/http/leaf-directory.js'
@@ -339,8 +340,46 @@ test('files that are not what was loaded are sent to no leaf', async (t) => {
   const [record] = world.records
   assert.ok(record)
   assert.equal(world.keeper.copiesOf(record, 1), null, 'it is read here as before')
+  assert.match(world.keeper.damageOf(record).join(), /^version 1: .* shards 0, 1 are damaged \(the files of/)
+  assert.equal(world.keeper.damagedCopyCount, 2)
+  assert.deepEqual([...world.keeper.copyFailures], [['CORRUPT', 4]])
   world.ownChecksum = 'ab'
-  await world.settle(10)
+  // The next try is a minute away, and then files are read.
+  const damagedCount = () => world.keeper.damagedCopyCount
+  for (let round = 0; round < 300 && damagedCount() > 0; round++) {
+    await world.settle()
+    await pause(5)
+  }
   assert.deepEqual([...process.copies].sort(), ['d1-00/1/0', 'd1-00/1/1'])
+  assert.deepEqual([world.keeper.damageOf(record), world.keeper.damagedCopyCount], [[], 0])
+  await world.keeper.close()
+})
+
+test('a copy that a leaf refuses as damaged counts from the second time on, and not when its version goes', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'godwit-placement-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  writeFileSync(join(folder, 'SEALED.json'), '{}')
+  const process = new Process('one')
+  process.failure = new KVError('CORRUPT', 'its rows are not what its seal says')
+  const world = new World([clusterOf('west', ['a'])], [datasetOf(1, 'west', 1, 1)], { a: process })
+  world.ownShard = folder
+  await world.keeper.start()
+  world.keeper.serve({ placementChanged: () => Promise.resolve(), isUsed: () => false })
+  const [record] = world.records
+  assert.ok(record)
+  const untilFailed = async (times: number): Promise<void> => {
+    for (let round = 0; (world.keeper.copyFailures.get('CORRUPT') ?? 0) < times; round++) {
+      assert.ok(round < 20, 'no copy was tried')
+      await world.settle()
+      await pause(5)
+    }
+  }
+  await untilFailed(1)
+  assert.equal(world.keeper.damagedCopyCount, 0)
+  await untilFailed(2)
+  assert.match(world.keeper.damageOf(record).join(), /shard 0 is damaged \(its rows are not/)
+  world.change({ ...record, versions: [] })
+  await world.settle()
+  assert.equal(world.keeper.damagedCopyCount, 0)
   await world.keeper.close()
 })

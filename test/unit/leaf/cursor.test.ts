@@ -10,11 +10,12 @@ const boundaries = fc
   .tuple(fc.integer({ min: 0, max: 4 }), fc.nat(255), fc.boolean())
   .map(([high, low, isLonger]) => Buffer.from(isLonger ? [high, low, 0] : [high, low]))
 
-type Move = { readonly seek: Buffer } | { readonly read: number }
+type Move = { readonly seek: Buffer } | { readonly glance: Buffer } | { readonly read: number }
 
 const moves: fc.Arbitrary<readonly Move[]> = fc.array(
   fc.oneof(
     fc.record({ seek: boundaries }),
+    fc.record({ glance: boundaries }),
     fc.record({ read: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 700 })) }),
   ),
   { maxLength: 20 },
@@ -35,10 +36,11 @@ test('whatever is read and sought, the next entries are those behind the boundar
         const entries = new Entries(cursor, { isReversed, firstStep })
         let at = 0
         for (const move of list) {
-          if ('seek' in move) {
-            const { seek } = move
-            entries.seek(seek)
-            at = within.findIndex((key) => (isReversed ? key.compare(seek) < 0 : key.compare(seek) >= 0))
+          if (!('read' in move)) {
+            const to = 'seek' in move ? move.seek : move.glance
+            if ('seek' in move) entries.seek(to)
+            else entries.glance(to)
+            at = within.findIndex((key) => (isReversed ? key.compare(to) < 0 : key.compare(to) >= 0))
             if (at === -1) at = within.length
             continue
           }

@@ -109,6 +109,36 @@ test('a step reads at most 256 entries or a little over 1 MiB, however long the 
   assert.ok(steps.every(({ count, size }) => count <= 256 && size < 1_200_000))
 })
 
+test('a range in the midst of a long row takes two steps, of what is wanted and little else', async (t) => {
+  const world = await worldOf(t, 'mutable')
+  store(
+    world,
+    Array.from({ length: 3_000 }, (_, i) => put(name(i), 1n)),
+  )
+  const counts: number[] = []
+  const { next } = Cursor.prototype // eslint-disable-line @typescript-eslint/unbound-method -- put back below
+  Cursor.prototype.next = function (count) {
+    const entries = next.call(this, count)
+    counts.push(entries.length / 2)
+    return entries
+  }
+  t.after(() => Object.assign(Cursor.prototype, { next }))
+  const cases: readonly (readonly [Partial<CellSelector>, number])[] = [
+    [{ ranges: [{ from: bytes(name(1_000)), to: null }], limit: 40 }, 40],
+    [{ ranges: [{ from: bytes(name(1_000)), to: bytes(name(1_020)) }], limit: 200 }, 20],
+    [{ ranges: [{ from: bytes(name(1_000)), to: bytes(name(1_020)) }] }, 20],
+    [{ ranges: [{ from: bytes('a'), to: bytes(name(2_000)) }], limit: 30, isReversed: true }, 30],
+  ]
+  for (const [how, wanted] of cases) {
+    const [outcome] = answered(await world.read([KEY], { selector: selector(how) }))
+    assert.equal(rowOf(outcome).cells.length, wanted)
+    const steps = counts.splice(0)
+    assert.ok(steps.length <= 2, `${steps.length} steps`)
+    const read = steps.reduce((sum, count) => sum + count, 0)
+    assert.ok(read <= wanted + 6, `${read} entries for ${wanted} cells`)
+  }
+})
+
 test('a row of many steps is one snapshot, whatever is written between them', async (t) => {
   const world = await worldOf(t, 'mutable')
   const count = 3_000

@@ -37,7 +37,7 @@ async function searchesOfDeadRow(t: TestContext, cells: number) {
     await world.dispose()
   })
   const { token } = world.positionOf(ROW)
-  return { searches, clock, metaKey: mutableMetaKey('ORDERED', token, ROW) }
+  return { searches, clock, world, metaKey: mutableMetaKey('ORDERED', token, ROW) }
 }
 
 /** What is stored turns out to be damaged from here on. */
@@ -77,4 +77,23 @@ test('a search that fails late says so to who waits for it, and to nobody after 
   assert.throws(() => searches.exists(ROW_ID, metaKey), { code: 'CORRUPT' })
   clock.seconds += 1
   assert.equal(searches.exists(ROW_ID, metaKey), null, 'it is searched anew')
+})
+
+// What the step threw ended the writer thread, and with it the process.
+test('a search that cannot begin when its turn comes says so to who waits for it', async (t) => {
+  const { searches, metaKey, world } = await searchesOfDeadRow(t, 5_000)
+  assert.equal(searches.exists(ROW_ID, metaKey), null)
+  assert.equal(searches.exists('behind', metaKey), null)
+  assert.ok(end(searches) > 3)
+  const { database } = world
+  const { openCursor } = database // eslint-disable-line @typescript-eslint/unbound-method -- put back below
+  Object.assign(database, {
+    openCursor: () => {
+      throw new KVError('UNAVAILABLE', 'the disk fails')
+    },
+  })
+  assert.equal(searches.slice(), 'behind')
+  Object.assign(database, { openCursor })
+  assert.throws(() => searches.exists('behind', metaKey), { code: 'UNAVAILABLE' })
+  assert.ok(searches.isEmpty)
 })

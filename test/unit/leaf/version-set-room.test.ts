@@ -138,6 +138,22 @@ suite('a version that is dropped', () => {
     await world.settle()
     return world
   }
+  /** Version 1 of `b` was read so long ago, and is closed because `c` needs the room; it is kept. */
+  async function closedWhileKept(secondsAgo: number | null): Promise<ServingWorld> {
+    const world = new ServingWorld(2, 5)
+    await world.createBatch('b')
+    for (const id of [1, 2]) await world.load('b', id)
+    await world.publish('b', 2)
+    const [second, first] = world.entry('b').versions
+    for (const { id } of second?.shards ?? []) world.ages.set(id, 0)
+    if (secondsAgo !== null) for (const { id } of first?.shards ?? []) world.ages.set(id, secondsAgo)
+    await world.createBatch('c')
+    await world.load('c', 9)
+    await world.finish(world.set.open('c', 9))
+    await world.settle()
+    assert.deepEqual(world.versions('b'), [2], 'it was closed')
+    return world
+  }
   const isLeaving = (world: ServingWorld) =>
     world.entry('b').versions.map((served) => served.isLeaving === true)
 
@@ -186,6 +202,26 @@ suite('a version that is dropped', () => {
     world.timers.advance(300_000)
     await world.settle()
     assert.deepEqual(world.versions('b'), [2, 1])
+    world.checkSettled()
+  })
+
+  test('and whose id is loaded again goes at once, as its leases end', async () => {
+    const world = await droppedAfterUse(1)
+    const { holder } = world.thread(0)
+    const [used] = world.entry('b').versions.at(-1)?.shards ?? []
+    assert.ok(used !== undefined)
+    holder.acquire(used)
+    await world.finish(world.set.endLeaving('b', 1))
+    await world.settle()
+    assert.deepEqual([world.versions('b'), world.trashed], [[2], []])
+    holder.release(used)
+    await world.settle()
+    assert.deepEqual([world.trashed, world.forgotten], [['/data/b-0-0/1'], [1]])
+    await world.finish(world.set.endLeaving('b', 2))
+    await world.finish(world.set.endLeaving('absent', 1))
+    assert.deepEqual(world.versions('b'), [2])
+    world.timers.advance(300_000)
+    await world.settle()
     world.checkSettled()
   })
 
@@ -248,6 +284,33 @@ suite('a version that is dropped', () => {
     world.timers.advance(300_000)
     await world.settle()
     assert.deepEqual([world.trashed, world.forgotten], [['/data/b-0-0/1'], [1]])
+  })
+
+  // Nothing was known of its use any more: who read it page by page lost it, though there was time left.
+  test('and was closed for want of room a moment after it was read stays for who reads it page by page', async () => {
+    const world = await closedWhileKept(10)
+    await world.finish(world.setState('b', 1, 'DELETED'))
+    await world.settle()
+    assert.deepEqual([world.versions('b'), world.entry('b').leaving, world.trashed], [[2], [1], []])
+    world.timers.advance(3_000)
+    await world.finish(world.set.open('b', 1))
+    assert.deepEqual(isLeaving(world), [false, true])
+    world.timers.advance(300_000)
+    await world.settle()
+    assert.deepEqual([world.versions('b'), world.trashed], [[2], ['/data/b-0-0/1']])
+    world.checkSettled()
+  })
+
+  test('and was closed for want of room long after it was read goes at once', async () => {
+    const early = await closedWhileKept(299)
+    early.timers.advance(1_000)
+    await early.finish(early.setState('b', 1, 'DELETED'))
+    await early.settle()
+    assert.deepEqual([early.entry('b').leaving, early.trashed], [undefined, ['/data/b-0-0/1']])
+    const unread = await closedWhileKept(null)
+    await unread.finish(unread.setState('b', 1, 'DELETED'))
+    await unread.settle()
+    assert.deepEqual([unread.entry('b').leaving, unread.trashed], [undefined, ['/data/b-0-0/1']])
   })
 
   test('goes with its dataset', async () => {

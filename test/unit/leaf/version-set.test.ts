@@ -342,6 +342,31 @@ suite('closing', () => {
     assert.deepEqual([world.trashed, world.forgotten], [[], []])
   })
 
+  test('during a start opens nothing more of what still waits, and says nothing of it', async () => {
+    const world = new ServingWorld()
+    let openGate: () => void = () => undefined
+    world.store.gate = new Promise<void>((resolve) => (openGate = resolve))
+    const records = Array.from({ length: 20 }, (_, index) => {
+      const id = `b${index}`
+      return datasetRecord({ name: id, id, mode: 'BATCH', versions: [version(1, 'CURRENT')] })
+    })
+    for (const record of records) {
+      world.records.set(record.name, record)
+      for (const shard of world.shardsOf(record.name, 1)) world.disk.add(shard)
+    }
+    const started = world.set.start(records)
+    await world.settle()
+    world.timers.advance(1_000)
+    await world.finish(started)
+    const closed = world.set.close()
+    await world.settle()
+    openGate()
+    await world.finish(closed)
+    assert.equal(world.store.opened.length, 4, 'those that were being opened')
+    assert.deepEqual([world.set.openCount(), world.set.degraded()], [0, []])
+    assert.equal(world.timers.pendingCount, 0)
+  })
+
   test('ends retries and ignores what is reported afterwards', async () => {
     const world = new ServingWorld()
     world.store.failures.set('/data/w/live-1/0', DISK_FULL)

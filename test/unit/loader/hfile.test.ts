@@ -8,6 +8,7 @@ import { HFileReader } from '../../../src/loader/formats/hfile.js'
 import { readVlong } from '../../../src/loader/formats/hfile-trailer.js'
 import type { SourceRow } from '../../../src/loader/load-source.js'
 import type { ObjectStore, StoredObject } from '../../../src/objects/object-store.js'
+import { hfileOf } from '../../support/hfile-writer.js'
 import { random } from '../../support/random.js'
 import { root } from '../../support/tree.js'
 
@@ -115,6 +116,30 @@ describe('damage', () => {
         }
       }
       assert.ok(refused > 60, `${name}: ${refused} of 120`)
+    }
+  })
+
+  test('every flipped bit of the trailer is refused, or harms nothing that is read, however many rows there are', async () => {
+    // A count that is a power of two is one bit away from none.
+    for (const count of [0, 1, 2, 8, 300]) {
+      const rows = Array.from({ length: count }, (_, index): [Buffer, Buffer] => {
+        const key = Buffer.from(String(index).padStart(6, '0'))
+        return [key, Buffer.from(index < 2 ? '' : `v${index + 1}`)]
+      })
+      const whole = hfileOf(rows, { blockBytes: 1_000 })
+      for (let bit = 0; bit < 212 * 8; bit++) {
+        const bytes = Buffer.from(whole)
+        const at = whole.length - 212 + (bit >> 3)
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << (bit & 7))
+        try {
+          assertRows((await read(bytes)).rows, count)
+        } catch (error) {
+          assert.ok(
+            error instanceof KVError && error.code === 'INVALID_ARGUMENT',
+            `${count} rows, bit ${bit}`,
+          )
+        }
+      }
     }
   })
 

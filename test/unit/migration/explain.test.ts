@@ -3,7 +3,13 @@ import { test } from 'node:test'
 import { murmur3Token } from '../../../src/base/hash.js'
 import { type OriginNow, explainRead } from '../../../src/gateway-explain.js'
 import type { Backend } from '../../../src/model/backend.js'
-import { MIGRATION_STATES, NO_MIGRATION } from '../../../src/model/migration.js'
+import type { DatasetRecord } from '../../../src/model/dataset.js'
+import {
+  type MigrationRamp,
+  type RampBreach,
+  MIGRATION_STATES,
+  NO_MIGRATION,
+} from '../../../src/model/migration.js'
 import { decideRead } from '../../../src/routing/decide.js'
 import { Router } from '../../../src/routing/router.js'
 import { KVError } from '../../../src/base/errors.js'
@@ -125,6 +131,27 @@ test('explain says when the other side is asked as well, and when it is not', ()
   assert.equal(standInOf(new TwoSides(migrating('TARGET_PRIMARY'))), 100)
   assert.equal(standInOf(new TwoSides(migrating('VERIFY'))), 0)
   assert.equal(standInOf(new TwoSides(migrating('ORIGIN_ONLY'))), 0)
+})
+
+test('explain says why the target does not stand in for the origin', () => {
+  const ramp: MigrationRamp = {
+    ...{ toShare: 10_000, stepShare: 100, everyMs: 1_000, fromShare: 0, startedAtMs: 1, lastStepAtMs: 1 },
+    ...{ startedBy: 'ada', state: 'BREACHED', note: '' },
+  }
+  const aloneOf = (record: Partial<DatasetRecord>, breach?: RampBreach): string => {
+    const { migration = NO_MIGRATION } = record
+    const breached = breach === undefined ? migration : { ...migration, ramp: { ...ramp, breach } }
+    const { entry } = new TwoSides({ ...record, migration: breached })
+    const asked = { dataset: 'cities', rowKey: Buffer.from('k'), caller: null }
+    const { alone, fallback, side } = explainRead(mapOf(entry), asked, () => WELL)
+    assert.deepEqual([side, fallback === null], ['ORIGIN', alone !== '' || record.migrationState !== 'RAMP'])
+    return alone
+  }
+  assert.match(aloneOf(migrating('RAMP')), /answers nobody/)
+  assert.match(aloneOf(migrating('RAMP', { splitShare: 1 }), 'DATA'), /found to differ/)
+  assert.equal(aloneOf(migrating('RAMP', { splitShare: 1 }), 'SERVICE'), '')
+  assert.equal(aloneOf(migrating('RAMP', { splitShare: 1 })), '')
+  assert.equal(aloneOf(migrating('VERIFY')), '')
 })
 
 function closed(entry: DatasetEntry): DatasetEntry {

@@ -450,6 +450,40 @@ test('what was asked of the origin as the last state began does not stand in the
   assert.equal(await outcome(), 'PASS')
 })
 
+test('an origin that is lost for good holds no dataset: what it cannot do any more may be forced', async () => {
+  const forced = { ...BY, isForced: true }
+  const world = await readyIn('RAMP')
+  world.origin = { ...ORIGIN, problem: 'ECONNREFUSED at 10.0.0.1:9010' }
+  world.figures.origin.isBreakerOpen = true
+  await assert.rejects(
+    world.control.move('cities', 'switch', BY),
+    kvError('FAILED_PRECONDITION', /origin answers/),
+  )
+  await world.control.move('cities', 'switch', forced)
+  // Loads went on; what the origin owes of them it will never take.
+  await world.metastore.migrate('cities', { owed: [{ ...OWED, side: 'ORIGIN' }] }, CHANGE)
+  await dials(world, { shadowShare: 10_000 })
+  await assert.rejects(
+    world.control.move('cities', 'switch', BY),
+    kvError('FAILED_PRECONDITION', /origin owes no load: 1: ORIGIN misses/),
+  )
+  for (const move of ['switch', 'complete'] as const) await world.control.move('cities', move, forced)
+  assert.deepEqual([world.record().migrationState, world.record().origin], ['RETIRED', null])
+  assert.match(
+    String(world.metastore.audit(9).find(({ detail }) => detail.includes('RETIRED'))?.detail),
+    /forced past: .*origin owes no load/,
+  )
+})
+
+test('what the target owes is never forced past', async () => {
+  const world = await readyIn('RAMP')
+  await world.metastore.migrate('cities', { owed: [OWED] }, CHANGE)
+  await assert.rejects(
+    world.control.move('cities', 'switch', { ...BY, isForced: true }),
+    kvError('FAILED_PRECONDITION', /no load is owed: 1: TARGET misses/),
+  )
+})
+
 test('keys are not handed over by hand while the sides are known to differ', async () => {
   const world = await migrationWorld()
   await inState(world, 'RAMP')

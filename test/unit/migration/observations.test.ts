@@ -112,6 +112,8 @@ suite('a dataset that is removed while it migrates', () => {
     await world.metastore.removeDataset('cities', CHANGE)
     await settled()
     assert.equal(world.metastore.get('cities'), null)
-    assert.deepEqual(warnings, ['the differences of a dataset that is gone could not be removed'])
+    // The look that a start takes at such files may come upon it, too, and says so in other words.
+    const text = 'the differences of a dataset that is gone could not be removed'
+    assert.equal(warnings.filter((line) => line === text).length, 1, warnings.join())
   })
 })

@@ -101,6 +101,7 @@ for (const { name, says, bring } of breaches) {
     assert.ok(seconds <= 5, `${seconds} seconds`)
     assert.equal(rampOf(world).state, 'BREACHED')
     assert.match(rampOf(world).note, says)
+    assert.equal(rampOf(world).breach, name === 'mismatches' ? 'DATA' : 'SERVICE')
     assert.equal(world.breaches.length, 1)
     // Nothing starts it again but an operator.
     await world.seconds(200, well(world))
@@ -184,6 +185,49 @@ test('what breaches on after the step back takes the rest of the keys back, too'
   await world.watcher.close()
 })
 
+test('of several things that are wrong mismatches are what it goes back for', async () => {
+  const world = await ramping()
+  await world.seconds(90, well(world))
+  await world.seconds(3, () => {
+    world.figures.target.isBreakerOpen = true
+    world.figures.mismatched(20)
+  })
+  assert.deepEqual([split(world), rampOf(world).breach], [0, 'DATA'])
+  // And stay so, whatever else is seen.
+  await world.seconds(10, () => world.figures.answered(50, 50))
+  assert.equal(rampOf(world).breach, 'DATA')
+  await world.watcher.close()
+})
+
+test('mismatches that are found when it has gone back for errors are noted: the target is to stand in for nobody', async () => {
+  const world = await ramping()
+  await world.seconds(90, well(world))
+  await world.seconds(3, () => world.figures.answered(50, 50))
+  assert.deepEqual([split(world), rampOf(world).breach], [0, 'SERVICE'])
+  await world.seconds(10, () => world.figures.answered(50, 50))
+  assert.deepEqual([rampOf(world).breach, world.breaches.length], ['SERVICE', 1])
+  await world.seconds(3, () => world.figures.mismatched(20))
+  assert.deepEqual([split(world), rampOf(world).breach, world.breaches.length], [0, 'DATA', 2])
+  assert.match(String(world.metastore.audit(1)[0]?.detail), /ramp BREACHED -> BREACHED: mismatches/)
+  await world.seconds(10, () => world.figures.mismatched(20))
+  assert.equal(world.breaches.length, 2)
+  await world.watcher.close()
+})
+
+// It went back to an origin that was gone, because the target was slower beside all that it answered in its place.
+test('while the origin is gone a ramp goes back for wrong answers alone', async () => {
+  const world = await ramping()
+  await world.seconds(90, well(world))
+  assert.equal(split(world), 5_000)
+  world.figures.origin.isBreakerOpen = true
+  world.figures.target.p99Ms = 90
+  await world.seconds(30, () => world.figures.answered(50, 50))
+  assert.deepEqual([split(world), rampOf(world).state], [5_000, 'RUNNING'])
+  await world.seconds(3, () => world.figures.mismatched(20))
+  assert.deepEqual([split(world), rampOf(world).breach], [0, 'DATA'])
+  await world.watcher.close()
+})
+
 test('what was seen before the step back says nothing about the share that it began with', async () => {
   const world = await rampingFrom(2_500)
   await world.seconds(90, well(world))
@@ -218,6 +262,42 @@ test('a change that hangs for one dataset does not hold up the step back of anot
   release()
   await world.seconds(1)
   assert.equal(world.metastore.get('towns')?.migrationState, 'ORIGIN_ONLY')
+  await world.watcher.close()
+})
+
+// Changes of all datasets waited for each other, with all that each opens before it is adopted.
+test('a disk that stalls under one dataset holds up the step back of no other one, and of a hundred none', async () => {
+  const world = await ramping()
+  const names = Array.from({ length: 99 }, (_, number) => `towns-${number}`)
+  for (const name of names) {
+    const draft = batchDraft(name, { migrationState: 'ORIGIN_ONLY', origin: 'west' })
+    await world.metastore.createDataset(draft, CHANGE)
+    for (const state of ['ARMING', 'VERIFY', 'RAMP'] as const) {
+      await world.metastore.migrate(name, { state }, CHANGE)
+    }
+    const dials = { shadowShare: 10_000, splitShare: 500 }
+    await world.metastore.migrate(name, { dials, ramp: rampOf(world) }, CHANGE)
+  }
+  await world.seconds(90, well(world))
+  let release = (): void => undefined
+  const stalled = new Promise<void>((resolve) => (release = resolve))
+  world.metastore.subscribe(async (name) => {
+    if (name === 'towns-0') await stalled
+  })
+  const stuck = world.metastore.updateDataset('towns-0', { retainedVersions: 5 }, CHANGE)
+  let seconds = 0
+  const others = (): string[] => ['cities', ...names.slice(1)]
+  const isBack = (name: string): boolean => world.metastore.get(name)?.migration?.ramp?.state === 'BREACHED'
+  while (!others().every(isBack) && seconds < 60) {
+    await world.seconds(1, () => world.figures.mismatched(20))
+    seconds += 1
+  }
+  assert.ok(seconds <= 5, `${seconds} seconds`)
+  assert.equal(isBack('towns-0'), false)
+  release()
+  await stuck
+  await world.seconds(2)
+  assert.ok(isBack('towns-0'))
   await world.watcher.close()
 })
 
@@ -257,6 +337,21 @@ test('a clock that was put back does not stop a ramp', async () => {
   world.clock.ms -= 86_400_000
   await world.seconds(120, well(world))
   assert.ok(split(world) > 2_500, `${split(world)}`)
+  await world.watcher.close()
+})
+
+// The breach window was as long as the ramp was old by the clock: of nothing, until the clock had caught up.
+test('a clock that was put back hides no breach behind a long good time', async () => {
+  const world = await ramping()
+  await world.seconds(25, well(world))
+  world.clock.ms -= 86_400_000
+  await world.seconds(30, () => {
+    world.figures.matched(10_000)
+    world.figures.answered(10_000)
+  })
+  const before = split(world)
+  assert.ok(before > 0)
+  assert.ok((await secondsUntil(world, 0, () => world.figures.answered(400, 200))) <= 5)
   await world.watcher.close()
 })
 

@@ -24,10 +24,28 @@ describe('PasswordAuthenticator', () => {
     const hash = parsePasswordHash(await hashPassword('right'))
     const authenticator = new PasswordAuthenticator(new Map([['ada', hash]]))
     for (const time of [1, 2]) {
-      assert.equal(await authenticator.check({ user: 'ada', password: 'right' }), true, `time ${time}`)
-      assert.equal(await authenticator.check({ user: 'ada', password: 'wrong' }), false, `time ${time}`)
-      assert.equal(await authenticator.check({ user: 'bob', password: 'right' }), false, `time ${time}`)
+      assert.equal(await authenticator.check({ user: 'ada', password: 'right' }, ''), true, `time ${time}`)
+      assert.equal(await authenticator.check({ user: 'ada', password: 'wrong' }, ''), false, `time ${time}`)
+      assert.equal(await authenticator.check({ user: 'bob', password: 'right' }, ''), false, `time ${time}`)
     }
+  })
+
+  test('connections that say the same at the same time are checked by one hash', async () => {
+    const hash = parsePasswordHash(await hashPassword('right'))
+    const loginLimits = { maxWaitingCqlLogins: 1, maxWaitingCqlLoginsPerAddress: 1 }
+    const authenticator = new PasswordAuthenticator(new Map([['ada', hash]]), loginLimits)
+    const same = Array.from({ length: 50 }, () =>
+      authenticator.check({ user: 'ada', password: 'right' }, '10.0.0.1'),
+    )
+    assert.deepEqual(await Promise.all(same), Array(50).fill(true))
+    const guesses = [1, 2, 3].map((guess) =>
+      authenticator.check({ user: 'ada', password: String(guess) }, '10.0.0.1'),
+    )
+    const outcomes = await Promise.allSettled(guesses)
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'rejected'],
+    )
   })
 
   test('a token of SASL PLAIN may name whom to act for; one without user or password is refused', () => {

@@ -125,6 +125,26 @@ describe('system tables', () => {
     }
   })
 
+  test('an index names its column as it must be written, and compression of nothing is none', () => {
+    const indexes = [
+      { name: 'i1', column: 'v', target: 'simple' },
+      { name: 'i2', column: 'MyColumn', target: 'simple' },
+      { name: 'i3', column: 'order', target: 'keys' },
+    ] as const
+    const columns = [key, ...indexes.map((index) => ({ ...column, name: index.column }))]
+    const drafts = [{}, { compression: {} }, { compression: '' }].map((options, index) => ({
+      ...{ ...TABLE, name: `t${index}`, columns, options, indexes: index === 0 ? indexes : [] },
+    }))
+    const schema = schemaOf(keyspace('ks', drafts))
+    assert.deepEqual(
+      rowsOf(schema, 'system_schema.indexes').map((row) => row['options']),
+      ['target,v', 'target,"MyColumn"', 'target,keys("order")'],
+    )
+    const compressions = rowsOf(schema, 'system_schema.tables').map((row) => row['compression'])
+    assert.match(compressions[0] ?? '', /LZ4Compressor/)
+    assert.deepEqual(compressions.slice(1), ['enabled,false', 'enabled,false'])
+  })
+
   test('tables and columns are those of the schema, with what Cassandra takes for granted', () => {
     const schema = schemaOf(
       keyspace('ks', [

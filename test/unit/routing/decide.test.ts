@@ -18,7 +18,7 @@ function targetKeys(splitShare: number): Set<string> {
 suite('decide', () => {
   test('each state has its side, its fallback and its comparisons', () => {
     const seen = MIGRATION_STATES.map((state) => {
-      const entry = entryWith(migrating(state, { shadowShare: 7 }))
+      const entry = entryWith(migrating(state, { shadowShare: 7, splitCallers: ['maps'] }))
       const { side, fallback, shadowShare } = decideSide(entry, Buffer.from('k'), null)
       return [state, side, fallback, shadowShare]
     })

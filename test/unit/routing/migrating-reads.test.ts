@@ -11,6 +11,7 @@ import {
   VERSION,
   entryWith,
   migrating,
+  rowOf,
   rowsOf,
 } from './two-sides.js'
 
@@ -83,6 +84,27 @@ suite('reads of a dataset with two sides', () => {
     assert.deepEqual(
       valuesOf(world.read(KEYS).answer),
       KEYS.map((key) => `origin ${key}`),
+    )
+  })
+
+  // The origin's wire does not say which version answered: only that nobody is sure of it any more does.
+  test('an origin that was asked to load while a read of several keys was under way answers all keys', () => {
+    const world = ramping()
+    world.behaviours.ORIGIN = () => null
+    const got = world.read(KEYS)
+    assert.deepEqual([got.answer, world.asked], [undefined, ['TARGET', 'ORIGIN']])
+    const { record } = world.entry
+    assert.ok(record.migration !== undefined)
+    world.entry = {
+      ...world.entry,
+      record: { ...record, migration: { ...record.migration, originVersion: null } },
+    }
+    world.behaviours.ORIGIN = sidedRows('newer', null)
+    const rows = NOT_IN_SPLIT.map((key) => rowOf(key, { [key]: `newer ${key}` }))
+    world.held[0]?.({ rows, datasetVersion: null })
+    assert.deepEqual(
+      valuesOf(got.answer),
+      KEYS.map((key) => `newer ${key}`),
     )
   })
 

@@ -14,11 +14,21 @@ import { entryWith, migrating } from './two-sides.js'
 suite('figures of a side', () => {
   test('percentiles are known to a tenth, over all threads', () => {
     const threads = [new SideFigures(), new SideFigures()]
-    for (let ms = 1; ms <= 1_000; ms += 1) threads[ms % 2]?.record(ms, ms > 990, 1_000)
+    for (let ms = 1; ms <= 1_000; ms += 1) threads[ms % 2]?.record(ms, false, 1_000)
     const { requests, errors, p50Ms, p99Ms } = sumSides(threads.map((one) => one.snapshot(1_000)))
-    assert.deepEqual([requests, errors], [1_000, 10])
+    assert.deepEqual([requests, errors], [1_000, 0])
     assert.ok(p50Ms !== null && p50Ms >= 500 && p50Ms <= 550, `median ${p50Ms}`)
     assert.ok(p99Ms !== null && p99Ms >= 990 && p99Ms <= 1_089, `p99 ${p99Ms}`)
+  })
+
+  // An open breaker refuses at once: its side looked fast, and a ramp went back from the other one, which looked slow.
+  test('what failed is counted and makes a side neither fast nor slow', () => {
+    const figures = new SideFigures()
+    for (let read = 0; read < 200; read += 1) figures.record(20, false, 0)
+    for (let read = 0; read < 10_000; read += 1) figures.record(read % 2 === 0 ? 0.01 : 5_000, true, 0)
+    const { requests, errors, p50Ms, p99Ms } = sumSides([figures.snapshot(0)])
+    assert.deepEqual([requests, errors], [10_200, 10_000])
+    for (const ms of [p50Ms, p99Ms]) assert.ok(ms !== null && ms >= 20 && ms <= 22, `${ms}`)
   })
 
   test('a minute later latencies are forgotten, counts are not; few say nothing', () => {

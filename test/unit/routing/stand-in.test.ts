@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { KVError } from '../../../src/base/errors.js'
-import { type MigrationRamp, NO_MIGRATION } from '../../../src/model/migration.js'
+import { type MigrationDials, type MigrationRamp, NO_MIGRATION } from '../../../src/model/migration.js'
 import type { ReadRequest } from '../../../src/model/request.js'
 import { splitBucket } from '../../../src/routing/traffic-split.js'
 import { scanRequest } from '../../support/scans.js'
@@ -26,6 +26,23 @@ function ramping(state: 'RAMP' | 'VERIFY' | 'TARGET_PRIMARY' = 'RAMP'): TwoSides
   world.standInAfterMs = 100
   world.behaviours.ORIGIN = rowsOf(null, valuesOf('origin'))
   world.behaviours.TARGET = rowsOf(VERSION, valuesOf('target'))
+  return world
+}
+
+/** In RAMP, with a ramp that went back unless told otherwise. */
+function rampedBack(changes: Partial<MigrationRamp>, splitShare: number): TwoSides {
+  const world = ramping()
+  const { record } = world.entry
+  const migration = record.migration ?? NO_MIGRATION
+  const dials = { ...migration.dials, splitShare }
+  const ramp = { ...BREACHED, ...changes }
+  world.entry = { ...world.entry, record: { ...record, migration: { ...migration, dials, ramp } } }
+  return world
+}
+
+function dialled(dials: Partial<MigrationDials>): TwoSides {
+  const world = ramping()
+  world.entry = entryWith(migrating('RAMP', dials))
   return world
 }
 
@@ -119,6 +136,39 @@ suite('the other side stands in', () => {
       const got = world.read([OF_ORIGIN], within(world, 10_000))
       world.timers.advance(9_000)
       assert.deepEqual([textOf(got.answer), world.asked], ['nothing yet', ['ORIGIN']])
+    }
+  })
+
+  test('for an origin that fails the target does, but not once it was found to differ, nor at 0 % of the keys', () => {
+    const cases: readonly (readonly [TwoSides, string])[] = [
+      [ramping(), 'target'],
+      [rampedBack({ breach: 'SERVICE' }, 0), 'target'],
+      [rampedBack({ breach: 'SERVICE' }, 5_000), 'target'],
+      [rampedBack({ breach: 'DATA' }, 0), 'UNAVAILABLE'],
+      [rampedBack({ breach: 'DATA' }, 5_000), 'UNAVAILABLE'],
+      // Of before it was kept what a ramp went back for.
+      [rampedBack({}, 5_000), 'UNAVAILABLE'],
+      [rampedBack({ state: 'RUNNING' }, 0), 'UNAVAILABLE'],
+      [rampedBack({ state: 'RUNNING' }, 5_000), 'target'],
+      [dialled({ splitShare: 0 }), 'UNAVAILABLE'],
+      [dialled({ splitCallers: ['maps'] }), 'target'],
+    ]
+    for (const [number, [world, expected]] of cases.entries()) {
+      for (const keys of [[OF_ORIGIN], KEYS]) {
+        world.behaviours.ORIGIN = FAILS
+        assert.equal(textOf(world.read(keys, within(world, 1_000)).answer), expected, `case ${number}`)
+        world.breaker.isOpen = true
+        assert.equal(textOf(world.read(keys, within(world, 1_000)).answer), expected, `case ${number}, open`)
+        world.breaker.isOpen = false
+      }
+    }
+  })
+
+  test('for a target that fails the origin does, whatever was found of the target', () => {
+    for (const world of [rampedBack({ breach: 'DATA' }, 5_000), rampedBack({ breach: 'SERVICE' }, 5_000)]) {
+      world.behaviours.TARGET = FAILS
+      assert.equal(textOf(world.read(OF_TARGET, within(world, 1_000)).answer), 'origin')
+      assert.equal(textOf(world.read(KEYS, within(world, 1_000)).answer), 'origin')
     }
   })
 

@@ -29,10 +29,14 @@ export class World {
   readonly steps: string[] = []
   /** Names by directory URL; absent: the listing fails. */
   readonly directories = new Map<string, readonly string[]>()
+  /** Of every file. */
+  tag = '1'
   /** What the next change of the metastore fails with. */
   changeFailure: KVError | null = null
   /** What loads.start fails with, as long as it is set. */
   startFailure: KVError | null = null
+  /** Versions that were told to leave at once. */
+  readonly ended: string[] = []
   readonly answered: (ErrorCode | null)[] = []
   readonly fileSets: FileSetLoads
   readonly service
@@ -48,6 +52,10 @@ export class World {
     this.fileSets = new FileSetLoads({
       metastore: this.#metastore(),
       loads: { start: (request) => this.#start(request), list: () => this.loads },
+      endLeaving: (fileSet, id) => {
+        this.ended.push(`${fileSet} ${id}`)
+        return Promise.resolve()
+      },
       list: (url) => this.#list(url),
       clock,
       startTimer,
@@ -135,7 +143,7 @@ export class World {
   #list(url: string): Promise<readonly FoundFile[]> {
     const names = this.directories.get(url)
     if (names === undefined) return Promise.reject(new KVError('INVALID_ARGUMENT', 'gone'))
-    return Promise.resolve(names.map((name) => ({ url: `${url}${name}`, tag: '1' })))
+    return Promise.resolve(names.map((name) => ({ url: `${url}${name}`, tag: this.tag })))
   }
 
   #start(request: LoadRequest): Promise<LoadStatus> {

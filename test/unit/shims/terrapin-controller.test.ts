@@ -131,6 +131,19 @@ test('a failure that no call was there to hear of is told to the next one, once 
   assert.equal(world.loads.length, 3)
 })
 
+test('a failure that no call was there to hear of is not told of files that were written anew', async () => {
+  const world = new World()
+  world.call()
+  await world.settle(ANSWER_MS)
+  await world.end({ code: 'INVALID_ARGUMENT', message: 'part-00001 is damaged' })
+  world.tag = '2'
+  const repaired = world.call()
+  await world.settle()
+  assert.equal(world.loads.length, 2)
+  await world.end(null)
+  assert.equal(repaired.answer, 'ok')
+})
+
 test('a load fails by what became of its files', async () => {
   for (const [code, isGone, answer] of [
     ['INVALID_ARGUMENT', false, /^INVALID_DATA_SET: it failed$/],
@@ -194,8 +207,11 @@ test('another load of the file set, and a version that is being removed, are wai
   world.records.set('fs', datasetRecord({ name: 'fs', mode: 'BATCH' }))
   world.startFailure = new KVError('FAILED_PRECONDITION', 'it is being removed')
   const third = world.call()
-  await world.settle(2_000)
-  assert.equal(third.answer, 'waiting')
+  await world.settle(500)
+  assert.deepEqual([third.answer, world.ended], ['waiting', []])
+  world.setVersion('fs', version(VERSION, 'DELETED', world.sourceOf(DIRECTORY)))
+  await world.settle(500)
+  assert.deepEqual([third.answer, world.ended], ['waiting', [`fs ${VERSION}`]])
   world.startFailure = null
   await world.settle(500)
   assert.equal(world.loads.length, 3)

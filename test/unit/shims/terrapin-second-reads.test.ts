@@ -176,6 +176,12 @@ test('only a call of two known clusters, for what several leaves have, is read t
       store.reads.slice(4).map(({ context }) => context.place),
       [0, 1],
     )
+    // As much as never, which no timer can wait for.
+    await get(['east', 'west'], 'spread', 0x7fff_ffff_ffff_ffffn)
+    assert.deepEqual(
+      store.reads.slice(6).map(({ context }) => context.place),
+      [undefined],
+    )
   } finally {
     await client.close()
     await server.close()

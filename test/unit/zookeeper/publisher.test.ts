@@ -9,6 +9,7 @@ import type { Publication } from '../../../src/zookeeper/file-set-plan.js'
 import { Publisher } from '../../../src/zookeeper/publisher.js'
 import { ZooKeeperSession } from '../../../src/zookeeper/session.js'
 import { FakeZooKeeper } from '../../support/fake-zookeeper.js'
+import { random } from '../../support/random.js'
 
 const contents = {
   fileSet: fileSetNode,
@@ -290,6 +291,53 @@ test('two gateways under one name do not take turns', async () => {
   assert.equal(zookeeper.writes.length, writes)
 })
 
+test('a gateway that another one took for gone comes back into the lists by itself', async () => {
+  const [one, two] = [new FakeGateway('one', 'shared'), new FakeGateway('two', 'shared')]
+  for (const gateway of [one, two]) gateway.serve('pins', 1)
+  await until('both', () => hostsOf('pins', 1) === 'one,two')
+  zookeeper.remove('/terra/godwit/gateways/one')
+  two.publisher.nodeChanged()
+  await until('both again', () => hostsOf('pins', 1) === 'one,two')
+  await until('there', () => zookeeper.children('/terra/godwit/gateways').join() === 'one,two')
+})
+
+test('whenever sessions expire and connections are cut, in the end stands what is served', async () => {
+  const seed = Math.floor(Math.random() * 1_000_000)
+  const next = random(seed)
+  const below = (count: number) => Math.floor(next() * count)
+  const both = [new FakeGateway('one', 'shared'), new FakeGateway('two', 'shared')]
+  const served = new Map<string, number[]>()
+  for (let step = 1; step <= 150; step++) {
+    const name = `set${below(12)}`
+    const kind = below(10)
+    if (kind === 0) zookeeper.expireSessions()
+    else if (kind === 1) zookeeper.cut()
+    else if (kind === 2) {
+      served.delete(name)
+      for (const gateway of both) gateway.drop(name)
+    } else {
+      const kept = [step, ...(served.get(name) ?? [])].slice(0, 2)
+      served.set(name, kept)
+      for (const gateway of both) gateway.serve(name, step, kept)
+    }
+    await pause(below(8))
+  }
+  const wanted = [...served].map(([name, kept]) => [name, kept, kept.map(() => 'one,two')]).sort()
+  const found = () =>
+    zookeeper.children('/terra/filesets').map((name) => {
+      const kept = zookeeper.children(`/terra/godwit/filesets/${name}`).map(Number)
+      const versions = kept.sort((one, other) => other - one)
+      const isCurrent = currentOf(name) === resourceName({ fileSet: name, version: versions[0] ?? 0 })
+      return [name, isCurrent ? versions : [], versions.map((version) => hostsOf(name, version))]
+    })
+  for (let look = 0; look < 500 && JSON.stringify(found().sort()) !== JSON.stringify(wanted); look++)
+    await pause(10)
+  assert.deepEqual(found().sort(), wanted, `seed ${seed}`)
+  const views = [...served.values()].flat().length
+  assert.equal(zookeeper.children('/terra/views').length, views, `seed ${seed}`)
+  assert.deepEqual(zookeeper.children('/terra/godwit/filesets').sort(), [...served.keys()].sort())
+})
+
 test('the controller that uploaders ask is the first that came, and the next one when it ends', async () => {
   const leaderOf = () => zookeeper.data('/terra/CONTROLLER/LEADER')?.toString() ?? null
   const first = new FakeGateway('one', 'store', leaderNode('one', 9012))
@@ -304,6 +352,20 @@ test('the controller that uploaders ask is the first that came, and the next one
   gateways.splice(gateways.indexOf(first), 1)
   await first.stop()
   await until('led by the other', () => leaderOf()?.includes('"two_9013"') === true)
+})
+
+test('where another controller led, or this one before it crashed, its end is noticed', async () => {
+  for (const path of ['/terra', '/terra/CONTROLLER']) zookeeper.put(path, '')
+  zookeeper.put('/terra/CONTROLLER/LEADER', 'theirs')
+  const gateway = new FakeGateway('one', 'store', leaderNode('one', 9012))
+  gateway.serve('pins', 1)
+  await until('published', () => hostsOf('pins', 1) === 'one')
+  assert.equal(zookeeper.data('/terra/CONTROLLER/LEADER')?.toString(), 'theirs')
+  zookeeper.remove('/terra/CONTROLLER/LEADER')
+  await until(
+    'led',
+    () => zookeeper.data('/terra/CONTROLLER/LEADER')?.toString().includes('one_9012') === true,
+  )
 })
 
 test('a gateway without a controller leads nobody', async () => {

@@ -1,7 +1,8 @@
 /**
  * A cursor with entries in hand. Reading one entry at a time costs three native calls' worth of overhead a row, reading
  * many reads too far before a seek or an end; so steps grow while their entries are used up, shrink when a seek leaves
- * some of them, and are no longer than what the reader still expects to need. A seek to what is in hand touches no DB.
+ * some of them, and are no longer than what the reader still expects to need. A seek to what is in hand touches no DB. A
+ * glance is a seek aside, to an entry or two: it says nothing of how much is needed elsewhere.
  *
  * Whoever reads looks at `hasNext` first; when it is false, `fill` reads on, and is the only thing here that takes long.
  */
@@ -29,6 +30,8 @@ export class Entries {
   /** What is in hand begins here, or just behind; null: at the cursor's own start. */
   #floor: Buffer | null = null
   #isFloorIn = true
+  /** What is in hand, or read next, was a glance's. */
+  #isGlance = false
   /** Entries and bytes read from the DB so far. */
   readCount = 0
   readBytes = 0
@@ -64,28 +67,43 @@ export class Entries {
   fill(): boolean {
     if (this.hasNext) return true
     const before = this.#rows.at(-2)
+    let step = this.#step
     if (this.#boundary !== null) {
+      if (this.#isGlance) step = MIN_STEP
       this.#cursor.seek(this.#boundary)
       this.#floor = this.#boundary
       this.#boundary = null
       this.#isFloorIn = true
     } else if (before !== undefined) {
-      this.#step = Math.min(MAX_STEP, this.#step * 2)
+      if (!this.#isGlance) step = this.#step = Math.min(MAX_STEP, step * 2)
+      this.#isGlance = false
       this.#floor = before
       this.#isFloorIn = false
     }
     this.#at = 0
     this.#rows = []
     if (this.#cursor.isDone) return false
-    const rows = this.#cursor.next(Math.max(1, Math.min(this.#step, this.#expected())))
+    const rows = this.#cursor.next(Math.max(1, Math.min(step, this.#expected())))
     this.#rows = rows
     this.readCount += rows.length >> 1
-    for (const bytes of rows) this.readBytes += bytes.byteLength
+    for (const bytes of rows) this.readBytes += bytes.length
     return rows.length > 0
   }
 
-  /** Goes to a boundary: the next entry is the first one at or above it, or, reversed, the last one below it. */
-  seek(boundary: Buffer): void {
+  /**
+   * Goes to a boundary: the next entry is the first one at or above it, or, reversed, the last one below it.
+   * @param wanted entries behind it, where the reader knows; otherwise as many as it used before
+   */
+  seek(boundary: Buffer, wanted: number | null = null): void {
+    this.#goTo(boundary, wanted, false)
+  }
+
+  /** The same where little is looked for, on the way to somewhere else. */
+  glance(boundary: Buffer): void {
+    this.#goTo(boundary, null, true)
+  }
+
+  #goTo(boundary: Buffer, wanted: number | null, isGlance: boolean): void {
     const last = this.#rows.length - 2
     if (last >= 0 && this.#boundary === null && this.#isBehindFloor(boundary)) {
       if (this.#isBehind(last >> 1, boundary)) {
@@ -97,7 +115,10 @@ export class Entries {
         return
       }
     }
-    this.#step = Math.max(MIN_STEP, Math.min(MAX_STEP, (this.#at >> 1) + 1))
+    if (wanted !== null || (!isGlance && !this.#isGlance)) {
+      this.#step = Math.max(MIN_STEP, Math.min(MAX_STEP, wanted ?? (this.#at >> 1) + 1))
+    }
+    this.#isGlance = isGlance
     this.#rows = []
     this.#at = 0
     this.#boundary = boundary

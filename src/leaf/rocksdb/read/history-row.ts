@@ -10,13 +10,15 @@
  */
 import { KVError } from '../../../base/errors.js'
 import type { CellTimestamp } from '../../../model/row.js'
-import { payloadStart, readTimestamp } from '../../cell-codec.js'
-import { HISTORY_KINDS, HISTORY_VERSION_SIZE, historyCellOf } from '../../row-codec.js'
+import { CELL_KINDS, cellKind, payloadStart, readTimestamp } from '../../cell-codec.js'
+import { HISTORY_KINDS, HISTORY_VERSION_SIZE } from '../../row-codec.js'
 import { isBefore } from '../../selection.js'
 import { MAX_READ_BYTES } from '../store/binding.js'
+import { ColumnNames } from './column-names.js'
 import { CELL_COST_BYTES, PAGE_BYTES_PER_CELL } from './held-bytes.js'
 import { equalBytes } from '../store/key-bytes.js'
 import { type RowBounds, RowCollector, type RowWish, type Verdict } from './row-collector.js'
+import type { SupersededKeys } from './superseded.js'
 
 abstract class HistoryCollector extends RowCollector {
   /** A stored key of the column in hand; null: none is. */
@@ -26,28 +28,30 @@ abstract class HistoryCollector extends RowCollector {
   protected localKey: Buffer = NO_BYTES
   /** Versions at or before it are covered by the row's deletions; null: nothing is. */
   protected deletedUpTo: CellTimestamp | null = null
+  readonly #names = new ColumnNames()
 
   override begin(bounds: RowBounds): void {
     super.begin(bounds)
     this.columnKey = null
+    this.#names.begin()
   }
 
   protected isSameColumn(metaSize: number, key: Buffer): boolean {
     const { columnKey, versionAt } = this
     return (
       columnKey !== null &&
-      key.byteLength === versionAt + HISTORY_VERSION_SIZE &&
+      key.length === versionAt + HISTORY_VERSION_SIZE &&
       equalBytes(columnKey, key, metaSize, versionAt)
     )
   }
 
   /** @throws {KVError} CORRUPT */
   protected setColumn(metaSize: number, key: Buffer): void {
-    const at = key.byteLength - HISTORY_VERSION_SIZE
+    const at = key.length - HISTORY_VERSION_SIZE
     if (at < metaSize + 2 || key[at - 2] !== 0 || key[at - 1] !== 1) throw damagedKey(key)
     this.columnKey = key
     this.versionAt = at
-    this.localKey = historyCellOf(metaSize, key).localKey
+    this.localKey = this.#names.of(key, metaSize, at - 2)
     const rowUpTo = this.rowTombstone === null ? null : readTimestamp(this.rowTombstone)
     const rangeUpTo = this.columnDeletedUpTo(this.localKey)
     this.deletedUpTo = rowUpTo === null || (rangeUpTo !== null && rangeUpTo > rowUpTo) ? rangeUpTo : rowUpTo
@@ -67,6 +71,8 @@ export class ForwardHistoryCollector extends HistoryCollector {
   #isBegun = false
   /** A version at exactly this time is deleted. */
   #deletedAt: CellTimestamp | null = null
+  /** Living versions of it that do not expire; less than nothing: what is left of it is the purge's. */
+  #lasting = 0
 
   take(metaSize: number, key: Buffer, stored: Buffer): Verdict {
     if (!this.isSameColumn(metaSize, key)) {
@@ -76,11 +82,16 @@ export class ForwardHistoryCollector extends HistoryCollector {
       this.#matched = 0
       this.#isBegun = false
       this.#deletedAt = null
+      this.#lasting = 0
     }
-    if (this.isColumnThrough) return 'MORE'
-    const kind = key[key.byteLength - 1]
+    if (this.isColumnThrough) {
+      if (this.wish.superseded !== undefined) this.#passOver(key, stored, this.wish.superseded)
+      return 'MORE'
+    }
+    const kind = key[key.length - 1]
     if (kind === HISTORY_KINDS.DELETE_UP_TO) {
       this.isColumnThrough = true
+      this.#lasting = Number.NEGATIVE_INFINITY
       return 'MORE'
     }
     const version = versionOf(key, this.versionAt)
@@ -91,6 +102,7 @@ export class ForwardHistoryCollector extends HistoryCollector {
     if (kind !== HISTORY_KINDS.PUT) throw damagedKey(key)
     if (this.deletedUpTo !== null && version <= this.deletedUpTo) {
       this.isColumnThrough = true
+      this.#lasting = Number.NEGATIVE_INFINITY
       return 'MORE'
     }
     const start = payloadStart(stored, this.wish.nowSeconds)
@@ -102,6 +114,7 @@ export class ForwardHistoryCollector extends HistoryCollector {
     const { maxCellVersions, selection } = this.wish
     const { minTimestamp, maxTimestamp, maxVersions, resume } = selection
     this.#living++
+    if (cellKind(stored) === CELL_KINDS.LIVE) this.#lasting++
     if (this.#living >= maxCellVersions) this.isColumnThrough = true
     if (maxTimestamp !== null && version >= maxTimestamp) return 'MORE'
     if (minTimestamp !== null && version < minTimestamp) {
@@ -115,7 +128,21 @@ export class ForwardHistoryCollector extends HistoryCollector {
       this.#isBegun = true
       if (!this.beginColumn(this.isResumed)) return 'STOP'
     }
-    return this.answer(this.localKey, key.byteLength, stored, start, version)
+    return this.answer(this.localKey, key.length, stored, start, version)
+  }
+
+  /** An older version of a column that is through. Behind a deletion it stays: only the purge knows what else it covers. */
+  #passOver(key: Buffer, stored: Buffer, superseded: SupersededKeys): void {
+    if (key[key.length - 1] !== HISTORY_KINDS.PUT) this.#lasting = Number.NEGATIVE_INFINITY
+    else if (this.#lasting >= this.wish.maxCellVersions) superseded.add(key)
+    else if (cellKind(stored) === CELL_KINDS.LIVE && !this.#isDeleted(key)) this.#lasting++
+  }
+
+  #isDeleted(key: Buffer): boolean {
+    const { deletedUpTo } = this
+    if (deletedUpTo === null && this.#deletedAt === null) return false
+    const version = versionOf(key, this.versionAt)
+    return version === this.#deletedAt || (deletedUpTo !== null && version <= deletedUpTo)
   }
 }
 
@@ -163,7 +190,7 @@ export class ReversedHistoryCollector extends HistoryCollector {
       if (this.endSpan() === 'STOP') return 'STOP'
       this.setColumn(metaSize, key)
     }
-    const kind = key[key.byteLength - 1]
+    const kind = key[key.length - 1]
     const version = versionOf(key, this.versionAt)
     if (kind === HISTORY_KINDS.DELETE_UP_TO) this.#clear()
     else if (kind === HISTORY_KINDS.DELETE_EXACT) {

@@ -12,6 +12,7 @@ import { CELL_KINDS, readTimestamp, TOMBSTONE_SIZE, ttlLeft } from '../../cell-c
 import { decodeRangeTombstones, RangeCover } from '../../range-tombstones.js'
 import type { Selection } from '../../selection.js'
 import { type ByteBudget, CELL_COST_BYTES, PAGE_BYTES_PER_CELL, tooLarge } from './held-bytes.js'
+import type { SupersededKeys } from './superseded.js'
 import { TurnedRow } from './turned-row.js'
 
 /** What is wanted of a row; the same for all rows of a scan. */
@@ -24,6 +25,8 @@ export interface RowWish {
   readonly nowSeconds: number
   /** The entries come in the opposite direction to the one in which the columns are answered. */
   readonly isTurned?: boolean
+  /** Is told of versions that nobody sees any more; absent: nobody wants to know. */
+  readonly superseded?: SupersededKeys | undefined
 }
 
 /** How much of a row is taken. */
@@ -136,14 +139,14 @@ export abstract class RowCollector {
   ): Verdict {
     const { withTimestamps, withTtl, nowSeconds, selection } = this.wish
     const value = selection.keysOnly ? NO_BYTES : stored.subarray(start)
-    const heldBytes = keyBytes + (selection.keysOnly ? 0 : stored.byteLength)
+    const heldBytes = keyBytes + (selection.keysOnly ? 0 : stored.length)
     const cell = {
       localKey,
       value,
       timestamp: withTimestamps ? version : null,
       ttlSeconds: withTtl ? ttlLeft(stored, nowSeconds) : null,
     }
-    const pageBytes = localKey.byteLength + value.byteLength + PAGE_BYTES_PER_CELL
+    const pageBytes = localKey.length + value.length + PAGE_BYTES_PER_CELL
     if (this.#turned !== null) {
       const turned = { cell, version: version ?? readTimestamp(stored), heldBytes, pageBytes }
       this.#turned.push(turned, this.#lastColumns !== this.#columns)

@@ -10,7 +10,8 @@ import { Entries } from './entries.js'
 import { historyCollector } from './history-row.js'
 import { MutableCollector } from './mutable-row.js'
 import type { RowBounds, RowCollector, RowWish } from './row-collector.js'
-import { firstStepOf, RowWalk } from './row-walk.js'
+import { firstStepOf, rangeStepOf, RowWalk, walkEnd } from './row-walk.js'
+import type { SupersededKeys } from './superseded.js'
 
 /** Selecting more columns than this walks the row: a MultiGet may not outgrow its bound. */
 export const MAX_POINT_COLUMNS = 1_000
@@ -28,19 +29,23 @@ export class RowRead {
   readonly #entries: Entries
   readonly #collector: RowCollector
   readonly #steps: Generator<void, void>
+  readonly #superseded: SupersededKeys | undefined
 
   constructor(database: Database, { format, metaKey, wish, bounds }: RowReadOptions) {
     const { selection } = wish
     const { isReversed } = selection
     this.#collector = collectorOf(format, wish, bounds)
+    this.#superseded = wish.superseded
     this.#cursor = database.openCursor({
       from: metaKey,
-      to: mutableRowEnd(metaKey),
+      to: isReversed ? mutableRowEnd(metaKey) : walkEnd(metaKey, format, selection),
       isReversed,
       fillsCache: true,
     })
     this.#entries = new Entries(this.#cursor, { isReversed, firstStep: firstStepOf(selection) })
-    this.#steps = new RowWalk(this.#entries, this.#collector, { format, selection }).run(metaKey)
+    const rangeStep = rangeStepOf(selection)
+    const walk = new RowWalk(this.#entries, this.#collector, { format, selection, rangeStep })
+    this.#steps = walk.run(metaKey)
     this.#steps.next()
   }
 
@@ -60,7 +65,9 @@ export class RowRead {
    * @throws {KVError} TOO_LARGE, CORRUPT, SHARD_NOT_SERVING
    */
   next(): Row | null | undefined {
-    return this.#steps.next().done === true ? this.#collector.found.row : undefined
+    if (this.#steps.next().done !== true) return undefined
+    this.#superseded?.finish()
+    return this.#collector.found.row
   }
 
   close(): void {

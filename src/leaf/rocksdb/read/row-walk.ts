@@ -12,15 +12,53 @@ import type { Entries } from './entries.js'
 import { isOfRow } from '../store/key-bytes.js'
 import type { RowCollector } from './row-collector.js'
 
-/** Entries of a first step: a narrow row whole; or the deletions and the first column that is named. */
+/** Entries of a first step: a narrow row whole; or the deletions and what is sought next, if that stands in front. */
 const WHOLE_ROW_STEP = 32
-const NAMED_STEP = 4
+const SOUGHT_STEP = 4
+const LEAD_SIZE = 1
 
-export function firstStepOf({ spans }: Selection): number {
-  return spans.every(({ isColumn }) => isColumn) ? NAMED_STEP : WHOLE_ROW_STEP
+/** A range from a row's first columns on is what a first step may hold; one further back is sought. */
+export function firstStepOf(selection: Selection): number {
+  const [first] = selection.spans
+  if (first === undefined || first.isColumn || first.from.byteLength > LEAD_SIZE) return SOUGHT_STEP
+  return selection.limit === Number.POSITIVE_INFINITY
+    ? WHOLE_ROW_STEP
+    : SOUGHT_STEP + (rangeStepOf(selection) ?? WHOLE_ROW_STEP)
+}
+
+/**
+ * Entries that a walk wants of its only range: as many as may be answered, and one to see that this is all; reversed not
+ * too many, because its cursor goes on below the range. Null: of several ranges nobody knows.
+ */
+export function rangeStepOf({ spans, isReversed, limit, columnsBefore }: Selection): number | null {
+  const [first] = spans
+  if (first === undefined || first.isColumn || spans.length > 1) return null
+  const wanted = limit - columnsBefore + 1
+  return isReversed ? Math.min(MAX_REVERSED_STEP, wanted) : wanted
+}
+
+const MAX_REVERSED_STEP = 64
+
+/** Behind everything that a forward walk answers. */
+export function walkEnd(metaKey: Buffer, format: WritableFormat, { spans }: Selection): Buffer {
+  const last = spans.at(-1)
+  if (last === undefined || last.isColumn || last.to === null) return mutableRowEnd(metaKey)
+  return columnStart(metaKey, format, last.to)
+}
+
+function columnStart(metaKey: Buffer, format: WritableFormat, localKey: Buffer): Buffer {
+  return format === 'history' ? historyColumnKey(metaKey, localKey) : mutableCellKey(metaKey, localKey)
+}
+
+export interface RowWalkOptions {
+  readonly format: WritableFormat
+  readonly selection: Selection
+  /** Entries to read at once behind the sought begin of a range; null: as many as before. */
+  readonly rangeStep?: number | null
 }
 
 export class RowWalk {
+  readonly #rangeStep: number | null
   readonly #format: WritableFormat
   readonly #selection: Selection
   readonly #entries: Entries
@@ -29,12 +67,13 @@ export class RowWalk {
   constructor(
     entries: Entries,
     collector: RowCollector,
-    { format, selection }: { readonly format: WritableFormat; readonly selection: Selection },
+    { format, selection, rangeStep = null }: RowWalkOptions,
   ) {
     this.#entries = entries
     this.#collector = collector
     this.#format = format
     this.#selection = selection
+    this.#rangeStep = rangeStep
   }
 
   /**
@@ -43,15 +82,15 @@ export class RowWalk {
    */
   *run(metaKey: Buffer): Generator<void, void> {
     const { spans, isReversed } = this.#selection
-    if (isReversed) this.#entries.seek(withLast(metaKey, metaKey.byteLength, CELL_PART))
+    if (isReversed) this.#entries.glance(withLast(metaKey, metaKey.byteLength, CELL_PART))
     const hasCells = yield* this.#deletions(metaKey)
     if (!hasCells && !isReversed) return
     for (const span of spans) {
       const first = this.#firstKey(metaKey, span)
       const end = this.#endKey(metaKey, span)
       // A span from the first column on begins right behind the deletions.
-      if (isReversed) this.#entries.seek(end)
-      else if (span.isColumn || span.from.byteLength > 0) this.#entries.seek(first)
+      if (isReversed) this.#entries.seek(end, this.#rangeStep)
+      else if (span.isColumn || span.from.byteLength > 0) this.#entries.seek(first, this.#rangeStep)
       const isOpen = !span.isColumn && (isReversed ? span.from.byteLength === 0 : span.to === null)
       const isThrough = yield* this.#span(metaKey, span, isOpen ? null : isReversed ? first : end)
       if (isThrough) return
@@ -106,7 +145,7 @@ export class RowWalk {
   }
 
   #firstKey(metaKey: Buffer, { from }: ColumnSpan): Buffer {
-    return this.#format === 'history' ? historyColumnKey(metaKey, from) : mutableCellKey(metaKey, from)
+    return columnStart(metaKey, this.#format, from)
   }
 
   /** The lowest key behind the span. */

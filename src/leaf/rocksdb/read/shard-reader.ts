@@ -34,6 +34,7 @@ import type { ReadPace } from './read-pace.js'
 import { NOT_READ } from './read-pages.js'
 import { MAX_POINT_COLUMNS, RowRead } from './row-read.js'
 import { ScanRun } from '../scan/scan-run.js'
+import { type DropSuperseded, SupersededKeys } from './superseded.js'
 
 /**
  * Hot gatherings up to this size are read on the spot: 512 keys take 2 to 4 ms. The way over the pool costs a hot key a
@@ -122,6 +123,14 @@ const NO_CHUNKS: readonly number[] = []
 /** What a chunk's key has beside the row key. */
 const CHUNK_KEY_BYTES = 15
 
+export interface ShardReaderOptions {
+  readonly clock: Clock
+  readonly fetchedBytes: FetchedBytes
+  readonly pace: ReadPace
+  /** Where to tell of versions that nobody sees any more; null: not now. */
+  readonly dropSuperseded?: () => DropSuperseded | null
+}
+
 export class ShardReader {
   readonly database: AttachedDatabase
   readonly #format: ShardFormat
@@ -129,6 +138,7 @@ export class ShardReader {
   readonly #rangeFlag: Int32Array
   readonly #clock: Clock
   readonly #pace: ReadPace
+  readonly #dropSuperseded: () => DropSuperseded | null
   #jobs: ReadJob[] = []
   readonly #detector: ColdDetector
   #gatherings = 0
@@ -136,7 +146,7 @@ export class ShardReader {
   constructor(
     database: AttachedDatabase,
     { format, maxCellVersions, hasRangeTombstones }: Incarnation,
-    options: { readonly clock: Clock; readonly fetchedBytes: FetchedBytes; readonly pace: ReadPace },
+    options: ShardReaderOptions,
   ) {
     this.database = database
     this.#format = format
@@ -144,6 +154,7 @@ export class ShardReader {
     this.#rangeFlag = new Int32Array(hasRangeTombstones)
     this.#clock = options.clock
     this.#pace = options.pace
+    this.#dropSuperseded = options.dropSuperseded ?? (() => null)
     this.#detector = new ColdDetector(options.clock, options.fetchedBytes)
   }
 
@@ -153,7 +164,8 @@ export class ShardReader {
 
   /** Begins a scan when its turn comes; `done` is called once. */
   scan(scan: ShardScan, done: Done<ShardPage>): void {
-    const run = new ScanRun(this.database, scan, { clock: this.#clock, done })
+    const superseded = (): SupersededKeys | undefined => this.#superseded()
+    const run = new ScanRun(this.database, scan, { clock: this.#clock, superseded, done })
     this.#pace.addScan((slice) => run.step(slice))
   }
 
@@ -442,9 +454,17 @@ export class ShardReader {
         withTimestamps: job.withTimestamps,
         withTtl,
         nowSeconds,
+        superseded: this.#superseded(),
       },
       bounds: { held: job, room },
     })
+  }
+
+  /** For a read that begins; undefined: nobody wants to know of them now. */
+  #superseded(): SupersededKeys | undefined {
+    if (this.#format !== 'history') return undefined
+    const drop = this.#dropSuperseded()
+    return drop === null ? undefined : new SupersededKeys(this.#clock.monotonicMs(), drop)
   }
 
   #checkMayRead(job: ReadJob): void {

@@ -76,7 +76,8 @@ export class RowScan implements RowSource {
     const { withTtl, isReversed } = scan.request
     const isTurned = wanted.isReversed !== isReversed
     const selection = isTurned ? turned(wanted) : wanted
-    const wish = { selection, maxCellVersions, withTimestamps, withTtl, nowSeconds, isTurned }
+    const { superseded } = this.#target
+    const wish = { selection, maxCellVersions, withTimestamps, withTtl, nowSeconds, isTurned, superseded }
     const collector = collectorOf(format, wish, { held: page.held, room: page.leftBytes })
     return { collector, walk: new RowWalk(this.#entries, collector, { format, selection }) }
   }

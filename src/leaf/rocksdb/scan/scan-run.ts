@@ -12,6 +12,7 @@ import type { ShardPage } from '../../../model/leaf-engine.js'
 import type { ShardScan } from '../../../model/plan.js'
 import type { Database } from '../store/binding.js'
 import type { Slice } from '../read/read-pace.js'
+import type { SupersededKeys } from '../read/superseded.js'
 import { RowScan } from './row-scan.js'
 import { ScanPage, type RowSource } from './scan-page.js'
 import { SealedScan } from './sealed-scan.js'
@@ -20,24 +21,30 @@ import { SealedScan } from './sealed-scan.js'
 const MAX_ENTRIES = 100_000
 const MAX_MS = 250
 
+export interface ScanRunOptions {
+  readonly clock: Clock
+  readonly done: Done<ShardPage>
+  /** For the page's snapshot; undefined: nobody wants to know of them. */
+  readonly superseded?: () => SupersededKeys | undefined
+}
+
 export class ScanRun {
   readonly #database: Database
   readonly #scan: ShardScan
   readonly #clock: Clock
   readonly #done: Done<ShardPage>
   readonly #page: ScanPage
+  readonly #takeSuperseded: () => SupersededKeys | undefined
+  #superseded: SupersededKeys | undefined
   #source: RowSource | null = null
   #endMs = 0
 
-  constructor(
-    database: Database,
-    scan: ShardScan,
-    { clock, done }: { readonly clock: Clock; readonly done: Done<ShardPage> },
-  ) {
+  constructor(database: Database, scan: ShardScan, { clock, superseded, done }: ScanRunOptions) {
     this.#database = database
     this.#scan = scan
     this.#clock = clock
     this.#done = done
+    this.#takeSuperseded = superseded ?? (() => undefined)
     this.#page = new ScanPage(scan)
   }
 
@@ -51,6 +58,7 @@ export class ScanRun {
     }
     if (outcome === null) return true
     this.#source?.close()
+    this.#superseded?.finish()
     this.#answer(outcome)
     return false
   }
@@ -81,7 +89,8 @@ export class ScanRun {
     const nowSeconds = Math.floor(this.#clock.nowMs() / 1_000)
     const target = { scan: this.#scan, page: this.#page, nowSeconds }
     if (incarnation.format === 'sealed') return new SealedScan(this.#database, target)
-    return new RowScan(this.#database, incarnation.format, target)
+    this.#superseded = this.#takeSuperseded()
+    return new RowScan(this.#database, incarnation.format, { ...target, superseded: this.#superseded })
   }
 
   #shardPage(): ShardPage {

@@ -3,12 +3,15 @@ import type { ShardScan } from '../../../model/plan.js'
 import { columnsNamed, type Condition, type Row } from '../../../model/row.js'
 import { conditionHolds, isAboutRow } from '../../conditions.js'
 import { type Selection, selectionOf } from '../../selection.js'
+import type { SupersededKeys } from '../read/superseded.js'
 import type { ScanPage } from './scan-page.js'
 
 export interface ScanTarget {
   readonly scan: ShardScan
   readonly page: ScanPage
   readonly nowSeconds: number
+  /** As in RowWish. */
+  readonly superseded?: SupersededKeys | undefined
 }
 
 export class ScanWish {

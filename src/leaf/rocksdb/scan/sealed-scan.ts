@@ -61,8 +61,7 @@ export class SealedScan implements RowSource {
     this.#entries = new Entries(this.#cursor, {
       isReversed,
       firstStep: FIRST_STEP,
-      // One head a row, and a look behind the last.
-      expected: () => (this.#wish.tested === null ? target.page.leftRows + 1 : Number.POSITIVE_INFINITY),
+      expected: () => this.#leftHeads(),
     })
     this.steps = this.#run()
   }
@@ -109,6 +108,16 @@ export class SealedScan implements RowSource {
       }
       if (!page.take(position, { row, pageBytes })) return
     }
+  }
+
+  /** One a row that is wanted, and a look behind the last; more where of those before only some were. */
+  #leftHeads(): number {
+    const { rows, leftRows } = this.#target.page
+    if (this.#wish.tested !== null) return Number.POSITIVE_INFINITY
+    const looked = this.#entries.readCount
+    return rows.length === 0
+      ? Math.max(leftRows + 1, looked)
+      : Math.ceil((leftRows + 1) * Math.max(1, looked / rows.length))
   }
 
   *#passes(head: SealedHead, position: RowPosition, selection: Selection): Generator<void, boolean> {

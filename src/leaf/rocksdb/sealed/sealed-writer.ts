@@ -28,7 +28,7 @@ import {
 import { shortCrc32 } from '../../short-crc.js'
 import { OwnedDatabase, type WriteBatch } from '../store/binding.js'
 import { makeNewDirectory, syncDirectory, syncFile } from '../store/files.js'
-import { type DatabaseOptions, SEALED_IN_ORDER_OPTIONS, SEALED_OPTIONS } from '../store/options.js'
+import { type DatabaseOptions, SEALED_OPTIONS, sealedInOrderOptions } from '../store/options.js'
 import { databaseDirectory, writeFormat, writeSeal } from '../store/shard-files.js'
 
 /** Rows of one batch; more gains nothing (facts: 100, 1,000 and 10,000 load alike). */
@@ -50,8 +50,8 @@ export interface SealedShardOptions {
   readonly expectedBytes?: number
 }
 
-/** Of a shard beyond it, what a seal reads again of the log is a small share, and larger tables are better to have. */
-const MAX_SMALL_SHARD_BYTES = 512 * 1024 * 1024
+/** Memtables of a larger shard would take too much memory; what a seal reads again of its log is a small share by then. */
+const MAX_SMALL_SHARD_BYTES = 192 * 1024 * 1024
 
 export interface SealedShardFigures {
   readonly rows: number
@@ -189,7 +189,7 @@ export class SealedShardWriter {
 }
 
 function databaseOptionsOf({ expectedBytes = Infinity }: SealedShardOptions): DatabaseOptions {
-  return expectedBytes <= MAX_SMALL_SHARD_BYTES ? SEALED_IN_ORDER_OPTIONS : SEALED_OPTIONS
+  return expectedBytes <= MAX_SMALL_SHARD_BYTES ? sealedInOrderOptions(expectedBytes) : SEALED_OPTIONS
 }
 
 /** Entries kept to be compared; the first one is always among them. */

@@ -11,8 +11,9 @@ export function equalBytes(a: Buffer, b: Buffer, from: number, to: number): bool
 
 /** Whether a key is a part of the row that has this meta key. */
 export function isOfRow(key: Buffer, metaKey: Buffer): boolean {
-  const prefixSize = metaKey.byteLength - 1
-  return key.byteLength > prefixSize && equalBytes(key, metaKey, 0, prefixSize)
+  // `length`: Node 20 reads `byteLength` of a Buffer seven times slower.
+  const prefixSize = metaKey.length - 1
+  return key.length > prefixSize && equalBytes(key, metaKey, 0, prefixSize)
 }
 
 /** Bytes of a key, its first ones, that `keysBeyond` counts up. */

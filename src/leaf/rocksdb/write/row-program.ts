@@ -52,6 +52,8 @@ export interface Decision {
   readonly result: MutateResult
   /** Whether the row gets range tombstones: readers must know before they can meet them. */
   readonly addsRanges: boolean
+  /** Whether anything of the row is written, beside the record of the write. */
+  readonly changesRow: boolean
 }
 
 /** Stages in `row` what the program writes. @throws {KVError} and then nothing of what it staged may be written */
@@ -88,7 +90,7 @@ class ProgramRun {
     this.#row.load(this.#keysToRead(recordKey))
     if (recordKey !== null && idempotency !== null) {
       const repeated = repeatedResult(this.#row.get(recordKey), idempotency, nowSeconds)
-      if (repeated !== null) return { result: repeated, addsRanges: false }
+      if (repeated !== null) return { result: repeated, addsRanges: false, changesRow: false }
     }
     const isApplied = conditions.every((condition) => this.#holds(condition))
     const answersConflict = !isApplied && returnOnConflict !== undefined
@@ -99,10 +101,11 @@ class ProgramRun {
     const row = answersConflict || returnAfter === undefined ? conflict : this.#view.answer(returnAfter)
     const counters = this.#counters
     const result: MutateResult = { timestamp: this.#timestamp, isApplied, isRepeated: false, row, counters }
+    const changesRow = this.#row.isWritten
     if (recordKey !== null && idempotency !== null) {
       this.#row.put(recordKey, encodeWriteRecord(idempotency, result, nowSeconds))
     }
-    return { result, addsRanges: this.#changes.addsRanges }
+    return { result, addsRanges: this.#changes.addsRanges, changesRow }
   }
 
   /** What is known beforehand to be read goes into one MultiGet. */

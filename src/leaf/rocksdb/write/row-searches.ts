@@ -117,12 +117,8 @@ export class RowSearches {
     if (oldest === undefined) return null
     const [rowId, search] = oldest
     const endMs = this.#settings.monotonicMs() + SLICE_MS
-    if (search.read === null) {
-      search.second = this.#settings.nowSeconds()
-      search.read = this.#begin(search.metaKey, search.second)
-    }
     do {
-      const end = next(search.read, search.second)
+      const end = this.#goOn(search)
       if (end === null) continue
       this.#searches.delete(rowId)
       if (this.#found.size >= MAX_REMEMBERED) this.#found.clear()
@@ -133,6 +129,19 @@ export class RowSearches {
       return rowId
     } while (this.#settings.monotonicMs() < endMs)
     return null
+  }
+
+  /** One step of a search, which begins it if it has not begun. */
+  #goOn(search: Search): SearchEnd | null {
+    if (search.read === null) {
+      search.second = this.#settings.nowSeconds()
+      try {
+        search.read = this.#begin(search.metaKey, search.second)
+      } catch (error) {
+        return failed(error, search.second)
+      }
+    }
+    return next(search.read, search.second)
   }
 
   close(): void {
@@ -152,8 +161,10 @@ export class RowSearches {
   }
 }
 
+type SearchEnd = Pick<FoundRow, 'exists' | 'toSecond'>
+
 /** One step; closes the reading at its end. Null: it goes on. */
-function next(read: RowRead, second: number): Pick<FoundRow, 'exists' | 'toSecond'> | null {
+function next(read: RowRead, second: number): SearchEnd | null {
   try {
     const isDone = read.next() !== undefined
     const cell = read.firstCell
@@ -166,8 +177,12 @@ function next(read: RowRead, second: number): Pick<FoundRow, 'exists' | 'toSecon
     }
   } catch (error) {
     read.close()
-    return { exists: toKVError(error, 'looking for a cell of a row'), toSecond: second + 1 }
+    return failed(error, second)
   }
+}
+
+function failed(error: unknown, second: number): SearchEnd {
+  return { exists: toKVError(error, 'looking for a cell of a row'), toSecond: second + 1 }
 }
 
 function holds({ metaKey, fromSecond, toSecond }: FoundRow, asked: Buffer, second: number): boolean {

@@ -52,6 +52,12 @@ export class StagedRow {
     this.#source = source
   }
 
+  /** Whether anything was written so far. */
+  get isWritten(): boolean {
+    for (const entry of this.#entries.values()) if (entry.isWritten) return true
+    return false
+  }
+
   /** Reads keys that are going to be asked for, together. @throws {KVError} TOO_LARGE, CORRUPT */
   load(keys: readonly Buffer[]): void {
     const missing = new Map<string, Buffer>()

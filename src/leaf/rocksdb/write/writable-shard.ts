@@ -108,6 +108,10 @@ export class WritableShard {
   #touchedRows: Set<string> | null = null
   /** Rows whose programs have put something in the batch that is not written yet. */
   readonly #programRows = new Set<string>()
+  /** Whether a write of the open part may uncover a version, and when the last one that may have was committed. */
+  #mayUncover = false
+  #uncoveredAtMs = Number.NEGATIVE_INFINITY
+  #superseded = 0
   #hasStamp = false
   #lastArrival: number
   #failure: KVError | null = null
@@ -222,6 +226,10 @@ export class WritableShard {
     let resultBytes = 0
     this.#touchedRows = group.some(({ isProgram }) => isProgram) ? new Set() : null
     for (const write of group) {
+      if (write.isOfSuperseded) {
+        outcomes.push(this.#dropSuperseded(write))
+        continue
+      }
       if (write.deadline <= startMs) {
         outcomes.push(tooLate())
         continue
@@ -231,6 +239,7 @@ export class WritableShard {
         continue
       }
       if (write.isSynced) isSynced = true
+      if (!write.onlyAdds) this.#mayUncover = true
       this.onWrite?.(write)
       if (!write.isProgram) {
         outcomes.push(this.#addBlind(write))
@@ -245,6 +254,26 @@ export class WritableShard {
     return isSynced
   }
 
+  /**
+   * Removes what a reader found to be hidden by versions that stay. Not if anything may have been uncovered since: one
+   * of its keys could have been written anew, and be seen. Then the purge finds what is left.
+   */
+  #dropSuperseded(write: WireWrite): null {
+    if (!this.rules.isPurged || this.#mayUncover || this.#uncoveredAtMs >= write.deadline) return null
+    write.forEachEntry((key) => {
+      this.#batch.del(key)
+      this.#superseded++
+    })
+    return null
+  }
+
+  /** Versions that were removed because readers had found them hidden, since the last time. */
+  takeSuperseded(): number {
+    const superseded = this.#superseded
+    this.#superseded = 0
+    return superseded
+  }
+
   #addBlind(write: WireWrite): number | null {
     const isRowKnown = write.needsStamp || this.#touchedRows !== null || this.#searches.remembers
     const rowId = isRowKnown ? write.rowId() : ''
@@ -255,7 +284,12 @@ export class WritableShard {
     this.#touchedRows?.add(rowId)
     const greatest = this.#greatest
     const mayFold = !this.#programRows.has(rowId)
-    write.forEachEntry((key, value) => {
+    write.forEachEntry((key, value, isVersion) => {
+      // The latest arrival of its version wins whatever stands there: nothing to merge, and nothing to fold at every read.
+      if (isVersion) {
+        this.#batch.put(key, value)
+        return
+      }
       const id = key.toString('latin1')
       const other = greatest.get(id)
       if (other === undefined || other.value.compare(value) < 0) greatest.set(id, { key, value, mayFold })
@@ -274,7 +308,7 @@ export class WritableShard {
       const isAskedFor = program.conditions.some(isAboutRow)
       const rowExists = isAskedFor ? this.#searches.exists(rowId, program.metaKey) : null
       if (isAskedFor && rowExists === null) return WAITS
-      const { result, addsRanges } = runProgram(program, row, {
+      const { result, addsRanges, changesRow } = runProgram(program, row, {
         rowExists,
         isHistory: this.isHistory,
         maxCellVersions,
@@ -287,14 +321,14 @@ export class WritableShard {
       this.#results.truncate(0)
       encodeResult(this.#results, result)
       if (addsRanges) this.#announceRanges()
+      // A record of a write is no cell: who waits for the same row need not search it again.
+      if (changesRow) this.#searches.forget(rowId)
     } catch (error) {
       return notApplied(error)
     }
     // One that failed has used none up.
     if (stamps.last !== null) this.#takeStamp(rowId, stamps.last)
-    const { count } = this.#batch
     row.writeTo(this.#batch, this.#hotKeys)
-    if (this.#batch.count > count) this.#searches.forget(rowId)
     this.#touchedRows?.add(rowId)
     this.#programRows.add(rowId)
     return Buffer.from(this.#results.bytes.subarray(0, this.#results.size))
@@ -354,6 +388,8 @@ export class WritableShard {
   }
 
   #forgetOpenPart(): void {
+    if (this.#mayUncover) this.#uncoveredAtMs = this.clock.monotonicMs()
+    this.#mayUncover = false
     this.#batch.clear()
     this.#greatest.clear()
     this.#touchedRows?.clear()

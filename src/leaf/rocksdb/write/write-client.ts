@@ -10,7 +10,7 @@ import type { Mutation } from '../../../model/mutation.js'
 import type { ShardMutate } from '../../../model/plan.js'
 import { type MutateRequest, type MutateResult, plainResult } from '../../../model/request.js'
 import { decodeResult } from './program-wire.js'
-import { type WriteChannel, WriteEncoder, forEachAck } from './write-wire.js'
+import { type SupersededVersions, type WriteChannel, WriteEncoder, forEachAck } from './write-wire.js'
 
 /** What an answer with a row is taken to need until it comes; a row may have 1 MiB. */
 const ASSUMED_ROW_BYTES = 16 * 1024
@@ -26,6 +26,8 @@ export class WriteClient {
   readonly #maxQueuedBytes: number
   readonly #encoder = new WriteEncoder()
   readonly #pending = new Map<number, PendingWrite>()
+  /** Incarnations of which superseded versions are being removed. */
+  readonly #dropping = new Set<number>()
   #queuedBytes = 0
   #nextOpId = 0
 
@@ -61,6 +63,24 @@ export class WriteClient {
     const answersRow = returnAfter !== undefined || returnOnConflict !== undefined
     const sizeBytes = this.#encoder.sizeBytes - before + (answersRow ? ASSUMED_ROW_BYTES : 0)
     this.#queuedBytes += sizeBytes
+    this.#pending.set(opId, { done, sizeBytes })
+  }
+
+  /** Whether a batch of superseded versions of this incarnation may be added: one is under way at a time. */
+  mayDropSuperseded(incarnationId: number): boolean {
+    return !this.#dropping.has(incarnationId) && this.#queuedBytes < this.#maxQueuedBytes
+  }
+
+  /** Has versions removed that nobody sees any more. Nobody waits for it, and it may fail: the purge does the same later. */
+  dropSuperseded(incarnationId: number, versions: SupersededVersions): void {
+    const opId = this.#nextOpId
+    const before = this.#encoder.sizeBytes
+    this.#encoder.addSuperseded(opId, incarnationId, versions)
+    const sizeBytes = this.#encoder.sizeBytes - before
+    this.#nextOpId = (opId + 1) >>> 0
+    this.#queuedBytes += sizeBytes
+    this.#dropping.add(incarnationId)
+    const done = (): void => void this.#dropping.delete(incarnationId)
     this.#pending.set(opId, { done, sizeBytes })
   }
 

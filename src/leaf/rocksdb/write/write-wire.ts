@@ -5,7 +5,8 @@
  *     batch   operation*
  *     op      u32 opId | u32 incarnationId | u8 flags | u32 rowPrefixSize | i64 timestamp | f64 deadline
  *             | u32 bodySize | body
- *     body    entry*, of a write that only has to be stored; or a row program (program-wire.ts)
+ *     body    entry*, of a write that only has to be stored; or a row program (program-wire.ts); or, of versions that
+ *             nobody sees any more, entry* without values, and the deadline is the moment as of which that is so
  *     entry   u8 stamping | u32 keySize | u32 valueSize | key | value
  *     acks    ack*
  *     ack     u32 opId | u16 status | i64 timestamp | u32 messageSize | message
@@ -42,6 +43,9 @@ const ARRIVAL = 8
 const SYNCED = 1
 const NEEDS_STAMP = 2
 const PROGRAM = 4
+const SUPERSEDED = 8
+/** A put after which what was not seen before is not seen either. */
+const ADDS = 16
 
 const OP_HEADER_SIZE = 33
 const ENTRY_HEADER_SIZE = 9
@@ -79,6 +83,14 @@ export function blindMutation(request: MutateRequest): PutMutation | DeleteMutat
   return mutation.kind === 'PUT' || mutation.kind === 'DELETE' ? mutation : null
 }
 
+/** Versions of a history shard that as many newer ones hide as are kept, which live as long as they. */
+export interface SupersededVersions {
+  /** As they are stored. */
+  readonly keys: readonly Buffer[]
+  /** A moment before the snapshot in which they were read, on the monotonic clock. */
+  readonly asOfMs: number
+}
+
 /** Encodes the writes of one loop turn. */
 export class WriteEncoder {
   readonly #output = new WireOutput()
@@ -101,6 +113,27 @@ export class WriteEncoder {
     }
   }
 
+  /** Adds the removal of versions that are not seen any more. */
+  addSuperseded(opId: number, incarnationId: number, { keys, asOfMs }: SupersededVersions): void {
+    const header = this.#output.reserve(OP_HEADER_SIZE)
+    for (const key of keys) {
+      const at = this.#output.reserve(ENTRY_HEADER_SIZE + key.length)
+      const { bytes } = this.#output
+      bytes[at] = 0
+      bytes.writeUInt32BE(key.length, at + 1)
+      bytes.writeUInt32BE(0, at + 5)
+      bytes.set(key, at + ENTRY_HEADER_SIZE)
+    }
+    this.#writeHeader(header, {
+      opId,
+      incarnationId,
+      flags: SUPERSEDED,
+      prefixSize: 0,
+      timestamp: 0n,
+      deadline: asOfMs,
+    })
+  }
+
   take(): Uint8Array<ArrayBuffer> {
     return this.#output.take()
   }
@@ -118,21 +151,43 @@ export class WriteEncoder {
     } else {
       const isHistory = mutate.incarnation.format === 'history'
       const own = mutation.kind === 'PUT' ? newestOwn(mutation) : mutation.timestamp
+      if (mutation.kind === 'PUT' && onlyAdds(mutation)) flags |= ADDS
       if (own === null) flags |= NEEDS_STAMP
       else timestamp = own
       const entries = new EntryEncoder(this.#output, { metaKey, isHistory, nowSeconds })
       if (mutation.kind === 'PUT') entries.put(mutation)
       else entries.remove(mutation)
     }
+    this.#writeHeader(header, {
+      opId,
+      incarnationId: mutate.incarnation.id,
+      flags,
+      prefixSize: metaKey.length - 1,
+      timestamp,
+      deadline: mutate.deadline,
+    })
+  }
+
+  /** Of an operation whose body is through. */
+  #writeHeader(header: number, op: OperationHeader): void {
     const { bytes, size } = this.#output
-    bytes.writeUInt32BE(opId, header)
-    bytes.writeUInt32BE(mutate.incarnation.id, header + 4)
-    bytes[header + 8] = flags
-    bytes.writeUInt32BE(metaKey.byteLength - 1, header + 9)
-    bytes.writeBigInt64BE(timestamp, header + 13)
-    bytes.writeDoubleBE(mutate.deadline, header + 21)
+    bytes.writeUInt32BE(op.opId, header)
+    bytes.writeUInt32BE(op.incarnationId, header + 4)
+    bytes[header + 8] = op.flags
+    bytes.writeUInt32BE(op.prefixSize, header + 9)
+    bytes.writeBigInt64BE(op.timestamp, header + 13)
+    bytes.writeDoubleBE(op.deadline, header + 21)
     bytes.writeUInt32BE(size - header - OP_HEADER_SIZE, header + 29)
   }
+}
+
+interface OperationHeader {
+  readonly opId: number
+  readonly incarnationId: number
+  readonly flags: number
+  readonly prefixSize: number
+  readonly timestamp: CellTimestamp
+  readonly deadline: Deadline
 }
 
 interface EntryTarget {
@@ -217,6 +272,15 @@ function newestOwn({ cells, timestamp, replaceRow }: PutMutation): CellTimestamp
   return newest
 }
 
+/** It removes nothing, and gives no version that may stand there already an end. */
+function onlyAdds({ cells, timestamp, replaceRow }: PutMutation): boolean {
+  if (replaceRow) return false
+  for (const cell of cells) {
+    if (cell.ttlSeconds !== null && (cell.timestamp ?? timestamp) !== null) return false
+  }
+  return true
+}
+
 interface Deletion {
   readonly timestamp: CellTimestamp | null
   readonly stamping: number
@@ -258,6 +322,16 @@ export class WireWrite {
   /** Whether it is to be decided by the writer; otherwise it has only to be stamped and stored. */
   get isProgram(): boolean {
     return (this.#flags & PROGRAM) !== 0
+  }
+
+  /** Whether it removes versions that were not seen any more as of `deadline`; its entries have no values. */
+  get isOfSuperseded(): boolean {
+    return (this.#flags & SUPERSEDED) !== 0
+  }
+
+  /** Whether no version of a history shard that was hidden is seen behind it. */
+  get onlyAdds(): boolean {
+    return (this.#flags & ADDS) !== 0
   }
 
   /** Whether a time is left to the writer; then the stamp is the time that it took effect at. */
@@ -313,13 +387,15 @@ export class WireWrite {
     }
   }
 
-  forEachEntry(visit: (key: Buffer, value: Buffer) => void): void {
+  /** @param visit `isVersion`: of a history shard, whose arrival is later than that of all that is stored under its key */
+  forEachEntry(visit: (key: Buffer, value: Buffer, isVersion: boolean) => void): void {
     const bytes = this.#bytes
     const last = this.#start + this.sizeBytes
     for (let at = this.#start + OP_HEADER_SIZE; at < last;) {
       const end = this.#entryEnd(at)
       const valueAt = at + ENTRY_HEADER_SIZE + bytes.readUInt32BE(at + 1)
-      visit(bytes.subarray(at + ENTRY_HEADER_SIZE, valueAt), bytes.subarray(valueAt, end))
+      const isVersion = ((bytes[at] ?? 0) & ARRIVAL) !== 0
+      visit(bytes.subarray(at + ENTRY_HEADER_SIZE, valueAt), bytes.subarray(valueAt, end), isVersion)
       at = end
     }
   }

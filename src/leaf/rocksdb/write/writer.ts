@@ -10,6 +10,8 @@
  *   read, and RocksDB would fold them at every read until the next flush.
  * - **Programs.** Writes with conditions, counters, several mutations, or a token that makes them safe to repeat are decided
  *   here, in one tick and in the group's order (row-program.ts), so they are atomic without a lock.
+ * - **Superseded versions** of history shards that readers come upon are removed here, unless a write since may have
+ *   uncovered them; what is not read is the purge's.
  * - **Waiting.** A program that asks whether a row of very many stored cells exists waits until that was found, slice by
  *   slice, and so do later writes of that row; other writes have their turns. A write for a shard of a map that this thread
  *   has not adopted yet waits for that.
@@ -254,6 +256,8 @@ export class GroupWriter {
     }
     const outcomes = shard.commit(group.map(({ write }) => write))
     if (shard.failure !== null) this.#reportFailure(id, shard, shard.failure)
+    const superseded = shard.takeSuperseded()
+    if (superseded > 0) this.#options.onPurged?.('VERSION', superseded)
     for (const [index, outcome] of outcomes.entries()) {
       const queued = group[index]
       if (queued === undefined) break

@@ -4,8 +4,8 @@
  *
  * Latencies are kept in buckets, so that percentiles, minimum and maximum are the upper bounds of buckets, in milliseconds.
  */
-import type { RequestSeries } from '../base/request-figures.js'
-import { type LegacyPage, jsonText, plainText } from './legacy-status.js'
+import type { RequestSeries } from '../../src/base/request-figures.js'
+import { type StatusPage, jsonText, plainText } from './status-server.js'
 
 /** What the figures are made from. */
 export interface StatsInput {
@@ -16,6 +16,19 @@ export interface StatsInput {
   /** Shards that are served of the current version, 0 to 1, by file set. */
   readonly onlineShares: ReadonlyMap<string, number>
 }
+
+/** What Ostrich had beside statistics and health, and what to use instead. */
+export const UNSERVED_BESIDE_STATS: ReadonlyMap<string, string> = new Map([
+  ...['/server_info', '/threads', '/gc', '/contention'].map(
+    (path) => [path, 'use "godwit status" or GET /metrics of the admin API'] as const,
+  ),
+  ...['/shutdown', '/quiesce', '/quitquitquit', '/abortabortabort', '/reload'].map(
+    (path) => [path, 'stop a gateway by SIGTERM'] as const,
+  ),
+  ...['/logging', '/report', '/static', '/pprof', '/tracing', '/graph', '/graph_data'].map(
+    (path) => [path, 'GET /metrics of the admin API has all figures'] as const,
+  ),
+])
 
 interface Metric {
   readonly count: number
@@ -146,8 +159,8 @@ export function statsText({ counters, metrics, gauges, labels }: Stats): string 
 }
 
 /** The pages of Ostrich that are served. `read` answers what is counted now. */
-export function statsPages(read: () => Promise<StatsInput>): ReadonlyMap<string, LegacyPage> {
-  const stats = (form: (stats: Stats) => ReturnType<typeof jsonText>): LegacyPage => ({
+export function statsPages(read: () => Promise<StatsInput>): ReadonlyMap<string, StatusPage> {
+  const stats = (form: (stats: Stats) => ReturnType<typeof jsonText>): StatusPage => ({
     method: 'GET',
     async answer({ query }) {
       if (query.has('period')) {
@@ -159,7 +172,7 @@ export function statsPages(read: () => Promise<StatsInput>): ReadonlyMap<string,
       return form(statsOf(await read()))
     },
   })
-  const fixed = (answer: ReturnType<typeof jsonText>): LegacyPage => ({ method: 'GET', answer: () => answer })
+  const fixed = (answer: ReturnType<typeof jsonText>): StatusPage => ({ method: 'GET', answer: () => answer })
   return new Map([
     ['/stats.json', stats(jsonText)],
     ['/stats', stats(jsonText)],

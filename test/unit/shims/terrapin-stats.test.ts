@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { statsOf, statsPages, statsText } from '../../../src/admin/legacy-stats.js'
+import { statsOf, statsPages, statsText } from '../../../shims/terrapin/status-stats.js'
 import { RequestFigures, seriesOf } from '../../../src/base/request-figures.js'
 
 function input(figures: RequestFigures) {

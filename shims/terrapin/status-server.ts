@@ -6,45 +6,51 @@
  * beside and this does not is answered 501 with a text that says where to look; nothing here changes anything.
  */
 import { once } from 'node:events'
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
+import {
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  createServer,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { KVError, toKVError } from '../base/errors.js'
-import { limits } from '../base/limits.js'
-import type { Logger } from '../base/logger.js'
-import { refusalOf } from './same-site.js'
+import { KVError, toKVError } from '../../src/base/errors.js'
+import { limits } from '../../src/base/limits.js'
+import type { Logger } from '../../src/base/logger.js'
 
-export interface LegacyAnswer {
+export interface PageAnswer {
   readonly status: number
   readonly contentType: 'application/json' | 'text/plain'
   readonly body: string
 }
 
-export interface LegacyRequest {
+export interface PageRequest {
   readonly query: URLSearchParams
   /** Of a POST: its form. */
   readonly form: URLSearchParams
 }
 
-export interface LegacyPage {
+export interface StatusPage {
   readonly method: 'GET' | 'POST'
-  answer(request: LegacyRequest): LegacyAnswer | Promise<LegacyAnswer>
+  answer(request: PageRequest): PageAnswer | Promise<PageAnswer>
 }
 
-export interface LegacyStatusOptions {
+export interface StatusServerOptions {
   readonly listen: { readonly host: string; readonly port: number }
-  readonly allowedHosts: readonly string[]
+  /** Why a request with these headers is not for us; null: it is. */
+  readonly refusalOf: (headers: IncomingHttpHeaders) => string | null
   /** By path. */
-  readonly pages: ReadonlyMap<string, LegacyPage>
+  readonly pages: ReadonlyMap<string, StatusPage>
   /** What the old server had beside, by the path or what it begins with: what to use instead. */
   readonly unserved: ReadonlyMap<string, string>
   readonly logger: Logger
 }
 
-export class LegacyStatusServer {
-  readonly #options: LegacyStatusOptions
+export class StatusServer {
+  readonly #options: StatusServerOptions
   readonly #server: Server
 
-  constructor(options: LegacyStatusOptions) {
+  constructor(options: StatusServerOptions) {
     this.#options = options
     this.#server = createServer(
       {
@@ -87,7 +93,7 @@ export class LegacyStatusServer {
   /** Never rejects: what fails is the answer. */
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { logger } = this.#options
-    let answer: LegacyAnswer
+    let answer: PageAnswer
     try {
       answer = await this.#answer(request)
     } catch (thrown) {
@@ -104,10 +110,9 @@ export class LegacyStatusServer {
     response.end(request.method === 'HEAD' ? '' : body)
   }
 
-  async #answer(request: IncomingMessage): Promise<LegacyAnswer> {
-    const { pages, unserved, listen, allowedHosts } = this.#options
-    const { host, origin } = request.headers
-    const refusal = refusalOf({ host, origin }, { host: listen.host, allowedHosts, scheme: 'http' })
+  async #answer(request: IncomingMessage): Promise<PageAnswer> {
+    const { pages, unserved, refusalOf } = this.#options
+    const refusal = refusalOf(request.headers)
     if (refusal !== null) return plainText(403, refusal)
     const [path = '', search = ''] = (request.url ?? '').split('?', 2)
     const page = pages.get(path)
@@ -131,11 +136,11 @@ function withoutForm(path: string): string {
   return path.replace(/\.(?:txt|json|html)$/, '')
 }
 
-export function plainText(status: number, text: string): LegacyAnswer {
+export function plainText(status: number, text: string): PageAnswer {
   return { status, contentType: 'text/plain', body: `${text}\n` }
 }
 
-export function jsonText(value: unknown): LegacyAnswer {
+export function jsonText(value: unknown): PageAnswer {
   return { status: 200, contentType: 'application/json', body: JSON.stringify(value) }
 }
 

@@ -283,13 +283,11 @@ public final class Driver4 {
       Script.same(session.execute(select.bind(1)).one().getString("v"), "one");
       Script.waitForLine("ready");
       Script.until("it is read again", () -> session.execute(select.bind(1)).one().getString("v").equals("one"));
-      // Each time another: a change that happens before the control connection is back is not told again.
-      int[] tries = {0};
-      Script.until("the schema changes again", () -> {
-        String table = "other_" + tries[0]++;
-        session.execute("CREATE TABLE restart_java4." + table + " (k int PRIMARY KEY)");
-        return session.getMetadata().getKeyspace("restart_java4").get().getTable(table).isPresent();
-      });
+      // A change before the control connection is back leaves the driver's metadata as they were for good: its refresh fails with
+      // "Control channel not available", and all later ones wait behind it. It comes back within half a second.
+      Thread.sleep(3_000);
+      session.execute("CREATE TABLE restart_java4.other (k int PRIMARY KEY)");
+      Script.isTrue(session.getMetadata().getKeyspace("restart_java4").get().getTable("other").isPresent(), "other");
     }
   }
 

@@ -111,6 +111,25 @@ test('a load reserves a version, builds it, adopts it, completes it and publishe
   assert.deepEqual(files.trashed, ['load-id-cities-1000'])
 })
 
+test('the time left of a load that writes goes on while it is silent, and that of one that reads does not', async () => {
+  const { jobs, builds } = setUp()
+  const { id } = await jobs.start(requestFor('cities', input), change)
+  await settle()
+  const left = () => jobs.get(id)?.leftMs
+  assert.equal(left(), null)
+  builds[0]?.report({ ...progress, leftMs: 3_000 })
+  clockMs.now += 1_000
+  assert.equal(left(), 3_000)
+  builds[0]?.report({ ...progress, phase: 'WRITING', leftMs: 3_000 })
+  clockMs.now += 1_000
+  assert.equal(left(), 2_000)
+  clockMs.now += 9_000
+  assert.equal(left(), 0)
+  builds[0]?.end(figures)
+  await settle()
+  assert.deepEqual([jobs.get(id)?.state, left()], ['DONE', null])
+})
+
 test('a file set has its own id, also again after a failure, and its retention comes with its publication', async () => {
   const { jobs, builds, files, metastore } = setUp()
   const fileSet = { versionId: 42, partCount: 1, retainedVersions: 7 }
@@ -493,28 +512,31 @@ for (const { name, code, sizeBytes, bytes, free } of halfUploads) {
 
 /** Content whose pieces come when the test says so. */
 class HeldContent {
-  #push: (piece: Buffer | null) => void = () => undefined
+  #push: ((piece: Buffer) => void) | null = null
   readonly bytes: AsyncIterable<Buffer> = {
     [Symbol.asyncIterator]: () => ({
       next: () =>
         new Promise<IteratorResult<Buffer>>((resolve) => {
-          this.#push = (piece) =>
-            resolve(piece === null ? { done: true, value: undefined } : { done: false, value: piece })
+          this.#push = (value) => resolve({ done: false, value })
         }),
     }),
   }
 
-  send(text: string): void {
-    this.#push(Buffer.from(text))
+  /** Once it is waited for: its file is made first, which the disk decides. */
+  async send(text: string): Promise<void> {
+    await this.asked()
+    this.#push?.(Buffer.from(text))
+  }
+
+  asked(): Promise<void> {
+    return until(() => this.#push !== null)
   }
 }
 
 async function uploading(world: World, content: HeldContent, text: string) {
   const upload = world.jobs.upload(uploadFor('cities'), { bytes: content.bytes, sizeBytes: 15 }, change)
   const refused = assert.rejects(upload, { code: 'CANCELLED' })
-  await until(() => world.jobs.list().length === 1)
-  await settle()
-  content.send(text)
+  await content.send(text)
   await until(() => world.jobs.list()[0]?.readBytes === text.length)
   const [load] = world.jobs.list()
   assert.ok(load !== undefined)
@@ -565,10 +587,9 @@ test('an upload that trickles ends, because it holds its dataset', async () => {
   const content = new HeldContent()
   const upload = jobs.upload(uploadFor('cities'), { bytes: content.bytes, sizeBytes: null }, change)
   const refused = assert.rejects(upload, { code: 'INVALID_ARGUMENT', message: /1 bytes in 300 s.*too slow/ })
-  await until(() => jobs.list().length === 1)
-  await settle()
+  await content.asked()
   clockMs.now += limits.uploadPaceMs
-  content.send('{')
+  await content.send('{')
   await refused
   assert.deepEqual([jobs.list()[0]?.state, readdirSync(home)], ['FAILED', []])
 })

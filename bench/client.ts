@@ -1,28 +1,36 @@
-/** A framed client with one request in flight: for single answers and for the time that one caller waits. */
+/** A client of framed protocols with one request in flight: for single answers and for the time that one caller waits. */
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 
-const HEADER_SIZE = 4
+/** Where a frame says how long it is: a big-endian u32 at the end of its header, of what follows. */
+export interface Framing {
+  readonly headerBytes: number
+}
+
+const THRIFT: Framing = { headerBytes: 4 }
+const LENGTH_BYTES = 4
 
 export class FramedClient {
   readonly #socket: Socket
+  readonly #headerBytes: number
   #parts: Buffer[] = []
   #had = 0
   #waiting: { resolve: (frame: Buffer) => void; reject: (error: Error) => void } | null = null
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, { headerBytes }: Framing) {
     this.#socket = socket
+    this.#headerBytes = headerBytes
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#take(chunk))
     socket.on('error', (error) => this.#waiting?.reject(error))
     socket.on('close', () => this.#waiting?.reject(new Error('the server closed the connection')))
   }
 
-  static async connect(port: number): Promise<FramedClient> {
+  static async connect(port: number, framing = THRIFT): Promise<FramedClient> {
     const socket = connect(port, '127.0.0.1')
     await once(socket, 'connect')
-    return new FramedClient(socket)
+    return new FramedClient(socket, framing)
   }
 
   /** Sends a frame, length included, and answers the next one, length included. */
@@ -41,10 +49,11 @@ export class FramedClient {
   #take(chunk: Buffer): void {
     this.#parts.push(chunk)
     this.#had += chunk.length
-    if (this.#had < HEADER_SIZE) return
+    const headerBytes = this.#headerBytes
+    if (this.#had < headerBytes) return
     const first = this.#parts[0]
-    const head = first !== undefined && first.length >= HEADER_SIZE ? first : Buffer.concat(this.#parts)
-    if (this.#had < HEADER_SIZE + head.readUInt32BE(0)) return
+    const head = first !== undefined && first.length >= headerBytes ? first : Buffer.concat(this.#parts)
+    if (this.#had < headerBytes + head.readUInt32BE(headerBytes - LENGTH_BYTES)) return
     const frame = this.#parts.length === 1 ? head : Buffer.concat(this.#parts)
     this.#parts = []
     this.#had = 0
@@ -56,7 +65,7 @@ export class FramedClient {
 export async function firstAnswer(port: number, frames: Buffer): Promise<Buffer> {
   const client = await FramedClient.connect(port)
   try {
-    return await client.call(frames.subarray(0, HEADER_SIZE + frames.readUInt32BE(0)))
+    return await client.call(frames.subarray(0, LENGTH_BYTES + frames.readUInt32BE(0)))
   } finally {
     client.close()
   }

@@ -2,13 +2,10 @@
  * CQL as its clients put it on the wire, frame by frame: prepared once, then executed by id without metadata, as drivers
  * do. The load generator puts its own streams into them.
  */
-import { once } from 'node:events'
-import { connect } from 'node:net'
-import type { Socket } from 'node:net'
+import { FramedClient } from './client.js'
 
 const VERSION = 4
 const HEADER_SIZE = 9
-const LENGTH_OFFSET = 5
 const STARTUP = 0x01
 const QUERY = 0x07
 const PREPARE = 0x09
@@ -77,32 +74,21 @@ export function batchFrame(type: BatchType, id: Buffer, rows: readonly (readonly
 
 /** A connection with one request in flight: for what goes before a measurement. */
 export class CqlCaller {
-  readonly #socket: Socket
-  #bytes: Buffer = Buffer.alloc(0)
-  #waiting: { resolve: (frame: Buffer) => void; reject: (error: Error) => void } | null = null
+  readonly #client: FramedClient
 
-  private constructor(socket: Socket) {
-    this.#socket = socket
-    socket.setNoDelay(true)
-    socket.on('data', (chunk: Buffer) => this.#take(chunk))
-    socket.on('error', (error) => this.#waiting?.reject(error))
-    socket.on('close', () => this.#waiting?.reject(new Error('the server closed the connection')))
+  private constructor(client: FramedClient) {
+    this.#client = client
   }
 
   static async connect(port: number): Promise<CqlCaller> {
-    const socket = connect(port, '127.0.0.1')
-    await once(socket, 'connect')
-    const caller = new CqlCaller(socket)
+    const caller = new CqlCaller(await FramedClient.connect(port, { headerBytes: HEADER_SIZE }))
     await caller.call(frame(STARTUP, u16(1), text('CQL_VERSION'), text('3.0.0')))
     return caller
   }
 
   /** The answer's body. @throws when it is an ERROR */
   async call(request: Buffer): Promise<Buffer> {
-    const answer = await new Promise<Buffer>((resolve, reject) => {
-      this.#waiting = { resolve, reject }
-      this.#socket.write(request)
-    })
+    const answer = await this.#client.call(request)
     const body = answer.subarray(HEADER_SIZE)
     if (answer[4] !== ERROR) return body
     throw new Error(`the server answered: ${body.toString('utf8', 6, 6 + body.readUInt16BE(4))}`)
@@ -119,17 +105,6 @@ export class CqlCaller {
   }
 
   close(): void {
-    this.#waiting = null
-    this.#socket.destroy()
-  }
-
-  #take(chunk: Buffer): void {
-    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk])
-    const size =
-      this.#bytes.length < HEADER_SIZE ? Infinity : HEADER_SIZE + this.#bytes.readUInt32BE(LENGTH_OFFSET)
-    if (this.#bytes.length < size) return
-    const answer = this.#bytes.subarray(0, size)
-    this.#bytes = this.#bytes.subarray(size)
-    this.#waiting?.resolve(answer)
+    this.#client.close()
   }
 }

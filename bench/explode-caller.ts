@@ -1,6 +1,6 @@
 /** Callers of exploded structs: two fields by name, or the whole value, decoded by npm thrift. */
 import { type RowCallRequest, serveRowCalls } from './row-callers.js'
-import { decodeReply, decodeStruct } from './stock-thrift.js'
+import { decodeReply, decodeStruct, type StockRow } from './stock-thrift.js'
 import { StructRecord, structField } from './struct-data.js'
 
 export interface ExplodeRequest extends RowCallRequest {
@@ -14,8 +14,14 @@ const LOCAL_KEYS = {
   whole: [Buffer.alloc(0)],
 }
 
-function read(frame: Buffer, { kind }: ExplodeRequest): void {
-  const { cells, value } = decodeReply(frame)
+function read(frame: Buffer, request: ExplodeRequest): void {
+  const { rowsEach = 1 } = request
+  const rows = rowsEach === 1 ? [decodeReply(frame)] : decodeReply(frame, 'multiGet').rows
+  if (rows.length !== rowsEach) throw new Error(`the answer has ${rows.length} rows, not ${rowsEach}`)
+  for (const row of rows) readRow(row, request)
+}
+
+function readRow({ cells, value }: StockRow, { kind }: ExplodeRequest): void {
   const found =
     kind === 'whole'
       ? WANTED.map((field) => decoded(value).fields[field] ?? null)

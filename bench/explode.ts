@@ -1,11 +1,13 @@
 /**
  * What making columns of thrift structs is worth to their readers: 2 fields of 30 by name, against the whole value that is
- * fetched and decoded, of the same rows of the same dataset, which holds both. Small structs, as most are, and large ones.
+ * fetched and decoded, of the same rows of the same dataset, which holds both. Small structs, as most are, and large ones;
+ * one by one, where a request's own cost counts in full, and twenty a request, where it is shared.
  */
 import { join } from 'node:path'
 import type { ExplodeRequest } from './explode-caller.js'
 import { callAdmin, createDataset, loadDataset, startGateway } from './gateway.js'
 import type { Gateway } from './gateway.js'
+import { KEYS_PER_MULTI_GET } from './dataset.js'
 import { goals } from './goals.js'
 import type { Bench, BenchContext, Sample, Series, Variant } from './harness.js'
 import { alternate, judge, perCpuSecondOf, seriesNamed } from './harness.js'
@@ -23,6 +25,16 @@ const SIZES = [
   { name: '64 KB', dataset: 'large', fieldSize: 2_160, rows: 1_000 },
 ] as const
 
+/** Rows of a request. */
+const ROWS_EACH = [1, KEYS_PER_MULTI_GET] as const
+
+/** What is asked for. */
+interface Asked {
+  readonly kind: 'columns' | 'whole'
+  readonly size: string
+  readonly rowsEach: (typeof ROWS_EACH)[number]
+}
+
 interface ExplodeSample extends Sample {
   readonly bytesEach: number
   readonly callerCpuSeconds: number
@@ -39,14 +51,15 @@ export const explode: Bench = {
     const callers = await Promise.all(SIZES.map(({ rows }) => startCaller(gateway, rows)))
     const series = await alternate(
       context,
-      SIZES.flatMap(({ name, dataset }, index) =>
-        (['columns', 'whole'] as const).map((kind): Variant => {
-          const label = variantName(kind, name)
+      SIZES.flatMap(({ name: size, dataset }, index) =>
+        askedOf(size).map((asked): Variant => {
+          const label = variantName(asked)
+          const { kind, rowsEach } = asked
           return {
             name: label,
             unit: 'rows',
             async measure() {
-              const sample = await callers[index]?.measure(context, gateway.pid, { dataset, kind })
+              const sample = await callers[index]?.measure(context, gateway.pid, { dataset, kind, rowsEach })
               if (sample === undefined) throw new Error(`nobody asks for ${dataset}`)
               samples.set(label, [...(samples.get(label) ?? []), sample])
               return sample
@@ -60,7 +73,7 @@ export const explode: Bench = {
       series,
       verdicts: SIZES.flatMap(({ name }, index) => verdictsOf(series, samples, name, index === 0)),
       notes: [
-        ...SIZES.map(({ name }) => noteOf(samples, name)),
+        ...SIZES.flatMap(({ name }) => ROWS_EACH.map((rowsEach) => noteOf(samples, name, rowsEach))),
         ...stored,
         mostToGain(series),
         'The CPU time is that of server and callers together, 16 callers in one process; answers and structs are decoded by npm thrift.',
@@ -69,8 +82,15 @@ export const explode: Bench = {
   },
 }
 
-function variantName(kind: 'columns' | 'whole', size: string): string {
-  return kind === 'columns' ? `2 of 30 fields, ${size}` : `whole and decode, ${size}`
+function askedOf(size: string): Asked[] {
+  return ROWS_EACH.flatMap((rowsEach) =>
+    (['columns', 'whole'] as const).map((kind) => ({ kind, size, rowsEach })),
+  )
+}
+
+function variantName({ kind, size, rowsEach }: Asked): string {
+  const together = rowsEach === 1 ? '' : `, ${rowsEach} at once`
+  return `${kind === 'columns' ? '2 of 30 fields' : 'whole and decode'}, ${size}${together}`
 }
 
 async function loadAll(context: BenchContext, gateway: Gateway): Promise<string[]> {
@@ -134,35 +154,42 @@ function verdictsOf(
   size: string,
   isSmall: boolean,
 ) {
-  const [columns, whole] = (['columns', 'whole'] as const).map((kind) => variantName(kind, size))
-  const bytes = (name = '') => samples.get(name)?.at(-1)?.bytesEach ?? Number.NaN
+  const [columns = '', whole = '', columnsTogether = '', wholeTogether = ''] = askedOf(size).map(variantName)
+  const bytes = (name: string) => samples.get(name)?.at(-1)?.bytesEach ?? Number.NaN
   const ratio = bytes(whole) / bytes(columns)
-  const [bytesGoal, timeGoal] = isSmall
-    ? [goals.explodedBytesSmall, goals.explodedTimeSmall]
-    : [goals.explodedBytesLarge, goals.explodedTimeLarge]
+  const [bytesGoal, timeGoal, togetherGoal] = isSmall
+    ? [goals.explodedBytesSmall, goals.explodedTimeSmall, goals.explodedTogetherSmall]
+    : [goals.explodedBytesLarge, goals.explodedTimeLarge, goals.explodedTogetherLarge]
   return [
     { goal: bytesGoal, value: { median: ratio, min: ratio, max: ratio } },
-    judge(timeGoal, seriesNamed(series, columns ?? ''), seriesNamed(series, whole ?? '')),
+    judge(timeGoal, seriesNamed(series, columns), seriesNamed(series, whole)),
+    judge(togetherGoal, seriesNamed(series, columnsTogether), seriesNamed(series, wholeTogether)),
   ]
 }
 
 /** Two fields of small structs are next to no bytes: what they cost is a request's, which no projection takes away. */
 function mostToGain(series: readonly Series[]): string {
   const [small, large] = SIZES
-  const rate = (kind: 'columns' | 'whole', size: string) =>
-    summarise(seriesNamed(series, variantName(kind, size)).samples.map(perCpuSecondOf)).median
+  const rate = (kind: 'columns' | 'whole', size: string) => {
+    const { samples } = seriesNamed(series, variantName({ kind, size, rowsEach: 1 }))
+    return summarise(samples.map(perCpuSecondOf)).median
+  }
   const most = rate('columns', small.name) / rate('whole', large.name)
   return `A value of ${large.name} costs ${most.toFixed(1)} times what two fields of a struct of ${small.name} do, of which nearly all is the request's own: more than that columns cannot gain.`
 }
 
-function noteOf(samples: ReadonlyMap<string, readonly ExplodeSample[]>, size: string): string {
+function noteOf(
+  samples: ReadonlyMap<string, readonly ExplodeSample[]>,
+  size: string,
+  rowsEach: Asked['rowsEach'],
+): string {
   const parts = (['columns', 'whole'] as const).map((kind) => {
-    const counted = samples.get(variantName(kind, size))?.slice(1) ?? []
+    const counted = samples.get(variantName({ kind, size, rowsEach }))?.slice(1) ?? []
     const us = (of: (sample: ExplodeSample) => number) =>
       summarise(counted.map((sample) => (of(sample) / sample.count) * 1e6)).median.toFixed(0)
     const server = us(({ cpuSeconds, callerCpuSeconds }) => cpuSeconds - callerCpuSeconds)
     const caller = us(({ callerCpuSeconds }) => callerCpuSeconds)
-    return `${kind} ${counted.at(-1)?.bytesEach ?? 0} bytes an answer, CPU ${server} us of the server and ${caller} us of the caller`
+    return `${kind} ${counted.at(-1)?.bytesEach ?? 0} bytes a row, CPU ${server} us of the server and ${caller} us of the caller`
   })
-  return `Structs of ${size}: ${parts.join('; ')}.`
+  return `Structs of ${size}, ${rowsEach} a request: ${parts.join('; ')}.`
 }

@@ -154,6 +154,8 @@ export const goals = {
     5,
     10,
   ),
+  explodedTogetherSmall: atLeast('times', 'the same fields (3 KB), 20 rows a request: less CPU time', 1.2, 2),
+  explodedTogetherLarge: atLeast('times', 'the same fields (64 KB), 20 rows a request: less CPU time', 4, 6),
   hfileDecode: atLeast('percent', 'HFiles, decoding alone: MB/CPU-s of reading the files', 0.2, 0.4),
   // Beyond decoding a load sorts, writes, and reads all of it back.
   hfileLoad: atLeast('percent', 'HFile load end to end: MB/CPU-s of decoding alone', 0.1, 0.2),

@@ -16,13 +16,17 @@ export interface RowCallSettings {
 export interface RowCallRequest {
   readonly dataset: string
   readonly measureMs: number
+  /** Rows of one request: 1 is a get, more are a multiGet. Default: 1. */
+  readonly rowsEach?: number
 }
 
 export interface RowCallAnswer {
+  /** Rows. */
   readonly count: number
   readonly seconds: number
   /** The callers' own. */
   readonly cpuSeconds: number
+  /** Of a row. */
   readonly bytesEach: number
 }
 
@@ -47,15 +51,19 @@ export async function serveRowCalls<R extends RowCallRequest>(
   const framesByWish = new Map<string, readonly Buffer[]>()
 
   const framesOf = (request: R): readonly Buffer[] => {
-    const { dataset } = request
+    const { dataset, rowsEach = 1 } = request
     const localKeys = calls.columnsOf(request)
-    const wish = [dataset, ...(localKeys ?? ['all']).map(String)].join('\n')
+    const wish = [dataset, rowsEach, ...(localKeys ?? ['all']).map(String)].join('\n')
     const known = framesByWish.get(wish)
     if (known !== undefined) return known
     const cells = localKeys === null ? null : new types.CellSelector({ localKeys })
-    const frames = Array.from({ length: rows }, (_, row) =>
-      encodeCalls('get', [new types.GetRequest({ dataset, key: rowKey(row), cells })]),
-    )
+    const frames = Array.from({ length: Math.floor(rows / rowsEach) }, (_, index) => {
+      const keys = Array.from({ length: rowsEach }, (_, offset) => rowKey(index * rowsEach + offset))
+      const [key = Buffer.alloc(0)] = keys
+      return rowsEach === 1
+        ? encodeCalls('get', [new types.GetRequest({ dataset, key, cells })])
+        : encodeCalls('multiGet', [new types.MultiGetRequest({ dataset, keys, cells })])
+    })
     framesByWish.set(wish, frames)
     return frames
   }
@@ -64,11 +72,11 @@ export async function serveRowCalls<R extends RowCallRequest>(
     const frames = framesOf(request)
     const cpuAtStart = process.cpuUsage()
     const start = performance.now()
-    let count = 0
+    let asked = 0
     let bytes = 0
     const ask = async (client: FramedClient) => {
       while (performance.now() - start < request.measureMs) {
-        const answer = await client.call(frames[count++ % rows] ?? Buffer.alloc(0))
+        const answer = await client.call(frames[asked++ % frames.length] ?? Buffer.alloc(0))
         calls.read(answer, request)
         bytes += answer.length
       }
@@ -76,6 +84,7 @@ export async function serveRowCalls<R extends RowCallRequest>(
     await Promise.all(clients.map(ask))
     const seconds = (performance.now() - start) / 1000
     const { user, system } = process.cpuUsage(cpuAtStart)
+    const count = asked * (request.rowsEach ?? 1)
     return { count, seconds, cpuSeconds: (user + system) / 1e6, bytesEach: Math.round(bytes / count) }
   }
 

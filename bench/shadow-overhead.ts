@@ -3,17 +3,20 @@
  * leaf tier, too, and compared. The origin is a Godwit over its leaf tier that answers Terrapin, with the bench's rows; the
  * gateways before it hold the same version.
  */
-import { startGateway } from './gateway.js'
+import { callAdmin, startGateway } from './gateway.js'
 import type { Gateway } from './gateway.js'
 import { goals } from './goals.js'
-import type { Bench, BenchContext, Sample, Series, Variant } from './harness.js'
+import type { Bench, BenchContext, Sample, Variant } from './harness.js'
 import { alternate, judge, seriesNamed } from './harness.js'
 import { served } from './load-generator.js'
 import { putIntoMigration } from './migrating-record.js'
-import { summarise } from './statistics.js'
+import { comparedShare, twoReadsToShadowed } from './shadow-share.js'
+import { type Summary, summarise } from './statistics.js'
 import { terrapinGetFrames } from './terrapin.js'
-import { copyOfLoaded } from './workspace.js'
+import { NARROW, copyOfLoaded } from './workspace.js'
+import type { ShadowFigures } from '../src/model/difference.js'
 import { WHOLE_SHARE } from '../src/model/migration.js'
+import type { MigrationReport } from '../src/model/migration-plan.js'
 
 /** Well below what one core can do: what is asked is what a request waits, not how many there can be. */
 const RATE = 1_000
@@ -29,6 +32,7 @@ export const shadowOverhead: Bench = {
     const terrapin = await startGateway({ folder, dataThreads: 1, core: 0, servesTerrapin: true })
     const frames = terrapinGetFrames(context)
     const fronts: Gateway[] = []
+    const shares = new Map<Sample, number>()
     const one = { context, core: 1, connections: CONNECTIONS } as const
     const variants: Variant[] = [served(LEAF, { ...terrapin, port: portOf(terrapin) }, frames, one)]
     for (const share of SHARES) {
@@ -37,22 +41,29 @@ export const shadowOverhead: Bench = {
       const server = { ...front, port: portOf(front) }
       variants.push(served(rated(share), server, frames, { ...one, rate: RATE }))
       // How much each costs shows at none and all.
-      if (share === 0 || share === WHOLE_SHARE) variants.push(served(unbounded(share), server, frames, one))
+      const most = served(unbounded(share), server, frames, one)
+      if (share === 0) variants.push(most)
+      if (share === WHOLE_SHARE) {
+        variants.push({ ...most, measure: () => whileCounted(most, front, shares) })
+      }
     }
     const series = await alternate(context, variants)
     for (const gateway of [...fronts, terrapin]) await gateway.stop()
-    const [none, all] = [rated(0), rated(WHOLE_SHARE)].map((name) => seriesNamed(series, name))
-    if (none === undefined || all === undefined) throw new Error('a series is missing')
+    const samplesOf = (name: string): readonly Sample[] => seriesNamed(series, name).samples
+    const all = samplesOf(unbounded(WHOLE_SHARE))
+    const compared = all.map((sample) => shares.get(sample) ?? Number.NaN)
+    const costs = twoReadsToShadowed({ leaf: samplesOf(LEAF), none: samplesOf(unbounded(0)), all, compared })
+    const [never, always] = [seriesNamed(series, rated(0)), seriesNamed(series, rated(WHOLE_SHARE))]
     return {
       series,
       verdicts: [
-        judge(goals.shadowP99, all, none, ({ p99Us = Number.NaN }) => p99Us),
-        { goal: goals.shadowThroughput, value: summarise(twoReadsToShadowed(series)) },
+        judge(goals.shadowP99, always, never, ({ p99Us = Number.NaN }) => p99Us),
+        { goal: goals.shadowThroughput, value: summarise(costs) },
       ],
       notes: [
         'Origin and gateways share core 0, the load generator has core 1; CPU seconds are those of the one that is asked.',
         'Two reads: a get of the origin through the gateway, and a get of the leaf tier, its socket included.',
-        'Shadow reads that do not fit are dropped: with as many gets as can be, most of those at 100 % are compared or dropped.',
+        `Shadow reads that do not fit are dropped: with as many gets as can be ${shown(summarise(compared))} of those at 100 % were compared, and what one costs is taken for each round's share.`,
       ],
     }
   },
@@ -70,14 +81,28 @@ function unbounded(share: number): string {
   return `${percentOf(share)}, as many as can be`
 }
 
-/** Processor time of two reads, each at its own cost, for that of one which is compared. */
-function twoReadsToShadowed(series: readonly Series[]): number[] {
-  const cost = ({ cpuSeconds, count }: Sample): number => cpuSeconds / count
-  const costs = (name: string): number[] => seriesNamed(series, name).samples.map(cost)
-  const leaf = costs(LEAF)
-  const none = costs(unbounded(0))
-  const all = costs(unbounded(WHOLE_SHARE))
-  return all.map((shadowed, round) => ((leaf[round] ?? Number.NaN) + (none[round] ?? Number.NaN)) / shadowed)
+function shown({ median, min, max }: Summary): string {
+  const [middle, low, high] = [median, min, max].map((share) => (share * 100).toFixed(1))
+  return `${middle} % (${low}..${high})`
+}
+
+/** A round, warmed up, and what share of its own shadow reads was compared: other series have other shares. */
+async function whileCounted(
+  variant: Variant,
+  front: Gateway,
+  shares: Map<Sample, number>,
+): ReturnType<Variant['measure']> {
+  const before = await shadowFigures(front)
+  const sample = await variant.measure()
+  shares.set(sample, comparedShare(before, await shadowFigures(front)))
+  return sample
+}
+
+async function shadowFigures(front: Gateway): Promise<ShadowFigures> {
+  const { migration } = (await callAdmin(front, 'GET', `/v1/datasets/${NARROW}/migration`)) as {
+    migration: MigrationReport // the admin API's answer
+  }
+  return migration.figures.shadow
 }
 
 async function startFront(context: BenchContext, port: number, shadowShare: number): Promise<Gateway> {

@@ -23,6 +23,10 @@ export interface StockScanRequest {
   readonly pageToken: Buffer | null
 }
 
+export interface StockRows {
+  readonly rows: readonly StockRow[]
+}
+
 export interface StockPage {
   readonly rows: readonly StockRow[]
   readonly nextPageToken: Buffer | null
@@ -37,6 +41,7 @@ export interface StockGetRequest {
 export interface StockMultiGetRequest {
   readonly dataset: string
   readonly keys: readonly Buffer[]
+  readonly cells: StockSelector | null
 }
 
 export interface StockPutRequest {
@@ -63,7 +68,7 @@ interface StockTypes {
   readonly GetRequest: Struct<StockGetRequest>
   readonly GetResponse: Struct<StockRow, StockRow>
   readonly MultiGetRequest: Struct<StockMultiGetRequest>
-  readonly MultiGetResponse: Struct<{ readonly rows: readonly object[] }>
+  readonly MultiGetResponse: Struct<StockRows>
   readonly PutRequest: Struct<StockPutRequest>
   readonly ScanRequest: Struct<StockScanRequest>
   readonly RowResult: Struct<StockRow, StockRow>
@@ -96,6 +101,7 @@ interface StockClient {
   _seqid: number
   readonly _reqs: Record<number, (error: unknown, result: StockRow & StockPage) => void>
   recv_get(protocol: object, messageType: number, seqid: number): void
+  recv_multiGet(protocol: object, messageType: number, seqid: number): void
   recv_scan(protocol: object, messageType: number, seqid: number): void
   send_get(request: object): void
   send_multiGet(request: object): void
@@ -144,8 +150,12 @@ export function encodeCalls(call: Call, requests: Iterable<object>): Buffer {
 
 /** The result in a framed answer, as the stock client reads it. @throws what the server answered instead */
 export function decodeReply(frame: Buffer): StockRow
+export function decodeReply(frame: Buffer, call: 'multiGet'): StockRows
 export function decodeReply(frame: Buffer, call: 'scan'): StockPage
-export function decodeReply(frame: Buffer, call: 'get' | 'scan' = 'get'): StockRow | StockPage {
+export function decodeReply(
+  frame: Buffer,
+  call: 'get' | 'multiGet' | 'scan' = 'get',
+): StockRow | StockRows | StockPage {
   const protocol = new thrift.TBinaryProtocol(new thrift.TFramedTransport(frame.subarray(4)))
   const { mtype, rseqid } = protocol.readMessageBegin()
   const client = new KVStore.Client(protocol, thrift.TBinaryProtocol)

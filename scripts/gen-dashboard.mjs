@@ -320,6 +320,10 @@ const ROWS = {
         `sum by (dataset, result) (${rate('godwit_migration_shadow_results_total', DATASET)})`,
         '{{dataset}} {{result}}',
       ],
+      [
+        `sum by (dataset) (${rate('godwit_migration_shadow_unconfirmed_total', DATASET)})`,
+        'lost, and may differ: {{dataset}}',
+      ],
       [`sum by (dataset) (godwit_migration_shadow_waiting{${DATASET}})`, 'waiting: {{dataset}}'],
     ),
     panel(

@@ -74,6 +74,7 @@ export class GatewayLegacyStatus {
     }
     return {
       series: snapshots.flatMap(({ requests }) => [...seriesOf(requests)]),
+      valueSizes: snapshots.flatMap(({ valueSizes }) => valueSizes),
       secondReads: sums(snapshots, 'godwit_terrapin_second_reads_total', 'outcome'),
       connections: sums(snapshots, 'godwit_connections', 'listener')['terrapin'] ?? 0,
       onlineShares: shares,

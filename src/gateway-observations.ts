@@ -37,6 +37,7 @@ export class GatewayObservations {
   readonly #totals: MigrationTotals
   readonly #differences: DifferenceLog
   readonly #sweeping: Promise<void>
+  #dumpedAtMs = 0
 
   constructor(options: ObservationsOptions) {
     const { metastore, directory, breakers, isLeafBreakerOpen, logger } = options
@@ -103,7 +104,9 @@ export class GatewayObservations {
   /** Puts the decisions that are remembered into a file, and answers its path. @throws {KVError} UNAVAILABLE */
   async dumpFlights(reason: string, dataset: string | null): Promise<string> {
     const { clock, directory } = this.#options
-    const atMs = clock.nowMs()
+    // Files are named by it, and what is wrong with an origin takes all of its ramps back at the same moment.
+    const atMs = Math.max(clock.nowMs(), this.#dumpedAtMs + 1)
+    this.#dumpedAtMs = atMs
     const flights = await this.flights(Number.POSITIVE_INFINITY, dataset)
     return await writeDump(join(directory, 'dumps'), { atMs, reason, flights })
   }

@@ -12,10 +12,12 @@ import type { NodeContents, Publication } from './zookeeper/file-set-plan.js'
 import { Publisher } from './zookeeper/publisher.js'
 import { ZooKeeperSession } from './zookeeper/session.js'
 
-interface ZooKeeperParts {
+type ServedRecords = Pick<Metastore, 'list' | 'subscribe'>
+
+export interface ZooKeeperParts {
   readonly config: Config
-  readonly metastore: Metastore
-  readonly metrics: ThreadMetrics
+  readonly metastore: ServedRecords & Pick<Metastore, 'tokenKey'>
+  readonly metrics: Pick<ThreadMetrics, 'gauge' | 'counter' | 'onSnapshot'>
   readonly logger: Logger
   /** Port of the controller; null: it does not listen. */
   readonly controllerPort: () => number | null
@@ -42,6 +44,7 @@ export class GatewayZooKeeper {
     }
     const logger = parent.child({ part: 'zookeeper' })
     const connected = metrics.gauge('godwit_zookeeper_connected')
+    const served = new ServedFileSets(metastore)
     const session = new ZooKeeperSession({
       servers: quorum.map(serverOf),
       timeoutMs: sessionTimeoutMs,
@@ -69,11 +72,7 @@ export class GatewayZooKeeper {
         return port === null ? null : leaderNode(advertisedHost, port)
       },
       contents: CONTENTS,
-      served: {
-        get: (name) => publicationOf(metastore.get(name)),
-        names: () =>
-          metastore.list().flatMap((record) => (publicationOf(record) === null ? [] : [record.name])),
-      },
+      served,
       startTimer: startSystemTimer,
       logger,
       onFailure: metrics.counter('godwit_zookeeper_failures_total'),
@@ -85,10 +84,7 @@ export class GatewayZooKeeper {
       published(figures.published)
       foreign(figures.foreign)
     })
-    metastore.subscribe((name) => {
-      publisher.changed(name)
-      return Promise.resolve()
-    })
+    served.follow((name) => publisher.changed(name))
     this.#session = session
     this.#publisher = publisher
   }
@@ -101,6 +97,42 @@ export class GatewayZooKeeper {
   async close(): Promise<void> {
     this.#publisher?.close()
     await this.#session?.close()
+  }
+}
+
+/**
+ * What the data threads have adopted, which the metastore tells after those who bring it there. Its own records are ahead:
+ * clients that a look at all file sets led to a version that is still being opened would not find it.
+ */
+class ServedFileSets {
+  readonly #metastore: ServedRecords
+  readonly #byName = new Map<string, Publication>()
+
+  constructor(metastore: ServedRecords) {
+    this.#metastore = metastore
+    for (const record of metastore.list()) this.#adopt(record.name, record)
+  }
+
+  get(name: string): Publication | null {
+    return this.#byName.get(name) ?? null
+  }
+
+  names(): readonly string[] {
+    return [...this.#byName.keys()]
+  }
+
+  follow(onChange: (name: string) => void): void {
+    this.#metastore.subscribe((name, record) => {
+      this.#adopt(name, record)
+      onChange(name)
+      return Promise.resolve()
+    })
+  }
+
+  #adopt(name: string, record: DatasetRecord | null): void {
+    const publication = publicationOf(record)
+    if (publication === null) this.#byName.delete(name)
+    else this.#byName.set(name, publication)
   }
 }
 

@@ -6,6 +6,7 @@
  * plane, then the DBs (through the lease protocol, like every other close), then the metastore and the directory.
  */
 import { fileURLToPath } from 'node:url'
+import { ensureBatchLog } from '../shims/rocksandra/engine/batch-log.js'
 import { SchemaCalls } from '../shims/rocksandra/engine/schema-calls.js'
 import { TableCalls } from '../shims/usermetastore/hbase-table-calls.js'
 import { createAdminServer } from './admin/server.js'
@@ -261,6 +262,7 @@ async function startServing(parts: ServingParts): Promise<Serving> {
   const { owner } = config.hbase
   const tableCalls = new TableCalls(metastore, owner.name === '' || owner.contact === '' ? null : owner)
   const cqlCalls = new SchemaCalls(metastore, config.rocksandra.owner)
+  if (config.listeners.rocksandra.enabled) await ensureBatchLog(metastore)
   // Beside the start of the threads, each of which gets the newest map as its first.
   const opened = versionSet.start(metastore.list())
   const started = ThreadPool.start({

@@ -2,10 +2,10 @@
  * Writes the answers of one CQL connection and hands them to its socket.
  *
  * An answer that outgrows its frame or fails half-way becomes an error of the same stream; those before it stay whole.
- * Holds no more memory than about twice what the peer has left unread, and one buffer.
  */
 import type { Socket } from 'node:net'
 import { KVError } from '../../src/base/errors.js'
+import { type OutputPool, PooledOutput } from '../../src/base/pooled-output.js'
 import { CqlError } from './cql/errors.js'
 import { toCqlError } from './errors.js'
 import { CqlFrameWriter } from './protocol/body-writer.js'
@@ -22,44 +22,38 @@ export interface AnswerHead {
   readonly flags: number
 }
 
-export interface CqlAnswersOptions {
+export interface CqlAnswersOptions extends OutputPool<CqlFrameWriter> {
   readonly socket: Socket
-  takeWriter(): CqlFrameWriter
-  giveWriter(writer: CqlFrameWriter): void
   /** An answer could not be written, by a fault of ours. */
   onFault(error: unknown): void
 }
 
 /** Below this, packing costs more than it saves. */
 const MIN_COMPRESSED_BYTES = 512
-/** Answers of one turn leave in pieces of about this size, so that a burst does not need one huge buffer. */
-const WRITE_SIZE = 262_144
 const OLD_BODY_BYTES = 4_096
 
 export class CqlAnswers {
   /** Packs bodies from now on; null: they go as they are. */
   compression: BodyCompression | null = null
   readonly #options: CqlAnswersOptions
-  #writer: CqlFrameWriter | null = null
-  #writtenBytes = 0
+  readonly #output: PooledOutput<CqlFrameWriter>
 
   constructor(options: CqlAnswersOptions) {
     this.#options = options
+    this.#output = new PooledOutput(options.socket, options)
   }
 
-  /** Bytes that the peer or this turn's end is waited for with. */
   get unsentBytes(): number {
-    return this.#options.socket.writableLength + (this.#writer?.size ?? 0)
+    return this.#output.unsentBytes
   }
 
-  /** Bytes that the kernel has taken since the connection began. */
   get takenBytes(): number {
-    return this.#writtenBytes - this.#options.socket.writableLength
+    return this.#output.takenBytes
   }
 
   /** Writes one answer behind those before it; answers the bytes that it took. */
   write(head: AnswerHead, fill: (writer: CqlFrameWriter) => void): number {
-    const writer = (this.#writer ??= this.#options.takeWriter())
+    const { writer } = this.#output
     const before = writer.size
     writer.beginFrame(head.version, head.flags, head.stream, head.opcode)
     try {
@@ -71,13 +65,13 @@ export class CqlAnswers {
       this.#writeFailure(writer, head, error)
     }
     const size = writer.size - before
-    if (writer.size >= WRITE_SIZE) this.send()
+    if (this.#output.isBulky) this.send()
     return size
   }
 
   /** For a client of version 1 or 2, whose frames have a shorter header: what such a client can read. */
   writeOldError(version: number, stream: number, error: CqlError): void {
-    const writer = (this.#writer ??= this.#options.takeWriter())
+    const { writer } = this.#output
     const body = new CqlFrameWriter(OLD_BODY_BYTES)
     writeError(body, error, MIN_VERSION)
     for (const byte of [version | IS_RESPONSE, 0, stream & 0xff, OPCODES.ERROR]) writer.byte(byte)
@@ -87,20 +81,12 @@ export class CqlAnswers {
 
   /** Hands everything that was written to the socket. */
   send(): void {
-    const writer = this.#writer
-    if (writer === null) return
-    this.#writer = null
-    if (writer.size > 0 && this.#options.socket.writable) this.#send(writer)
-    else writer.clear()
-    this.#options.giveWriter(writer)
+    this.#output.send()
   }
 
   /** Forgets what was not handed to the socket. */
   discard(): void {
-    if (this.#writer === null) return
-    this.#writer.clear()
-    this.#options.giveWriter(this.#writer)
-    this.#writer = null
+    this.#output.discard()
   }
 
   #pack(writer: CqlFrameWriter): void {
@@ -120,21 +106,5 @@ export class CqlAnswers {
     writer.beginFrame(version, 0, stream, OPCODES.ERROR)
     writeError(writer, error, version)
     writer.endFrame()
-  }
-
-  #send(writer: CqlFrameWriter): void {
-    const { socket } = this.#options
-    const { size } = writer
-    this.#writtenBytes += size
-    // A peer that reads nothing and asks for little, again and again, would pin a whole buffer with every answer.
-    if (socket.writableLength > 0 && size * 2 < writer.capacity) {
-      socket.write(Buffer.from(writer.view()))
-      writer.clear()
-      return
-    }
-    socket.write(writer.view())
-    // Empty again: the kernel has it all. Otherwise the socket still reads from the buffer, which is then its own.
-    if (socket.writableLength === 0) writer.clear()
-    else writer.take()
   }
 }

@@ -29,7 +29,13 @@ const DIGEST_KEY_BYTES = 32
 
 /** @throws {CqlError} BAD_CREDENTIALS for what is no token of SASL PLAIN */
 export function readCredentials(token: Buffer | null): Credentials {
-  const [, user = '', password = ''] = (token ?? EMPTY_BYTES).toString('utf8').split('\0')
+  const bytes = token ?? EMPTY_BYTES
+  // Of zeros alone it would fall into as many parts.
+  if (bytes.length > limits.maxCqlTokenBytes) {
+    const why = `A token of ${bytes.length} bytes exceeds ${limits.maxCqlTokenBytes}`
+    throw new CqlError('BAD_CREDENTIALS', why)
+  }
+  const [, user = '', password = ''] = bytes.toString('utf8').split('\0')
   if (user === '') throw new CqlError('BAD_CREDENTIALS', 'Authentication ID must not be null')
   if (password === '') throw new CqlError('BAD_CREDENTIALS', 'Password must not be null')
   return { user, password }

@@ -8,6 +8,7 @@
  * stops while too many requests wait for answers or too many answers wait for the peer.
  */
 import type { Socket } from 'node:net'
+import type { ServedConnection } from '../../src/base/served-connections.js'
 import { AnswerWindow, type AnswerWindowLimits } from '../../src/thrift/answer-window.js'
 import { CqlAnswers } from './answers.js'
 import { CqlError } from './cql/errors.js'
@@ -41,8 +42,8 @@ export interface CqlRequest {
   readonly version: number
   /** Bits of the frame's flags. */
   readonly flags: number
-  /** What it keeps in memory until it is answered. */
-  readonly frameBytes: number
+  /** What it keeps in memory until it is answered: more than came, where it was packed. */
+  frameBytes: number
   /** Its body, unpacked: `buffer` from `start` to `end`. */
   buffer: Buffer
   start: number
@@ -74,7 +75,7 @@ export type CqlPhase = 'starting' | 'authenticating' | 'checking' | 'ready'
 
 const NO_EVENTS: ReadonlySet<EventType> = new Set()
 
-export class CqlConnection {
+export class CqlConnection implements ServedConnection {
   readonly id: number
   readonly remoteAddress: string
   phase: CqlPhase = 'starting'
@@ -83,7 +84,6 @@ export class CqlConnection {
   wrongLogins = 0
   /** What the client wants to hear of. */
   events: ReadonlySet<EventType> = NO_EVENTS
-  /** Owned by the host's flush list. */
   isDirty = false
   readonly #host: CqlConnectionHost
   readonly #socket: Socket
@@ -305,6 +305,8 @@ export class CqlConnection {
     request.buffer = compression.decompress(packed, this.#host.limits.maxBodyBytes)
     request.start = 0
     request.end = request.buffer.length
+    this.#requestBytes += request.end - request.frameBytes
+    request.frameBytes = request.end
   }
 
   #onTooLarge(): void {

@@ -2,15 +2,15 @@
  * Serves CQL's native protocol, versions 3 and 4, on sockets that someone else accepts: hop 1 of a CQL client's requests on
  * a data thread.
  *
- * What all connections of a thread share is here: output buffers, the list of connections with answers to send, and the
- * bound on memory. Answers given during one callback (a data event, or an engine that answers a whole batch) leave in one
- * write a connection, when that callback is over.
+ * What all connections of a thread share is here: output buffers, events, and what base/served-connections.ts has for all
+ * such servers.
  */
 import type { Socket } from 'node:net'
 import type { Clock } from '../../src/base/clock.js'
-import { type Deadline, remainingMs } from '../../src/base/deadline.js'
+import type { Deadline } from '../../src/base/deadline.js'
 import { limits } from '../../src/base/limits.js'
 import { LimitedLog, type Logger } from '../../src/base/logger.js'
+import { FlushTurns, type RefusalReason, ServedConnections } from '../../src/base/served-connections.js'
 import {
   CqlConnection,
   type CqlConnectionHost,
@@ -26,15 +26,12 @@ import { type SchemaLook, changesBetween, lookOf } from './schema-events.js'
 
 export type { CqlServerLimits } from './connection.js'
 
-/** Why a connection was closed without a fault of its bytes. */
-export type CqlRefusalReason = 'connections' | 'draining' | 'memory' | 'slow-request'
-
 /** Counting is somebody else's; these run on the request path and must be cheap. */
 export interface CqlServerEvents {
   onConnection(): void
   onDisconnect(): void
   /** A connection closed at once or cut off, by a limit. */
-  onRefused(reason: CqlRefusalReason): void
+  onRefused(reason: RefusalReason): void
   onMalformed(reason: CqlMalformedReason): void
   /** A fault in Godwit itself. */
   onFault(): void
@@ -73,17 +70,11 @@ export class CqlServer {
   readonly #limits: CqlServerLimits
   readonly #limitedLog: LimitedLog
   readonly #host: CqlConnectionHost
-  readonly #connections = new Set<CqlConnection>()
-  readonly #dirty: CqlConnection[] = []
+  readonly #turns = new FlushTurns()
+  readonly #connections: ServedConnections<CqlConnection>
   readonly #writers: CqlFrameWriter[] = []
-  readonly #sweep: NodeJS.Timeout
   #look: SchemaLook
-  #turnDepth = 0
-  #isFlushScheduled = false
-  #heldBytes = 0
   #nextConnectionId = 1
-  #isDraining = false
-  #onEmpty: (() => void) | null = null
 
   constructor(options: CqlServerOptions) {
     this.#options = options
@@ -91,11 +82,11 @@ export class CqlServer {
     this.#limitedLog = new LimitedLog(options.logger)
     this.#host = this.#makeHost()
     this.#look = lookOf(options.engine.schema())
-    const shortestMs = Math.min(this.#limits.idleConnectionMs, this.#limits.frameTimeoutMs)
-    this.#sweep = setInterval(
-      () => this.closeIdle(),
-      Math.min(30_000, Math.max(100, shortestMs / 10)),
-    ).unref()
+    this.#connections = new ServedConnections({
+      limits: this.#limits,
+      clock: options.clock,
+      onRefused: (connection, reason, message) => this.#onRefused(connection, reason, message),
+    })
   }
 
   get connectionCount(): number {
@@ -104,9 +95,9 @@ export class CqlServer {
 
   /** Serves the socket from now on; never throws. The socket belongs to the server. */
   accept(socket: Socket): void {
-    const isFull = this.#connections.size >= this.#limits.maxConnections
-    if (this.#isDraining || isFull) {
-      this.#options.events.onRefused(this.#isDraining ? 'draining' : 'connections')
+    const reason = this.#connections.refusal()
+    if (reason !== null) {
+      this.#options.events.onRefused(reason)
       socket.on('error', () => undefined)
       socket.destroy()
       return
@@ -122,62 +113,37 @@ export class CqlServer {
     const changes = changesBetween(this.#look, look)
     this.#look = look
     if (changes.length === 0) return
-    this.#host.beginTurn()
-    for (const connection of this.#connections) {
+    this.#turns.begin()
+    for (const connection of this.#connections.all()) {
       if (!connection.events.has('SCHEMA_CHANGE')) continue
       for (const change of changes) connection.push((writer) => writeSchemaEvent(writer, change))
     }
-    this.#host.endTurn()
+    this.#turns.end()
   }
 
   /** Tells clients that a gateway beside this one went or came back. */
   peerHasChanged(status: NodeStatus): void {
-    this.#host.beginTurn()
-    for (const connection of this.#connections) {
+    this.#turns.begin()
+    for (const connection of this.#connections.all()) {
       if (!connection.events.has('STATUS_CHANGE')) continue
       connection.push((writer) => writeStatusEvent(writer, status))
     }
-    this.#host.endTurn()
+    this.#turns.end()
   }
 
-  /**
-   * Takes no new connections and reads no further requests; resolves when every request that was read is answered and
-   * every connection is closed, or cut at the deadline.
-   */
-  async drain(deadline: Deadline): Promise<void> {
-    this.#isDraining = true
-    clearInterval(this.#sweep)
-    for (const connection of this.#connections) connection.finish()
-    const leftMs = remainingMs(deadline, this.#options.clock.monotonicMs())
-    const cut = leftMs === Number.POSITIVE_INFINITY ? null : setTimeout(() => this.#destroyAll(), leftMs)
-    await this.#whenEmpty()
-    if (cut !== null) clearTimeout(cut)
+  /** As ServedConnections has it. */
+  drain(deadline: Deadline): Promise<void> {
+    return this.#connections.drain(deadline)
   }
 
   /** Cuts every connection. */
-  async close(): Promise<void> {
-    this.#isDraining = true
-    clearInterval(this.#sweep)
-    this.#destroyAll()
-    await this.#whenEmpty()
+  close(): Promise<void> {
+    return this.#connections.close()
   }
 
-  /**
-   * Closes connections that were silent for too long, or too slow with a request or handshake that they began; the
-   * server's own timer calls it too.
-   */
+  /** As ServedConnections has it; its own timer calls it, too. */
   closeIdle(): void {
-    const nowMs = this.#options.clock.monotonicMs()
-    const silentSince = nowMs - this.#limits.idleConnectionMs
-    const begunBefore = nowMs - this.#limits.frameTimeoutMs
-    for (const connection of this.#connections) {
-      if (connection.isIdleSince(silentSince)) connection.destroy()
-      else if (connection.isLateSince(begunBefore)) {
-        this.#refuse(connection, 'slow-request', 'connection closed: a request did not arrive whole in time')
-        // What was asked before is still answered.
-        connection.finish()
-      }
-    }
+    this.#connections.closeIdle()
   }
 
   #makeHost(): CqlConnectionHost {
@@ -191,15 +157,10 @@ export class CqlServer {
         const isKept = this.#writers.length < MAX_POOLED_WRITERS && writer.capacity <= MAX_POOLED_BYTES
         if (isKept) this.#writers.push(writer)
       },
-      beginTurn: () => this.#turnDepth++,
-      endTurn: () => {
-        if (--this.#turnDepth === 0) this.#flush()
-      },
-      markDirty: (connection) => this.#markDirty(connection),
-      adjustHeldBytes: (delta) => {
-        this.#heldBytes += delta
-        if (delta > 0) this.#shed()
-      },
+      beginTurn: () => this.#turns.begin(),
+      endTurn: () => this.#turns.end(),
+      markDirty: (connection) => this.#turns.mark(connection),
+      adjustHeldBytes: (delta) => this.#connections.adjustHeldBytes(delta),
       onMalformed: (connection, reason, message) => this.#onMalformed(connection, reason, message),
       onFault: (connection, what, error) => {
         this.#options.events.onFault()
@@ -210,53 +171,7 @@ export class CqlServer {
     }
   }
 
-  #markDirty(connection: CqlConnection): void {
-    if (connection.isDirty) return
-    connection.isDirty = true
-    this.#dirty.push(connection)
-    if (this.#turnDepth > 0 || this.#isFlushScheduled) return
-    this.#isFlushScheduled = true
-    queueMicrotask(() => {
-      this.#isFlushScheduled = false
-      this.#flush()
-    })
-  }
-
-  /** Flushing one connection may let it read on and get dirty again, which is why the list may grow meanwhile. */
-  #flush(): void {
-    const dirty = this.#dirty
-    if (dirty.length === 0) return
-    this.#turnDepth++
-    for (let connection = dirty.pop(); connection !== undefined; connection = dirty.pop()) {
-      connection.isDirty = false
-      connection.flush()
-    }
-    this.#turnDepth--
-  }
-
-  /** The thread holds too much: whoever has caused it for longest goes, never whoever came last. */
-  #shed(): void {
-    while (this.#heldBytes > this.#limits.maxBufferedBytesPerThread) {
-      const culprit = this.#findCulprit()
-      if (culprit === null) return
-      const why = 'connection cut: the thread holds too many bytes, and this one has for longest'
-      this.#refuse(culprit, 'memory', why)
-      culprit.destroy()
-    }
-  }
-
-  /** Of the connections that hold more than half an equal share, the one whose peer has owed us something for longest. */
-  #findCulprit(): CqlConnection | null {
-    const large = this.#limits.maxBufferedBytesPerThread / this.#connections.size / 2
-    let culprit: CqlConnection | null = null
-    for (const connection of this.#connections) {
-      if (connection.heldBytes <= large) continue
-      if (culprit === null || connection.owesSinceMs < culprit.owesSinceMs) culprit = connection
-    }
-    return culprit
-  }
-
-  #refuse(connection: CqlConnection, reason: CqlRefusalReason, message: string): void {
+  #onRefused(connection: CqlConnection, reason: RefusalReason, message: string): void {
     this.#options.events.onRefused(reason)
     const { id, remoteAddress, heldBytes } = connection
     this.#warn({ connection: id, remoteAddress, heldBytes }, message)
@@ -269,29 +184,12 @@ export class CqlServer {
   }
 
   #onClosed(connection: CqlConnection): void {
-    if (!this.#connections.delete(connection)) return
-    this.#options.events.onDisconnect()
-    if (this.#connections.size === 0) this.#onEmpty?.()
+    if (this.#connections.remove(connection)) this.#options.events.onDisconnect()
   }
 
   /** Hostile peers could fill the log otherwise. */
   #warn(fields: object, message: string): void {
     const { name, clock } = this.#options
     this.#limitedLog.warn(clock.monotonicMs(), { listener: name, ...fields }, message)
-  }
-
-  #destroyAll(): void {
-    for (const connection of this.#connections) connection.destroy()
-  }
-
-  #whenEmpty(): Promise<void> {
-    if (this.#connections.size === 0) return Promise.resolve()
-    return new Promise((resolve) => {
-      const previous = this.#onEmpty
-      this.#onEmpty = () => {
-        previous?.()
-        resolve()
-      }
-    })
   }
 }

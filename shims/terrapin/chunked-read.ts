@@ -1,6 +1,6 @@
 /**
  * One read of any number of keys: Terrapin sets no limit, a ReadRequest has one. The parts go out in one tick and, when
- * they are several, to one version, so that an answer never mixes two.
+ * they are several, to one version, so that an answer never mixes two. A part that cannot be read fails its own keys.
  */
 import type { Done } from '../../src/base/errors.js'
 import { KVError } from '../../src/base/errors.js'
@@ -9,8 +9,9 @@ import type { DatasetEntry } from '../../src/model/cluster-map.js'
 import type { KVStore } from '../../src/model/kvstore.js'
 import type { ReadRequest } from '../../src/model/request.js'
 import type { RowOutcome } from '../../src/model/row.js'
+import { isAnsweredByKey } from './translate.js'
 
-/** Answers once, one outcome a key; a failure of the whole read, or of any part, is the call's. */
+/** Answers once, one outcome a key; what fails all parts, or would not be said of a key, is the call's. */
 export function readAll(kvstore: KVStore, request: ReadRequest, done: Done<readonly RowOutcome[]>): void {
   const { rowKeys } = request
   const partSize = limits.maxBatchRows
@@ -29,14 +30,17 @@ export function readAll(kvstore: KVStore, request: ReadRequest, done: Done<reado
   const parts: (readonly RowOutcome[])[] = []
   const count = Math.ceil(rowKeys.length / partSize)
   let waiting = count
-  let failure: KVError | null = null
+  const failures: KVError[] = []
   for (let part = 0; part < count; part++) {
     const some = rowKeys.slice(part * partSize, (part + 1) * partSize)
     kvstore.read({ ...request, datasetVersion, rowKeys: some }, (outcome) => {
-      if (outcome instanceof KVError) failure ??= outcome
-      else parts[part] = outcome.rows
+      if (outcome instanceof KVError) failures.push(outcome)
+      parts[part] = outcome instanceof KVError ? some.map(() => outcome) : outcome.rows
       waiting--
-      if (waiting === 0) done(failure ?? parts.flat())
+      if (waiting > 0) return
+      const ofCall =
+        failures.length === count ? failures[0] : failures.find((error) => !isAnsweredByKey(error))
+      done(ofCall ?? parts.flat())
     })
   }
 }

@@ -3,6 +3,7 @@
  * TerrapinUtil.extractPartitionName and formatPartitionName take and write them: `part-` and five digits; a data server
  * opens exactly that file, so that a part which has only a longer name never came online there.
  */
+import { pathToFileURL } from 'node:url'
 import { KVError } from '../../src/base/errors.js'
 
 /** `part-` and what must be a number behind it. */
@@ -41,12 +42,19 @@ export function toDirectory(asked: string, root: string | null): FileSetDirector
 }
 
 function below(root: string | null, path: string): string {
+  if (root === null) {
+    throw new KVError(
+      'UNAVAILABLE',
+      `where "${path}" lies is not configured: set objects.webhdfs.urls, or terrapin.root to the URL it lies below`,
+    )
+  }
+  // The way of a file: URL would lead out of the root by them.
+  if (path.split('/').some((name) => name === '.' || name === '..'))
+    throw new KVError('INVALID_ARGUMENT', `"${path}" is no path of HDFS: write it without . and ..`)
+  // Paths are no URLs: what looks like an escape in one is a name.
+  const written = root.startsWith('file:') ? pathToFileURL(path).pathname : path
   // Of `hdfs://`, where no host stands, all slashes stay.
-  if (root !== null) return `${root.replace(/([^/:])\/+$/, '$1')}${path}`
-  throw new KVError(
-    'UNAVAILABLE',
-    `where "${path}" lies is not configured: set objects.webhdfs.urls, or terrapin.root to the URL it lies below`,
-  )
+  return `${root.replace(/([^/:])\/+$/, '$1')}${written}`
 }
 
 /** As listings write it, so that the names of what they find can be cut off; without a slash at its end. */

@@ -12,7 +12,6 @@ import * as wire from '../../src/thrift/generated/terrapin.js'
 import type { ThriftCall, ThriftService } from '../../src/thrift/protocol.js'
 import { readAll } from './chunked-read.js'
 import { callError, codeOf, exceptionOf, readFailed } from './errors.js'
-import { TerrapinError } from './origin-errors.js'
 import type { SecondReads } from './second-reads.js'
 import {
   MAX_KEY_BYTES,
@@ -20,6 +19,7 @@ import {
   type Side,
   distinctKeys,
   failed,
+  isAnsweredByKey,
   isPerKey,
   overlong,
   parseResource,
@@ -56,6 +56,8 @@ export interface TerrapinServiceOptions extends TerrapinOptions {
   /** Whether more than one leaf has what is read of the file set now. */
   readonly hasSeveralPlaces: (fileSet: string) => boolean
   readonly secondReads: SecondReads
+  /** Counts the bytes of a found value, or of all that a multiGet found; null: nobody asks for them. */
+  readonly onValues: ((operation: 'get' | 'multiGet', fileSet: string, bytes: number) => void) | null
 }
 
 /** What a data server's call is counted as: TerrapinService has one of the same name. */
@@ -121,6 +123,7 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
         return
       }
       const value = valueOf(row)
+      if (value !== null) this.#options.onValues?.('get', fileSet, value.length)
       call.reply(value === null ? MISSING : { value, errorCode: null })
     })
   }
@@ -137,6 +140,7 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
     this.#read(call, request, keys, (outcome) => {
       this.#count(call, request, codeIfFailed(outcome))
       if (!(outcome instanceof KVError)) {
+        this.#options.onValues?.('multiGet', fileSet, bytesOf(outcome))
         call.reply(toResponse(keys, outcome, 'service'))
         return
       }
@@ -289,12 +293,6 @@ function readAround(
   })
 }
 
-/** Whether a call that failed as a whole is answered key by key; an exception of an old Terrapin's stays one. */
-function isAnsweredByKey(error: KVError): boolean {
-  const isException = error instanceof TerrapinError && error.exception !== null
-  return !isException && isPerKey(codeOf(error, 'service'))
-}
-
 function contextOf(
   call: Call<never> | Call<object>,
   { timeoutMs }: TerrapinOptions,
@@ -336,6 +334,15 @@ function toResponse(
     if (response !== null) responseMap.push([key, response])
   }
   return { responseMap }
+}
+
+/** Of the values that were found. */
+function bytesOf(outcomes: readonly RowOutcome[]): number {
+  let bytes = 0
+  for (const outcome of outcomes) {
+    if (!(outcome instanceof KVError)) bytes += valueOf(outcome)?.length ?? 0
+  }
+  return bytes
 }
 
 const NO_BYTES = Buffer.alloc(0)

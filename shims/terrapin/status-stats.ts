@@ -2,14 +2,17 @@
  * What Godwit counts, under the names of Terrapin's statistics and in the form of Ostrich's: counters, gauges, labels, and
  * metrics with their percentiles. Only what is counted: a name that is not known is not there.
  *
- * Latencies are kept in buckets, so that percentiles, minimum and maximum are the upper bounds of buckets, in milliseconds.
+ * Latencies and sizes are kept in buckets, so that percentiles, minimum and maximum are the upper bounds of buckets, in
+ * milliseconds and bytes.
  */
 import type { RequestSeries } from '../../src/base/request-figures.js'
+import { SIZE_BOUNDS, type SizeSeries } from '../../src/base/value-sizes.js'
 import { type StatusPage, jsonText, plainText } from './status-server.js'
 
 /** What the figures are made from. */
 export interface StatsInput {
   readonly series: readonly RequestSeries[]
+  readonly valueSizes: readonly SizeSeries[]
   /** Of second reads, by what became of them. */
   readonly secondReads: Readonly<Record<string, number>>
   readonly connections: number
@@ -57,9 +60,13 @@ const LATENCIES: Readonly<Record<string, string>> = {
   multiGet: 'multi-lookup-latency-ms',
 }
 
+/** Of a get's value, if there is one, and of all that a multiGet found. */
+const VALUE_SIZES: Readonly<Record<string, string>> = { get: 'value-size', multiGet: 'multi-value-size' }
+
 const SERVICE = 'TERRAPIN_THRIFT'
 
-export function statsOf({ series, secondReads, connections, onlineShares }: StatsInput): Stats {
+export function statsOf(input: StatsInput): Stats {
+  const { series, valueSizes, secondReads, connections, onlineShares } = input
   const merged = new Map<string, Merged>()
   const counted = { requests: 0, failures: 0 }
   for (const one of series) {
@@ -67,9 +74,13 @@ export function statsOf({ series, secondReads, connections, onlineShares }: Stat
     if (name === undefined) continue
     counted.requests += one.counts.reduce((sum, count) => sum + count, 0)
     counted.failures += one.failures
-    add(merged, `${SERVICE}/request_latency_ms`, one)
-    add(merged, name, one)
-    if (/^[\w.-]+$/.test(one.dataset)) add(merged, `${one.dataset}-${name}`, one)
+    const latencies = latenciesOf(one)
+    add(merged, `${SERVICE}/request_latency_ms`, latencies)
+    addNamed(merged, name, one.dataset, latencies)
+  }
+  for (const { operation, dataset, counts, sumBytes } of valueSizes) {
+    const name = VALUE_SIZES[operation]
+    if (name !== undefined) addNamed(merged, name, dataset, { counts, bounds: SIZE_BOUNDS, sum: sumBytes })
   }
   const { requests, failures } = counted
   const counters: Record<string, number> = {
@@ -96,30 +107,47 @@ const SECOND_READS = [
   ['lost', 'lost'],
 ] as const
 
-interface Merged {
-  readonly counts: number[]
-  readonly boundsMs: readonly number[]
-  sumMs: number
+/** A count a bucket, the upper bounds of buckets, and the sum of what was counted. */
+interface Distribution {
+  readonly counts: readonly number[]
+  readonly bounds: readonly number[]
+  readonly sum: number
 }
 
-function add(
+interface Merged extends Distribution {
+  readonly counts: number[]
+  sum: number
+}
+
+function latenciesOf({ counts, boundsSeconds, sumSeconds }: RequestSeries): Distribution {
+  return { counts, bounds: boundsSeconds.map((bound) => bound * 1000), sum: sumSeconds * 1000 }
+}
+
+/** Under Terrapin's name, and with the file set's in front of it. */
+function addNamed(
   merged: Map<string, Merged>,
   name: string,
-  { counts, boundsSeconds, sumSeconds }: RequestSeries,
+  fileSet: string,
+  distribution: Distribution,
 ): void {
+  add(merged, name, distribution)
+  if (/^[\w.-]+$/.test(fileSet)) add(merged, `${fileSet}-${name}`, distribution)
+}
+
+function add(merged: Map<string, Merged>, name: string, { counts, bounds, sum }: Distribution): void {
   let known = merged.get(name)
   if (known === undefined) {
-    known = { counts: counts.map(() => 0), boundsMs: boundsSeconds.map((bound) => bound * 1000), sumMs: 0 }
+    known = { counts: counts.map(() => 0), bounds, sum: 0 }
     merged.set(name, known)
   }
   for (const [bucket, count] of counts.entries()) known.counts[bucket] = (known.counts[bucket] ?? 0) + count
-  known.sumMs += sumSeconds * 1000
+  known.sum += sum
 }
 
-function metricOf({ counts, boundsMs, sumMs }: Merged): Metric {
-  const count = counts.reduce((sum, one) => sum + one, 0)
+function metricOf({ counts, bounds, sum }: Merged): Metric {
+  const count = counts.reduce((all, one) => all + one, 0)
   // Beyond the last bound nothing more is known.
-  const boundOf = (bucket: number): number => Math.ceil(boundsMs[bucket] ?? boundsMs.at(-1) ?? 0)
+  const boundOf = (bucket: number): number => Math.ceil(bounds[bucket] ?? bounds.at(-1) ?? 0)
   const at = (share: number): number => {
     let left = Math.max(1, Math.ceil(count * share))
     const bucket = counts.findIndex((one) => (left -= one) <= 0)
@@ -127,10 +155,10 @@ function metricOf({ counts, boundsMs, sumMs }: Merged): Metric {
   }
   return {
     count,
-    sum: Math.round(sumMs),
+    sum: Math.round(sum),
     minimum: at(0),
     maximum: at(1),
-    average: count === 0 ? 0 : sumMs / count,
+    average: count === 0 ? 0 : sum / count,
     p50: at(0.5),
     p90: at(0.9),
     p95: at(0.95),
@@ -160,6 +188,14 @@ export function statsText({ counters, metrics, gauges, labels }: Stats): string 
 
 /** The pages of Ostrich that are served. `read` answers what is counted now. */
 export function statsPages(read: () => Promise<StatsInput>): ReadonlyMap<string, StatusPage> {
+  // Every thread is asked, and every series copied, for one answer: whoever asks meanwhile shares it.
+  let reading: Promise<Stats> | null = null
+  const current = (): Promise<Stats> => {
+    reading ??= read()
+      .then(statsOf)
+      .finally(() => (reading = null))
+    return reading
+  }
   const stats = (form: (stats: Stats) => ReturnType<typeof jsonText>): StatusPage => ({
     method: 'GET',
     async answer({ query }) {
@@ -169,7 +205,7 @@ export function statsPages(read: () => Promise<StatsInput>): ReadonlyMap<string,
           'Godwit does not keep periods: leave period out and take differences of the sums',
         )
       }
-      return form(statsOf(await read()))
+      return form(await current())
     },
   })
   const fixed = (answer: ReturnType<typeof jsonText>): StatusPage => ({ method: 'GET', answer: () => answer })

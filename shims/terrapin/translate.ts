@@ -12,6 +12,7 @@ import {
   type TerrapinSingleResponse,
 } from '../../src/thrift/generated/terrapin.js'
 import { codeOf } from './errors.js'
+import { TerrapinError } from './origin-errors.js'
 
 /** An HBase key, which Terrapin's are: looking up a longer one fails, it does not miss. */
 export const MAX_KEY_BYTES = 32_767
@@ -110,6 +111,12 @@ export function isPerKey(code: TerrapinGetErrorCode): boolean {
     code === Codes.NOT_SERVING_RESOURCE ||
     code === Codes.NOT_SERVING_PARTITION
   )
+}
+
+/** Whether a call that failed as a whole is answered key by key; an exception of an old Terrapin's stays one. */
+export function isAnsweredByKey(error: KVError): boolean {
+  const isException = error instanceof TerrapinError && error.exception !== null
+  return !isException && isPerKey(codeOf(error, 'service'))
 }
 
 const RESOURCE_PREFIX = '$terrapin$data$'

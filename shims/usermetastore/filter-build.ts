@@ -2,6 +2,7 @@
 import { type ByteTest, comparison } from './filter-compare.js'
 import { AllOf, AnyOf, Skip, While } from './filter-lists.js'
 import type { FilterArgument, FilterTree } from './filter-parse.js'
+import { FilterWork } from './filter-work.js'
 import {
   CellTest,
   ColumnCell,
@@ -21,7 +22,12 @@ import {
 import { runtime } from './hbase-errors.js'
 
 type Args = readonly FilterArgument[]
-type Maker = (args: Args, isReversed: boolean) => RowFilter
+type Maker = (args: Args, how: Making) => RowFilter
+
+interface Making {
+  readonly isReversed: boolean
+  readonly work: FilterWork
+}
 
 const ANY_COUNT = Number.POSITIVE_INFINITY
 
@@ -29,8 +35,8 @@ const ANY_COUNT = Number.POSITIVE_INFINITY
 const MAKERS: Readonly<Record<string, readonly [least: number, most: number, make: Maker]>> = {
   KeyOnlyFilter: [0, 1, (args) => new KeyOnly(args.length > 0 && booleanOf(args[0]))],
   FirstKeyOnlyFilter: [0, 0, () => new FirstKeyOnly()],
-  PrefixFilter: [1, 1, (args, isReversed) => new Prefix(bytesOf(args[0]), isReversed)],
-  InclusiveStopFilter: [1, 1, (args, isReversed) => new InclusiveStop(bytesOf(args[0]), isReversed)],
+  PrefixFilter: [1, 1, (args, { isReversed }) => new Prefix(bytesOf(args[0]), isReversed)],
+  InclusiveStopFilter: [1, 1, (args, { isReversed }) => new InclusiveStop(bytesOf(args[0]), isReversed)],
   PageFilter: [1, 1, (args) => new Page(countOf(args[0]))],
   ColumnPrefixFilter: [1, 1, (args) => new ColumnPrefixes([bytesOf(args[0])])],
   MultipleColumnPrefixFilter: [
@@ -42,35 +48,66 @@ const MAKERS: Readonly<Record<string, readonly [least: number, most: number, mak
   ColumnCountGetFilter: [1, 1, (args) => new ColumnPage(countOf(args[0]), 0, null)],
   ColumnPaginationFilter: [2, 2, columnPage],
   TimestampsFilter: [0, ANY_COUNT, timestamps],
-  RowFilter: [2, 2, (args) => new KeyTest(comparison(args[0], args[1]))],
-  FamilyFilter: [2, 2, (args) => family(comparison(args[0], args[1]))],
-  QualifierFilter: [2, 2, (args) => qualifier(comparison(args[0], args[1]))],
-  ValueFilter: [2, 2, (args) => value(comparison(args[0], args[1]))],
-  SingleColumnValueFilter: [4, 6, (args) => columnValue(args, false)],
-  SingleColumnValueExcludeFilter: [4, 6, (args) => columnValue(args, true)],
+  RowFilter: [2, 2, (args, { work }) => new KeyTest(comparison(args[0], args[1], work))],
+  FamilyFilter: [2, 2, (args, { work }) => family(comparison(args[0], args[1], work))],
+  QualifierFilter: [2, 2, (args, { work }) => qualifier(comparison(args[0], args[1], work))],
+  ValueFilter: [2, 2, (args, { work }) => value(comparison(args[0], args[1], work))],
+  SingleColumnValueFilter: [4, 6, (args, { work }) => columnValue(args, { isExcluded: false, work })],
+  SingleColumnValueExcludeFilter: [4, 6, (args, { work }) => columnValue(args, { isExcluded: true, work })],
   DependentColumnFilter: [2, 5, dependentColumn],
   ColumnValueFilter: [4, 4, columnCell],
 }
 
-/** A filter at its start. @throws {KVError} for names and arguments that do not exist */
-export function buildFilter(tree: FilterTree, isReversed: boolean): RowFilter {
+/**
+ * A filter at its start. Filters of one call share what they may keep in memory.
+ * @throws {KVError} for names and arguments that do not exist
+ */
+export function buildFilter(tree: FilterTree, isReversed: boolean, work = new FilterWork()): BuiltFilter {
+  return { judge: build(tree, { isReversed, work }), work, questions: questionsOf(tree) }
+}
+
+/** A filter that judges rows, which has state from row to row, and what that costs. */
+export interface BuiltFilter {
+  readonly judge: RowFilter
+  readonly work: FilterWork
+  /** What each cell is asked. */
+  readonly questions: number
+}
+
+/** Every part, and within those of many arguments every one. */
+function questionsOf(tree: FilterTree): number {
   switch (tree.kind) {
     case 'and':
-      return new AllOf(tree.parts.map((part) => buildFilter(part, isReversed)))
     case 'or':
-      return new AnyOf(tree.parts.map((part) => buildFilter(part, isReversed)))
+      return tree.parts.reduce((sum, part) => sum + questionsOf(part), 1)
     case 'skip':
-      return new Skip(buildFilter(tree.inner, isReversed))
     case 'while':
-      return new While(buildFilter(tree.inner, isReversed))
+      return 1 + questionsOf(tree.inner)
     case 'keys':
-      return new KeyTest(tree.passes)
+      return 1 + tree.count
     case 'call':
-      return call(tree, isReversed)
+      return 1 + tree.args.length
   }
 }
 
-function call({ name, args }: Extract<FilterTree, { kind: 'call' }>, isReversed: boolean): RowFilter {
+function build(tree: FilterTree, how: Making): RowFilter {
+  switch (tree.kind) {
+    case 'and':
+      return new AllOf(tree.parts.map((part) => build(part, how)))
+    case 'or':
+      return new AnyOf(tree.parts.map((part) => build(part, how)))
+    case 'skip':
+      return new Skip(build(tree.inner, how))
+    case 'while':
+      return new While(build(tree.inner, how))
+    case 'keys':
+      return new KeyTest(tree.passes)
+    case 'call':
+      return call(tree, how)
+  }
+}
+
+function call({ name, args }: Extract<FilterTree, { kind: 'call' }>, how: Making): RowFilter {
   const maker = Object.hasOwn(MAKERS, name) ? MAKERS[name] : undefined
   if (maker === undefined) throw runtime(`Filter Name ${name.slice(0, 60)} not supported`)
   const [least, most, make] = maker
@@ -78,7 +115,7 @@ function call({ name, args }: Extract<FilterTree, { kind: 'call' }>, isReversed:
     const wanted = least === most ? `${least}` : `${least} to ${most}`
     throw runtime(`${name}: Expected ${wanted} but got: ${args.length}`)
   }
-  return make(args, isReversed)
+  return make(args, how)
 }
 
 function columnRange([min, hasMin, max, hasMax]: Args): RowFilter {
@@ -121,12 +158,15 @@ function value(passes: ByteTest): RowFilter {
   return new CellTest(({ cell }) => (passes(cell.value) ? 'INCLUDE' : 'SKIP'))
 }
 
-function columnValue(args: Args, isExcluded: boolean): RowFilter {
+function columnValue(
+  args: Args,
+  { isExcluded, work }: { readonly isExcluded: boolean; readonly work: FilterWork },
+): RowFilter {
   const [name, column, operator, comparator, missing, latest] = args
   if (args.length === 5) throw runtime('Expected 4 or 6 arguments but got: 5')
   return new ColumnValue(
     { family: bytesOf(name), qualifier: bytesOf(column) },
-    comparison(operator, comparator),
+    comparison(operator, comparator, work),
     {
       filterIfMissing: missing !== undefined && booleanOf(missing),
       latestVersionOnly: latest === undefined || booleanOf(latest),
@@ -135,20 +175,20 @@ function columnValue(args: Args, isExcluded: boolean): RowFilter {
   )
 }
 
-function columnCell([name, column, operator, comparator]: Args): RowFilter {
+function columnCell([name, column, operator, comparator]: Args, { work }: Making): RowFilter {
   return new ColumnCell(
     { family: bytesOf(name), qualifier: bytesOf(column) },
-    comparison(operator, comparator),
+    comparison(operator, comparator, work),
   )
 }
 
-function dependentColumn(args: Args): RowFilter {
+function dependentColumn(args: Args, { work }: Making): RowFilter {
   const [name, column, dropped, operator, comparator] = args
   if (args.length === 4) throw runtime('Expected 2, 3 or 5 but got: 4')
   return new DependentColumn(
     { family: bytesOf(name), qualifier: bytesOf(column) },
     dropped !== undefined && booleanOf(dropped),
-    operator === undefined ? null : comparison(operator, comparator),
+    operator === undefined ? null : comparison(operator, comparator, work),
   )
 }
 

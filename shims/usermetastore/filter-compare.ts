@@ -5,6 +5,7 @@
 import { DO_NOT_RETRY, ioFault, runtime } from './hbase-errors.js'
 import type { FilterArgument, TypedComparator } from './filter-parse.js'
 import { LinearRegex } from './filter-regex.js'
+import { FilterWork } from './filter-work.js'
 
 /** Whether bytes pass. */
 export type ByteTest = (bytes: Buffer) => boolean
@@ -25,6 +26,7 @@ const LONG_BYTES = 8
 export function comparison(
   operator: FilterArgument | undefined,
   comparator: FilterArgument | undefined,
+  work = new FilterWork(),
 ): ByteTest {
   const holds = operator?.kind === 'word' ? OPERATORS[operator.value] : undefined
   if (operator?.kind !== 'word' || holds === undefined) throw runtime('Incorrect Compare Operator')
@@ -37,7 +39,11 @@ export function comparison(
       return (bytes) => holds(bytes.subarray(0, wanted.length).compare(wanted))
     case 'regexstring':
     case 'substring':
-      return textTest(typed.name, wanted, operator.value)
+      return textTest(typed.name === 'substring' ? foundBySubstring : foundByRegex, {
+        wanted,
+        operator: operator.value,
+        work,
+      })
     case 'long':
       return longTest(holds, wanted)
     case 'bit':
@@ -67,23 +73,39 @@ export function comparatorOf(argument: FilterArgument | undefined): TypedCompara
   }
 }
 
-function textTest(kind: 'regexstring' | 'substring', wanted: Buffer, operator: string): ByteTest {
+/** To make text of bytes, and to search it. */
+const BYTES_A_STEP = 4
+
+interface TextComparison {
+  readonly wanted: Buffer
+  readonly operator: string
+  readonly work: FilterWork
+}
+
+function textTest(
+  finderOf: (wanted: string, work: FilterWork) => (text: string) => boolean,
+  { wanted, operator, work }: TextComparison,
+): ByteTest {
   if (operator !== '=' && operator !== '!=')
     throw runtime(
       'A regexstring comparator and substring comparator can only be used with EQUAL and NOT_EQUAL',
     )
-  const isFound = kind === 'regexstring' ? foundByRegex(wanted) : foundBySubstring(wanted)
-  return operator === '=' ? isFound : (bytes) => !isFound(bytes)
+  const isFoundIn = finderOf(wanted.toString('utf8'), work)
+  const isFoundWanted = operator === '='
+  return (bytes) => {
+    work.spend(Math.ceil(bytes.length / BYTES_A_STEP))
+    return isFoundIn(bytes.toString('utf8')) === isFoundWanted
+  }
 }
 
-function foundByRegex(source: Buffer): ByteTest {
-  const regex = new LinearRegex(source.toString('utf8'))
-  return (bytes) => regex.isFoundIn(bytes.toString('utf8'))
+function foundByRegex(source: string, work: FilterWork): (text: string) => boolean {
+  const regex = new LinearRegex(source, work)
+  return (text) => regex.isFoundIn(text)
 }
 
-function foundBySubstring(source: Buffer): ByteTest {
-  const wanted = source.toString('utf8').toLowerCase()
-  return (bytes) => bytes.toString('utf8').toLowerCase().includes(wanted)
+function foundBySubstring(source: string): (text: string) => boolean {
+  const wanted = source.toLowerCase()
+  return (text) => text.toLowerCase().includes(wanted)
 }
 
 /** Big-endian, with a sign. HBase fails a scan that meets a value of another length, too. */

@@ -30,7 +30,7 @@ export function keysWithin(ranges: readonly KeyRange[]): FilterTree {
       throw ioFault(DO_NOT_RETRY, 'a row range that ends before it begins')
   }
   half.sort((a, b) => a.from.compare(b.from))
-  return { kind: 'keys', passes: (key) => isWithin(half, key), range: hullOf(half) }
+  return { kind: 'keys', passes: (key) => isWithin(half, key), range: hullOf(half), count: half.length }
 }
 
 function halfOpen({ from, isFromIncluded, to, isToIncluded }: KeyRange): ByteRange {
@@ -64,7 +64,8 @@ export function fuzzyKeys(pairs: readonly FuzzyKey[]): FilterTree {
     if (key.length !== mask.length)
       throw ioFault(DO_NOT_RETRY, `Fuzzy pair lengths do not match: ${key.length} and ${mask.length} bytes`)
   }
-  return { kind: 'keys', passes: (rowKey) => pairs.some((pair) => isAlike(pair, rowKey)), range: null }
+  const passes = (rowKey: Buffer): boolean => pairs.some((pair) => isAlike(pair, rowKey))
+  return { kind: 'keys', passes, range: null, count: pairs.length }
 }
 
 /** As far as both go: a row key may be longer than the pattern, and shorter (FuzzyRowFilter.satisfies). */

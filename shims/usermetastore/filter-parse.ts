@@ -22,7 +22,13 @@ export type TypedComparator =
 export type FilterTree =
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly FilterArgument[] }
   /** Row keys alone decide; no name of the language stands for it. */
-  | { readonly kind: 'keys'; readonly passes: (rowKey: Buffer) => boolean; readonly range: ByteRange | null }
+  | {
+      readonly kind: 'keys'
+      readonly passes: (rowKey: Buffer) => boolean
+      readonly range: ByteRange | null
+      /** Ranges or patterns that a key is compared with. */
+      readonly count: number
+    }
   | { readonly kind: 'and' | 'or'; readonly parts: readonly FilterTree[] }
   | { readonly kind: 'skip' | 'while'; readonly inner: FilterTree }
 

@@ -1,73 +1,74 @@
 /**
- * The part of Java's regular expressions that can be matched in time linear in the text: literals, classes, groups,
- * alternatives, repetitions and the anchors at both ends. All states that a prefix can lead to are followed at once
- * (Thompson), so that no expression of a caller can keep a thread busy. Back references, look-around, flags, possessive
- * repetition and word boundaries are refused by name. As RegexStringComparator: found anywhere, the dot takes line
- * ends, too.
+ * Regular expressions of filters, matched in time linear in the text: all states that a prefix can lead to are followed at
+ * once (Thompson), so that no expression of a caller can keep a thread busy. As RegexStringComparator: found anywhere.
  */
 import { limits } from '../../src/base/limits.js'
-import { DO_NOT_RETRY, ioFault, runtime } from './hbase-errors.js'
-
-type Test = (codePoint: number) => boolean
-
-type Node =
-  | { readonly kind: 'char'; readonly test: Test }
-  | { readonly kind: 'start' | 'end' }
-  | { readonly kind: 'all'; readonly parts: readonly Node[] }
-  | { readonly kind: 'any'; readonly parts: readonly Node[] }
-  | { readonly kind: 'repeat'; readonly inner: Node; readonly min: number; readonly max: number }
+import { FilterWork } from './filter-work.js'
+import { runtime } from './hbase-errors.js'
+import { type RegexNode, type Spans, isWithin, parseRegex } from './filter-regex-parse.js'
 
 /** One instruction of the automaton; `to` and `or` are indexes of further ones. */
 type State =
-  | { readonly kind: 'char'; readonly test: Test; to: number }
+  | { readonly kind: 'char'; readonly spans: Spans; to: number }
   | { readonly kind: 'start' | 'end'; to: number }
   | { readonly kind: 'split'; to: number; or: number }
   | { readonly kind: 'match' }
 
+/** Nodes that are looked at while states are made: an empty group that is repeated makes none. */
+const MAX_COMPILED_NODES = 10 * limits.maxRegexStates
+
+/** A character of the text and what surrounds it. */
+interface Place {
+  readonly marks: Int32Array
+  readonly at: number
+  readonly isEnd: boolean
+}
+
 export class LinearRegex {
   readonly #states: State[] = []
+  readonly #work: FilterWork
   readonly #start: number
+  #compiledNodes = 0
+  #visited = 0
 
   /** @throws {KVError} for what does not parse, cannot be matched in linear time, or is too large */
-  constructor(source: string) {
-    const tree = new RegexParser(source).parse()
+  constructor(source: string, work = new FilterWork()) {
+    this.#work = work
+    const tree = parseRegex(source)
     this.#start = this.#compile(tree, this.#add({ kind: 'match' }))
   }
 
-  /** Whether it matches any part of the text. */
+  /** Whether it matches any part of the text. @throws {KVError} where it takes too many steps */
   isFoundIn(text: string): boolean {
     const marks = new Int32Array(this.#states.length).fill(-1)
+    const lastLine = lastLineEnd(text)
+    const isEndAt = (at: number): boolean => at === text.length || at === lastLine
     let current: number[] = []
-    const points = Array.from(text, (character) => character.codePointAt(0) ?? 0)
-    let steps = 0
-    for (let at = 0; at <= points.length; at++) {
-      const isEnd = at === points.length
-      if (this.#enter(this.#start, current, { marks, at, isEnd })) return true
-      const point = points[at]
+    for (let at = 0; ;) {
+      if (this.#enter(this.#start, current, { marks, at, isEnd: isEndAt(at) })) return true
+      const point = text.codePointAt(at)
       if (point === undefined) return false
+      at += point > 0xffff ? 2 : 1
+      this.#work.spend(this.#visited + current.length + 1)
+      this.#visited = 0
       const next: number[] = []
-      steps += current.length
-      if (steps > limits.maxRegexSteps) throw tooLong(points.length)
+      const place = { marks, at, isEnd: isEndAt(at) }
       for (const index of current) {
         const state = this.#states[index]
-        if (state?.kind !== 'char' || !state.test(point)) continue
-        if (this.#enter(state.to, next, { marks, at: at + 1, isEnd: at + 1 === points.length })) return true
+        if (state?.kind !== 'char' || !isWithin(state.spans, point)) continue
+        if (this.#enter(state.to, next, place)) return true
       }
       current = next
     }
-    return false
   }
 
   /** Adds the state and what it leads to without a character; true: that is the match. */
-  #enter(
-    first: number,
-    into: number[],
-    place: { readonly marks: Int32Array; readonly at: number; readonly isEnd: boolean },
-  ): boolean {
+  #enter(first: number, into: number[], place: Place): boolean {
     const waiting = [first]
     for (let index = waiting.pop(); index !== undefined; index = waiting.pop()) {
       if (place.marks[index] === place.at) continue
       place.marks[index] = place.at
+      this.#visited += 1
       const state = this.#states[index]
       if (state === undefined) continue
       if (state.kind === 'match') return true
@@ -79,10 +80,12 @@ export class LinearRegex {
   }
 
   /** Answers where the node's automaton begins, which goes on at `to`. */
-  #compile(node: Node, to: number): number {
+  #compile(node: RegexNode, to: number): number {
+    this.#compiledNodes += 1
+    if (this.#compiledNodes > MAX_COMPILED_NODES) throw tooLarge()
     switch (node.kind) {
       case 'char':
-        return this.#add({ kind: 'char', test: node.test, to })
+        return this.#add({ kind: 'char', spans: node.spans, to })
       case 'start':
       case 'end':
         return this.#add({ kind: node.kind, to })
@@ -97,7 +100,7 @@ export class LinearRegex {
     }
   }
 
-  #repeat({ inner, min, max }: Extract<Node, { kind: 'repeat' }>, to: number): number {
+  #repeat({ inner, min, max }: Extract<RegexNode, { kind: 'repeat' }>, to: number): number {
     let next = to
     if (max === Number.POSITIVE_INFINITY) {
       const loop = this.#add({ kind: 'split', to: -1, or: to })
@@ -114,196 +117,21 @@ export class LinearRegex {
   }
 
   #add(state: State): number {
-    if (this.#states.length >= limits.maxRegexStates)
-      throw runtime(`a regular expression of more than ${limits.maxRegexStates} states`)
+    if (this.#states.length >= limits.maxRegexStates) throw tooLarge()
+    this.#work.addState()
     return this.#states.push(state) - 1
   }
 }
 
-function tooLong(characters: number): Error {
-  return ioFault(
-    DO_NOT_RETRY,
-    `regexstring: a text of ${characters} characters takes the expression more than ${limits.maxRegexSteps} steps`,
-  )
+function tooLarge(): Error {
+  return runtime(`a regular expression of more than ${limits.maxRegexStates} states`)
 }
 
-const DIGIT: Test = (point) => point >= 0x30 && point <= 0x39
-const SPACE: Test = (point) => point === 0x20 || (point >= 0x09 && point <= 0x0d)
-const WORD: Test = (point) =>
-  DIGIT(point) || (point >= 0x41 && point <= 0x5a) || (point >= 0x61 && point <= 0x7a) || point === 0x5f
-const CLASSES: Readonly<Record<string, Test>> = {
-  d: DIGIT,
-  D: (point) => !DIGIT(point),
-  s: SPACE,
-  S: (point) => !SPACE(point),
-  w: WORD,
-  W: (point) => !WORD(point),
-}
-const CONTROLS: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', f: '\f' }
-const MAX_REPEAT = 1_000
+/** java.util.regex.Pattern: `$` stands at the end and before a line's end there, however that is written. */
+const LINE_ENDS = new Set(['\n', '\r', '\u0085', '\u2028', '\u2029'])
 
-class RegexParser {
-  readonly #text: readonly string[]
-  #at = 0
-  #depth = 0
-
-  constructor(source: string) {
-    this.#text = Array.from(source)
-  }
-
-  parse(): Node {
-    const node = this.#alternatives()
-    if (this.#at < this.#text.length) throw this.#refuse('an unopened )')
-    return node
-  }
-
-  #alternatives(): Node {
-    this.#depth += 1
-    if (this.#depth > limits.maxFilterDepth) throw this.#refuse('groups nested too deep')
-    const parts = [this.#sequence()]
-    while (this.#take('|')) parts.push(this.#sequence())
-    this.#depth -= 1
-    return { kind: 'any', parts }
-  }
-
-  #sequence(): Node {
-    const parts: Node[] = []
-    while (this.#at < this.#text.length && this.#peek() !== '|' && this.#peek() !== ')')
-      parts.push(this.#repeated(this.#atom()))
-    return { kind: 'all', parts }
-  }
-
-  #repeated(inner: Node): Node {
-    let node = inner
-    for (;;) {
-      const range = this.#repetition()
-      if (range === null) return node
-      // What is found does not depend on how much a repetition takes; giving nothing back does.
-      if (!this.#take('?') && this.#peek() === '+') throw this.#refuse('possessive repetition')
-      node = { kind: 'repeat', inner: node, ...range }
-    }
-  }
-
-  #repetition(): { readonly min: number; readonly max: number } | null {
-    if (this.#take('*')) return { min: 0, max: Number.POSITIVE_INFINITY }
-    if (this.#take('+')) return { min: 1, max: Number.POSITIVE_INFINITY }
-    if (this.#take('?')) return { min: 0, max: 1 }
-    if (!this.#take('{')) return null
-    const end = this.#text.indexOf('}', this.#at)
-    const counts = /^(\d+)(,(\d*))?$/.exec(this.#text.slice(this.#at, Math.max(end, this.#at)).join(''))
-    if (counts === null) throw this.#refuse('a repetition that is none')
-    this.#at = end + 1
-    const min = Number(counts[1])
-    const max =
-      counts[2] === undefined ? min : counts[3] === '' ? Number.POSITIVE_INFINITY : Number(counts[3])
-    if (max < min || min > MAX_REPEAT || (max > MAX_REPEAT && Number.isFinite(max)))
-      throw this.#refuse(`a repetition beyond ${MAX_REPEAT}, or of more to less`)
-    return { min, max }
-  }
-
-  #atom(): Node {
-    const character = this.#text[this.#at++] ?? ''
-    switch (character) {
-      case '.':
-        return { kind: 'char', test: () => true }
-      case '^':
-        return { kind: 'start' }
-      case '$':
-        return { kind: 'end' }
-      case '(':
-        return this.#group()
-      case '[':
-        return { kind: 'char', test: this.#class() }
-      case '\\':
-        return { kind: 'char', test: this.#escape() }
-      case '*':
-      case '+':
-      case '?':
-      case '{':
-        throw this.#refuse('a repetition of nothing')
-      default:
-        return { kind: 'char', test: equals(character) }
-    }
-  }
-
-  #group(): Node {
-    if (this.#take('?') && !this.#take(':')) throw this.#refuse('look-around, named groups and flags')
-    const node = this.#alternatives()
-    if (!this.#take(')')) throw this.#refuse('an unclosed (')
-    return node
-  }
-
-  #escape(): Test {
-    const character = this.#text[this.#at++]
-    if (character === undefined) throw this.#refuse('a \\ at the end')
-    const known = CLASSES[character]
-    if (known !== undefined) return known
-    return equals(this.#escaped(character))
-  }
-
-  #escaped(character: string): string {
-    const control = CONTROLS[character]
-    if (control !== undefined) return control
-    if (character === 'x') {
-      const digits = this.#text.slice(this.#at, this.#at + 2).join('')
-      if (!/^[0-9a-fA-F]{2}$/.test(digits)) throw this.#refuse('\\x without two digits')
-      this.#at += 2
-      return String.fromCharCode(Number.parseInt(digits, 16))
-    }
-    if (/[A-Za-z0-9]/.test(character)) throw this.#refuse(`\\${character}`)
-    return character
-  }
-
-  #class(): Test {
-    const isNegated = this.#take('^')
-    const tests: Test[] = []
-    let isFirst = true
-    for (;;) {
-      const character = this.#text[this.#at++]
-      if (character === undefined) throw this.#refuse('an unclosed [')
-      if (character === ']' && !isFirst) break
-      isFirst = false
-      if (character === '[' || (character === '&' && this.#peek() === '&'))
-        throw this.#refuse('unions and intersections of classes')
-      tests.push(this.#classItem(character))
-    }
-    return (point) => tests.some((test) => test(point)) !== isNegated
-  }
-
-  #classItem(character: string): Test {
-    let low = character
-    if (character === '\\') {
-      const escaped = this.#text[this.#at++] ?? ''
-      const known = CLASSES[escaped]
-      if (known !== undefined) return known
-      low = this.#escaped(escaped)
-    }
-    const isRange = this.#peek() === '-' && this.#text[this.#at + 1] !== ']'
-    if (!isRange || this.#at + 1 >= this.#text.length) return equals(low)
-    this.#at += 1
-    const next = this.#text[this.#at++] ?? ''
-    const high = next === '\\' ? this.#escaped(this.#text[this.#at++] ?? '') : next
-    const [from, to] = [low.codePointAt(0) ?? 0, high.codePointAt(0) ?? 0]
-    if (to < from) throw this.#refuse('a range of characters from high to low')
-    return (point) => point >= from && point <= to
-  }
-
-  #peek(): string | undefined {
-    return this.#text[this.#at]
-  }
-
-  #take(character: string): boolean {
-    if (this.#text[this.#at] !== character) return false
-    this.#at += 1
-    return true
-  }
-
-  #refuse(what: string): Error {
-    return runtime(`regexstring: ${what} is not offered, at character ${this.#at}`)
-  }
-}
-
-function equals(character: string): Test {
-  const wanted = character.codePointAt(0)
-  return (point) => point === wanted
+/** Where the line's end begins that the text ends with; -1: it ends with none. */
+function lastLineEnd(text: string): number {
+  if (!LINE_ENDS.has(text.slice(-1))) return -1
+  return text.endsWith('\r\n') ? text.length - 2 : text.length - 1
 }

@@ -1,66 +1,111 @@
 /** Runs a filter over rows, cell by cell, as a region does. */
 import type { Cell } from '../../src/model/row.js'
+import type { BuiltFilter } from './filter-build.js'
 import { isIncluded } from './filter-lists.js'
-import type { FilteredCell, RowFilter } from './filter-rules.js'
+import type { FilteredCell } from './filter-rules.js'
 import { toColumn } from './mapping.js'
 
 /** How many versions of a family's columns are answered; 0: it is no family of the table, and not looked at. */
 export type VersionsOf = (family: Buffer) => number
 
+export interface FilteredRow {
+  readonly rowKey: Buffer
+  /** All versions that are kept, newest first. */
+  readonly cells: readonly Cell[]
+}
+
+/** A job that stops where it may have taken long, and is asked to go on. */
+export type Job<T> = Generator<undefined, T, undefined>
+
 /**
- * What is answered of a row, null for nothing. The cells have all versions that are kept, newest first; of those that pass
- * as many a column are taken as its family may show.
+ * What is answered of a row, null for nothing. Of the cells that pass as many a column are taken as its family may show.
+ * @throws {KVError} where the filter cannot judge what it met
  */
 export function filterRow(
-  filter: RowFilter,
-  { rowKey, cells }: { readonly rowKey: Buffer; readonly cells: readonly Cell[] },
+  filter: BuiltFilter,
+  row: FilteredRow,
   versionsOf: VersionsOf,
 ): readonly Cell[] | null {
-  filter.reset()
-  if (filter.isDone() || filter.dropsKey(rowKey)) return null
-  const taken = takeCells(filter, cells, versionsOf)
+  const job = judging(filter, row, versionsOf)
+  for (;;) {
+    const { done, value } = job.next()
+    if (done === true) return value
+  }
+}
+
+/** The same in pieces. */
+export function* judging(
+  { judge, work, questions }: BuiltFilter,
+  { rowKey, cells }: FilteredRow,
+  versionsOf: VersionsOf,
+): Job<readonly Cell[] | null> {
+  // Rows may be dropped by their keys, one after the other.
+  if (work.takeLook()) yield
+  judge.reset()
+  work.beginCell(questions)
+  if (judge.isDone() || judge.dropsKey(rowKey)) return null
+  const taking = new Taking(judge, versionsOf)
+  for (const cell of cells) {
+    if (work.takeLook()) yield
+    work.beginCell(questions)
+    if (!taking.take(cell)) break
+  }
   // What is left of the cells may be none, and then the row itself is not asked for.
-  const left = filter.cells(taken)
-  if (left.length === 0 || filter.dropsRow()) return null
+  const left = judge.cells(taking.taken)
+  if (left.length === 0 || judge.dropsRow()) return null
   return left.map(({ cell }) => cell)
 }
 
-function takeCells(
-  filter: RowFilter,
-  cells: readonly Cell[],
-  versionsOf: VersionsOf,
-): readonly FilteredCell[] {
-  const taken: FilteredCell[] = []
-  let previous: FilteredCell | null = null
-  let skip: Skipped = null
-  let count = 0
-  let family: Buffer | null = null
-  let versions = 0
-  for (const cell of cells) {
-    const one: FilteredCell = { ...toColumn(cell.localKey), cell }
-    if (family === null || !family.equals(one.family)) {
-      family = one.family
-      versions = versionsOf(family)
-    }
-    if (versions === 0) continue
-    const isSameColumn: boolean = previous !== null && cell.localKey.equals(previous.cell.localKey)
-    if (!isSameColumn) count = 0
-    if (skip !== null && previous !== null && isSkipped(skip, one, previous)) continue
-    skip = null
-    previous = one
-    if (filter.isDone()) break
-    const verdict = filter.take(one)
-    // One cell more than is answered is shown to the filter before the column is left: some remember what they saw.
-    if (isIncluded(verdict) && (count += 1) > versions) {
-      skip = 'column'
-      continue
-    }
-    if (isIncluded(verdict)) taken.push(filter.change(one))
-    if (verdict === 'SEEK') skip = filter.hint === null ? null : { until: filter.hint }
-    else if (verdict === 'NEXT_FAMILY') skip = 'family'
-    else if (verdict === 'NEXT_COLUMN' || verdict === 'INCLUDE_NEXT_COLUMN') skip = 'column'
+/** One row's cells on their way through a filter. */
+class Taking {
+  readonly taken: FilteredCell[] = []
+  readonly #judge: BuiltFilter['judge']
+  readonly #versionsOf: VersionsOf
+  #previous: FilteredCell | null = null
+  #skip: Skipped = null
+  /** Of the column so far. */
+  #count = 0
+  #family: Buffer | null = null
+  #versions = 0
+
+  constructor(judge: BuiltFilter['judge'], versionsOf: VersionsOf) {
+    this.#judge = judge
+    this.#versionsOf = versionsOf
   }
-  return taken
+
+  /** False: nothing behind it passes. */
+  take(cell: Cell): boolean {
+    const one: FilteredCell = { ...toColumn(cell.localKey), cell }
+    if (this.#family === null || !this.#family.equals(one.family)) {
+      this.#family = one.family
+      this.#versions = this.#versionsOf(one.family)
+    }
+    if (this.#versions === 0) return true
+    const previous = this.#previous
+    if (previous?.cell.localKey.equals(cell.localKey) !== true) this.#count = 0
+    if (this.#skip !== null && previous !== null && isSkipped(this.#skip, one, previous)) return true
+    this.#skip = null
+    this.#previous = one
+    if (this.#judge.isDone()) return false
+    this.#judged(one)
+    return true
+  }
+
+  #judged(one: FilteredCell): void {
+    const verdict = this.#judge.take(one)
+    if (isIncluded(verdict)) {
+      this.#count += 1
+      // One cell more than is answered is shown to the filter before the column is left: some remember what they saw.
+      if (this.#count > this.#versions) {
+        this.#skip = 'column'
+        return
+      }
+      this.taken.push(this.#judge.change(one))
+    }
+    if (verdict === 'SEEK') this.#skip = this.#judge.hint === null ? null : { until: this.#judge.hint }
+    else if (verdict === 'NEXT_FAMILY') this.#skip = 'family'
+    else if (verdict === 'NEXT_COLUMN' || verdict === 'INCLUDE_NEXT_COLUMN') this.#skip = 'column'
+  }
 }
 
 type Skipped = 'column' | 'family' | { readonly until: Buffer } | null

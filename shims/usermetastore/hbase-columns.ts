@@ -1,5 +1,4 @@
 /** Columns as HBase's Thrift gateways write them, `family:qualifier` or a family alone: which local keys they are. */
-import { EMPTY_BYTES } from '../../src/base/bytes.js'
 import { ALL_VERSIONS, type ByteRange, type Cell, type CellSelector, WHOLE_ROW } from '../../src/model/row.js'
 import { runtime } from './hbase-errors.js'
 import type { Table } from './hbase-tables.js'
@@ -119,18 +118,26 @@ const EVERYTHING = { localKeys: [], ranges: [] }
 
 /**
  * Of each family no more versions than it keeps: the dataset keeps as many as the family with most.
- * Cells come in the order of local keys, versions newest first.
+ * Cells come in the order of local keys, versions newest first; `before` is the last of a part of the row that came before.
  */
-export function withinFamilies(table: Table, cells: readonly Cell[]): readonly Cell[] {
-  if (!table.hasShorterFamily || cells.length < 2) return cells
+export function withinFamilies(
+  table: Table,
+  cells: readonly Cell[],
+  before: ColumnCount = { localKey: null, versions: 0 },
+): readonly Cell[] {
+  if (!table.hasShorterFamily) return cells
   const kept = table.record.maxCellVersions
-  let last: Buffer = EMPTY_BYTES
-  let count = 0
-  return cells.filter(({ localKey }, index) => {
-    count = index > 0 && localKey.equals(last) ? count + 1 : 1
-    last = localKey
-    return count <= (table.settingsOf(toColumn(localKey).family)?.maxVersions ?? kept)
+  return cells.filter(({ localKey }) => {
+    before.versions = before.localKey?.equals(localKey) === true ? before.versions + 1 : 1
+    before.localKey = localKey
+    return before.versions <= (table.settingsOf(toColumn(localKey).family)?.maxVersions ?? kept)
   })
+}
+
+/** How many versions of a column came so far. */
+export interface ColumnCount {
+  localKey: Buffer | null
+  versions: number
 }
 
 export function columnOf(localKey: Buffer): Column {

@@ -9,17 +9,17 @@ import type { TableCall } from '../../src/model/table-call.js'
 import type { ThriftCall } from '../../src/thrift/protocol.js'
 import { withinFamilies } from './hbase-columns.js'
 import { batchFault } from './hbase-errors.js'
-import { type HBaseRow, type ScannerHost, Scanners } from './hbase-scanners.js'
+import type { HBaseRow } from './hbase-ready-rows.js'
+import { type Closable, Scanners } from './hbase-scanner-ids.js'
+import type { ScannerHost } from './hbase-scanners.js'
 import { type Datasets, type Table, Tables } from './hbase-tables.js'
-import type { PutOptions } from './hbase-writes.js'
+import type { PutTimes } from './hbase-writes.js'
 
 /** What an id stands for. */
-export interface OpenScanner {
+export interface OpenScanner extends Closable {
   readonly isSorted: boolean
   /** @throws {KVError} what the table is refused with */
   next(count: number, context: RequestContext, done: Done<readonly HBaseRow[]>): void
-  /** It is not asked for any more. */
-  close(): void
 }
 
 export interface HBaseOptions {
@@ -66,7 +66,7 @@ export class HBaseHost {
   readonly now = (): number => this.options.clock.nowMs()
 
   /** Of a write that the server gives its time. */
-  untimed(ttlMs: bigint | null): PutOptions {
+  untimed(ttlMs: bigint | null): PutTimes {
     return { timestamp: null, now: this.now, ttlMs }
   }
 

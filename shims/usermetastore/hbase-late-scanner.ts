@@ -6,10 +6,11 @@ import type { Done } from '../../src/base/errors.js'
 import type { RequestContext } from '../../src/model/request.js'
 import type { ByteRange } from '../../src/model/row.js'
 import { buildFilter } from './filter-build.js'
-import type { FilterTree } from './filter-parse.js'
+import type { FilterArgument, FilterTree } from './filter-parse.js'
 import { overlap, rowRangeOf } from './filter-range.js'
 import type { HBaseHost } from './hbase-host.js'
-import { type HBaseRow, Scanner, type ScanWish } from './hbase-scanners.js'
+import type { HBaseRow } from './hbase-ready-rows.js'
+import { Scanner, type ScanWish } from './hbase-scanners.js'
 
 /** What an opened scanner needs to find its table when rows are asked for. */
 export type LateWish = Omit<ScanWish, 'table'>
@@ -22,7 +23,7 @@ export function filterOf(
 ): Pick<ScanWish, 'filter' | 'range'> {
   if (tree === null) return { filter: null, range }
   // Building checks the arguments that the range is made of.
-  const filter = { tree, judge: buildFilter(tree, isReversed) }
+  const filter = { tree, ...buildFilter(tree, isReversed) }
   const narrowed = rowRangeOf(tree)
   return {
     filter,
@@ -33,6 +34,7 @@ export function filterOf(
 /** Opens its table with the first rows. */
 export class LateScanner {
   readonly isSorted: boolean
+  readonly heldBytes: number
   readonly #host: HBaseHost
   readonly #name: Buffer | null
   readonly #wish: LateWish
@@ -43,6 +45,7 @@ export class LateScanner {
     this.#name = name === null ? null : Buffer.from(name)
     this.#wish = wish
     this.isSorted = isSorted
+    this.heldBytes = heldBytesOf(wish)
   }
 
   /** @throws {KVError} TableNotFoundException, TableNotEnabledException */
@@ -55,4 +58,40 @@ export class LateScanner {
   close(): void {
     this.#scanner?.close()
   }
+}
+
+/** Of a scanner without anything; of one more column, part of a filter, or state of its regular expressions. */
+const SCANNER_BYTES = 1_000
+const COLUMN_BYTES = 300
+const QUESTION_BYTES = 400
+const STATE_BYTES = 150
+
+function heldBytesOf({ columns, range, filter }: LateWish): number {
+  let bytes = SCANNER_BYTES + (range?.from.length ?? 0) + (range?.to?.length ?? 0)
+  for (const { family, qualifier } of columns)
+    bytes += family.length + (qualifier?.length ?? 0) + COLUMN_BYTES
+  if (filter === null) return bytes
+  return (
+    bytes + filter.questions * QUESTION_BYTES + filter.work.states * STATE_BYTES + textBytesOf(filter.tree)
+  )
+}
+
+/** Of a filter's arguments, which it may keep twice. */
+function textBytesOf(tree: FilterTree): number {
+  switch (tree.kind) {
+    case 'and':
+    case 'or':
+      return tree.parts.reduce((sum, part) => sum + textBytesOf(part), 0)
+    case 'skip':
+    case 'while':
+      return textBytesOf(tree.inner)
+    case 'keys':
+      return 0
+    case 'call':
+      return tree.args.reduce((sum, argument) => sum + 2 * lengthOf(argument), 0)
+  }
+}
+
+function lengthOf({ kind, value }: FilterArgument): number {
+  return kind === 'comparator' ? value.value.length : value.length
 }

@@ -1,41 +1,41 @@
 /**
- * Scanners of HBase's Thrift gateways: an id that stands for a place in a table. A scanner holds no cursor and no
- * snapshot, only
- * where it is, the state of its filter, and rows that were read and not yet asked for, a page at most. An id that was
- * not used
- * for two minutes is forgotten, as HBase 2 does.
- *
- * Each data thread has its own, with ids that no other thread gives, so that one which is used on a connection of another
- * thread is unknown there and never somebody else's.
+ * Scanners of HBase's Thrift gateways: a place in a table. A scanner holds no cursor and no snapshot, only where it is, the
+ * state of its filter, and rows that were read and not yet asked for, a page at most.
  */
 import type { Clock } from '../../src/base/clock.js'
 import { type Done, KVError, toKVError } from '../../src/base/errors.js'
 import { limits } from '../../src/base/limits.js'
 import type { KVStore } from '../../src/model/kvstore.js'
 import type { RequestContext } from '../../src/model/request.js'
-import { ALL_VERSIONS, type ByteRange, type Cell, type CellSelector } from '../../src/model/row.js'
+import {
+  ALL_VERSIONS,
+  type ByteRange,
+  type Cell,
+  type CellPosition,
+  type CellSelector,
+  type Row,
+} from '../../src/model/row.js'
 import type { RowPosition } from '../../src/model/row-order.js'
 import type { ScanResult, ScannedRow } from '../../src/model/scan.js'
+import type { BuiltFilter } from './filter-build.js'
 import { narrowed } from './filter-columns.js'
 import type { FilterTree } from './filter-parse.js'
-import type { RowFilter } from './filter-rules.js'
-import { filterRow } from './filter-run.js'
-import { type ColumnName, type Versions, selectorOf, withinFamilies } from './hbase-columns.js'
-import { HBaseFault } from './hbase-errors.js'
+import { type Job, judging } from './filter-run.js'
+import {
+  type ColumnCount,
+  type ColumnName,
+  type Versions,
+  selectorOf,
+  withinFamilies,
+} from './hbase-columns.js'
+import { CELL_OVERHEAD, type HBaseRow, ReadyRows, ownCell } from './hbase-ready-rows.js'
+import { lateFilter, tooLong, tooMuchReady } from './hbase-scan-faults.js'
 import type { Table } from './hbase-tables.js'
-
-/** A row, or with a batch size a piece of one. */
-export interface HBaseRow {
-  readonly rowKey: Buffer
-  readonly cells: readonly Cell[]
-  /** Further pieces of it follow. */
-  readonly isPartial: boolean
-}
+import { runInSlices } from './slices.js'
 
 /** A filter as it was asked for, and as it runs, which has state from row to row. */
-export interface ScanFilter {
+export interface ScanFilter extends BuiltFilter {
   readonly tree: FilterTree
-  readonly judge: RowFilter
 }
 
 /** What a scan was opened with. */
@@ -51,6 +51,8 @@ export interface ScanWish {
   readonly batch: number | null
   /** Rows; null: all. */
   readonly limit: number | null
+  /** It is asked once: an answer cut short, which a later call would go on behind, is then a failure. */
+  readonly isOnce?: true
 }
 
 interface NextCall {
@@ -63,24 +65,50 @@ interface NextCall {
 export interface ScannerHost {
   readonly kvstore: KVStore
   readonly clock: Clock
-  /** Bytes that were read and not asked for, of all of them. */
+  /** What was read and not asked for, of all of them. */
   readonly ready: { bytes: number }
 }
+
+/** A page as far as its rows are not yet ready. */
+interface Page extends Pick<ScanResult, 'next'> {
+  rows: readonly ScannedRow[]
+}
+
+/** A row that a page cut, as far as it was read. */
+interface LongRow {
+  readonly rowKey: Buffer
+  /** Where it goes on. */
+  next: CellPosition
+  /** Read, and not yet made pieces. */
+  cells: Cell[]
+  /** What they take in memory. */
+  bytes: number
+  readonly before: ColumnCount
+  /** Everything that was read of it was made pieces: it counts as a row, also where nothing follows. */
+  isGiven: boolean
+}
+
+/** Before the first cell of a row. It is asked for as later pages are, of which a version that leaves answers still. */
+const START: CellPosition = { localKey: null, timestamp: null, columns: 0 }
 
 /** One walk over a table. */
 export class Scanner {
   readonly #host: ScannerHost
   readonly #wish: ScanWish
+  readonly #ready: ReadyRows
   #selector: CellSelector | null | undefined
   #position: RowPosition | null = null
-  /** Read, and not asked for. */
-  readonly #ready: HBaseRow[] = []
-  #readyBytes = 0
+  /** Who answered the first page, and answers all others. */
+  #answerer: Pick<ScanResult, 'datasetVersion' | 'side'> = { datasetVersion: null }
+  #page: Page | null = null
+  #long: LongRow | null = null
+  /** What page and row take in memory as last counted; it is counted with what is ready. */
+  #keptBytes = 0
   #isAtEnd: boolean
   #rows = 0
   /** Rows of the last page that a filter judged. */
   #pageRows = 0
-  /** What the filter failed with: where it stopped within a page is not known to a caller. */
+  /** What ended the scan: a filter that failed, or a row that takes too much memory. */
   #broken: KVError | null = null
   /** Calls in the order in which they came; the first is being answered. */
   readonly #calls: NextCall[] = []
@@ -89,6 +117,7 @@ export class Scanner {
     const { range } = wish
     this.#host = host
     this.#wish = wish
+    this.#ready = new ReadyRows(host.ready)
     this.#isAtEnd = range !== null && range.to !== null && range.from.compare(range.to) >= 0
   }
 
@@ -101,40 +130,77 @@ export class Scanner {
   /** Nobody asks any more: what is ready is given up, and what is still being read, too. */
   close(): void {
     this.#isAtEnd = true
-    this.#take(this.#ready.length)
+    this.#long = null
+    this.#page = null
+    this.#countKept()
+    this.#ready.take(this.#ready.length)
   }
 
   #answer(): void {
     const call = this.#calls[0]
     if (call === undefined) return
+    const { length, bytes } = this.#ready
     const isFull = this.#host.ready.bytes > limits.maxScannerReadyBytes
-    const isEnough = this.#ready.length >= call.count || this.#readyBytes >= limits.maxScannerAnswerBytes
-    const isAnswered = isEnough || this.#isAtEnd || (isFull && this.#ready.length > 0)
-    if (this.#broken !== null) this.#settle(call, this.#broken)
-    else if (isAnswered) this.#settle(call, this.#take(call.count))
-    else if (isFull) this.#settle(call, tooMuchReady())
+    const isEnough = length >= call.count || bytes >= limits.maxScannerAnswerBytes
+    const isCutShort = this.#wish.isOnce !== true && (isFull || this.#broken !== null)
+    const isAnswered = isEnough || this.#isAtEnd || (isCutShort && length > 0)
+    if (isAnswered) this.#settle(call, this.#ready.take(call.count))
+    else if (this.#broken !== null) this.#settle(call, this.#broken)
+    else if (this.#page !== null && this.#long === null) this.#takeRows(call, this.#page)
+    else if (isFull) this.#refuse(call, this.#long)
+    else if (this.#long !== null) this.#readOn(call, this.#long)
     else this.#readPage(call)
   }
 
-  #take(count: number): HBaseRow[] {
-    const taken = this.#ready.splice(0, count)
-    this.#count(-sizeOf(taken))
-    return taken
+  /**
+   * Reads no more for now. Half a row makes way, or scanners that hold one each would refuse each other for ever: it is
+   * answered where rows come in pieces, a shorter one then, and begun again by the next call where they come whole.
+   */
+  #refuse(call: NextCall, long: LongRow | null): void {
+    const { filter, batch, isOnce } = this.#wish
+    if (long === null || long.cells.length === 0) this.#settle(call, tooMuchReady())
+    else if (filter === null && batch !== null && isOnce !== true) {
+      this.#ready.push({ rowKey: long.rowKey, cells: long.cells, isPartial: true })
+      this.#long = { ...long, cells: [], bytes: 0, isGiven: true }
+      this.#settle(call, this.#ready.take(call.count))
+    } else {
+      this.#long = begun(long.rowKey, START)
+      this.#settle(call, tooMuchReady())
+    }
   }
 
-  #count(bytes: number): void {
-    this.#readyBytes += bytes
-    this.#host.ready.bytes += bytes
+  /** Every call is answered so from then on, and what was read and is not ready is given up. */
+  #break(failure: KVError): void {
+    this.#broken = failure
+    this.#long = null
+    this.#page = null
   }
 
   #settle(call: NextCall, outcome: readonly HBaseRow[] | KVError): void {
     this.#calls.shift()
+    this.#own()
     call.done(outcome)
     if (this.#calls.length > 0) this.#answer()
   }
 
+  /** What stays until the next call, which may come late or never, must not hold a page of which it is a view. */
+  #own(): void {
+    this.#ready.own()
+    if (this.#position !== null)
+      this.#position = { ...this.#position, rowKey: Buffer.from(this.#position.rowKey) }
+    if (this.#long !== null) ownRow(this.#long)
+    this.#countKept()
+  }
+
+  #countKept(): void {
+    let bytes = this.#long?.bytes ?? 0
+    for (const { row } of this.#page?.rows ?? []) bytes += sizeOf(row.cells)
+    this.#host.ready.bytes += bytes - this.#keptBytes
+    this.#keptBytes = bytes
+  }
+
   #readPage(call: NextCall): void {
-    const { table, range, isReversed } = this.#wish
+    const { range, isReversed } = this.#wish
     const wanted = Math.max(1, Math.min(call.count - this.#ready.length, limits.maxScannerPageRows))
     try {
       this.#selector ??= this.#selectorOf()
@@ -143,7 +209,7 @@ export class Scanner {
       return
     }
     const request = {
-      dataset: table.name,
+      ...this.#reading(call),
       range,
       selector: this.#selector ?? null,
       where: [],
@@ -153,15 +219,24 @@ export class Scanner {
       pageRows: this.#rowsOfPage(wanted),
       pageBytes: limits.scannerPageBytes,
       position: this.#position,
-      datasetVersion: null,
-      withTimestamps: true,
-      withTtl: false,
-      context: call.context,
     }
     this.#host.kvstore.scan(request, (outcome) => {
       if (outcome instanceof KVError) this.#settle(call, outcome)
-      else this.#takePage(call, outcome)
+      else this.#takePage(outcome)
     })
+  }
+
+  /** What pages and rows are asked for with. */
+  #reading({ context }: NextCall) {
+    const { datasetVersion, side } = this.#answerer
+    return {
+      dataset: this.#wish.table.name,
+      datasetVersion,
+      ...(side === undefined ? {} : { side }),
+      withTimestamps: true,
+      withTtl: false,
+      context,
+    }
   }
 
   /** A filter may leave most rows out: pages grow until it has what is wanted. */
@@ -178,232 +253,172 @@ export class Scanner {
     return narrowed(table, selectorOf(table, columns, { ...versions, count: ALL_VERSIONS }), filter.tree)
   }
 
-  #takePage(call: NextCall, { rows, next }: ScanResult): void {
-    const cut = rows.findIndex(({ row }) => row.next !== null)
-    const whole = cut < 0 ? rows : rows.slice(0, cut)
-    this.#addAll(call, whole, () => {
-      const long = rows[cut]
-      if (long !== undefined) {
-        this.#readWhole(call, long.rowKey)
-        return
-      }
-      this.#position = next
-      this.#isAtEnd ||= next === null
+  #takePage({ rows, next, datasetVersion, side }: ScanResult): void {
+    this.#answerer = side === undefined ? { datasetVersion } : { datasetVersion, side }
+    if (!this.#isAtEnd) this.#page = { rows, next }
+    this.#answer()
+  }
+
+  /** All up to the first one that the page cut, which is read on by itself. */
+  #takeRows(call: NextCall, page: Page): void {
+    const [first] = page.rows
+    if (first === undefined) {
+      this.#page = null
+      this.#position = page.next
+      this.#isAtEnd ||= page.next === null
       this.#answer()
+      return
+    }
+    if (first.row.next !== null) {
+      const { rowKey, row } = first
+      page.rows = page.rows.slice(1)
+      this.#long = begun(Buffer.from(rowKey), first.row.next)
+      this.#takePart(call, this.#long, row)
+      return
+    }
+    const cut = page.rows.findIndex(({ row }) => row.next !== null)
+    this.#addAll(call, cut < 0 ? page.rows : page.rows.slice(0, cut), (count, failure) => {
+      page.rows = page.rows.slice(count)
+      if (failure === null) this.#answer()
+      else this.#settle(call, failure)
     })
   }
 
-  /** In slices, because a filter may take long over a page and other callers wait for the thread. */
-  #addAll(call: NextCall, rows: readonly ScannedRow[], done: () => void): void {
-    if (this.#wish.filter === null) {
-      for (const row of rows) this.#add(row)
-      done()
-      return
-    }
-    const { clock } = this.#host
-    const begunMs = clock.monotonicMs()
-    for (const [index, row] of rows.entries()) {
-      if (!this.#tryAdd(call, row)) return
-      const nowMs = clock.monotonicMs()
-      if (nowMs - begunMs < limits.filterSliceMs) continue
-      const rest = rows.slice(index + 1)
-      if (rest.length === 0) break
-      if (nowMs >= call.context.deadline) {
-        this.#position = behindRow(row.rowKey)
-        this.#settle(call, lateFilter(this.#wish.table))
-      } else setImmediate(() => this.#addAll(call, rest, done))
-      return
-    }
-    done()
-  }
-
-  /** False: the filter cannot judge what it met, and the call is answered so. */
-  #tryAdd(call: NextCall, row: ScannedRow): boolean {
-    try {
-      this.#add(row)
-      return true
-    } catch (error) {
-      this.#broken = toKVError(error, 'scan')
-      this.#settle(call, this.#broken)
-      return false
-    }
-  }
-
-  /** A row that a page cut: it is read once more, whole, and the scan goes on behind it. */
-  #readWhole(call: NextCall, rowKey: Buffer): void {
+  /** Reads more of a row that a page cut. */
+  #readOn(call: NextCall, long: LongRow): void {
     const read = {
-      dataset: this.#wish.table.name,
-      rowKeys: [rowKey],
+      ...this.#reading(call),
+      rowKeys: [long.rowKey],
       selector: this.#selector ?? null,
       selectorsByKey: null,
-      datasetVersion: null,
-      withTimestamps: true,
-      withTtl: false,
-      pageBytes: null,
-      position: null,
-      context: call.context,
+      pageBytes: limits.scannerPageBytes,
+      position: long.next,
     }
     this.#host.kvstore.read(read, (outcome) => {
       const row = outcome instanceof KVError ? outcome : (outcome.rows[0] ?? null)
-      if (row instanceof KVError) {
-        this.#settle(call, row)
-        return
-      }
-      if (row !== null && !this.#tryAdd(call, { rowKey, row })) return
-      this.#position = behindRow(rowKey)
-      this.#answer()
+      if (row instanceof KVError) this.#settle(call, row)
+      else if (this.#long === long) this.#takePart(call, long, row ?? { cells: [], next: null })
+      else this.#answer()
     })
   }
 
-  #add({ rowKey, row }: ScannedRow): void {
-    const { table, filter, versions, limit, batch } = this.#wish
+  /** With a batch size what is read becomes pieces at once; a row that is answered whole is gathered. */
+  #takePart(call: NextCall, long: LongRow, { cells, next }: Row): void {
+    const { table, filter } = this.#wish
+    const more = filter === null ? withinFamilies(table, cells, long.before) : cells
+    for (const cell of more) long.cells.push(cell)
+    long.bytes += sizeOf(more)
+    if (next !== null) {
+      long.next = next
+      this.#takePieces(long)
+      if (long.bytes > limits.maxScannedRowBytes) this.#break(tooLong(table.name))
+      // Here, and not with the answer alone: many scans at once gather rows for many pages.
+      this.#countKept()
+      this.#answer()
+      return
+    }
+    const rows = [{ rowKey: long.rowKey, row: { cells: long.cells, next: null } }]
+    this.#long = null
+    if (filter === null) {
+      this.#addCells(long.rowKey, long.cells, long.isGiven)
+      this.#countKept()
+      this.#answer()
+      return
+    }
+    this.#addAll(call, rows, (count, failure) => {
+      // One that was not judged in time is judged again by the next call.
+      if (count === 0 && this.#page !== null) this.#page.rows = [...rows, ...this.#page.rows]
+      this.#countKept()
+      if (failure === null) this.#answer()
+      else this.#settle(call, failure)
+    })
+  }
+
+  /** All but the last one, of which it is not known whether it is. */
+  #takePieces(long: LongRow): void {
+    const { filter, batch } = this.#wish
+    if (filter !== null || batch === null) return
+    const { rowKey, cells } = long
+    if (cells.length <= batch) return
+    let from = 0
+    for (; cells.length - from > batch; from += batch)
+      this.#ready.push({ rowKey, cells: cells.slice(from, from + batch), isPartial: true })
+    long.cells = cells.slice(from)
+    long.bytes = sizeOf(long.cells)
+  }
+
+  /** `done` is told of how many, and why not of all. */
+  #addAll(
+    call: NextCall,
+    rows: readonly ScannedRow[],
+    done: (count: number, failure: KVError | null) => void,
+  ): void {
+    const { table, filter } = this.#wish
+    if (filter === null) {
+      for (const { rowKey, row } of rows) this.#addCells(rowKey, withinFamilies(table, row.cells))
+      done(rows.length, null)
+      return
+    }
+    let count = 0
+    const job = this.#judgingAll(filter, rows, () => (count += 1))
+    const { deadline } = call.context
+    const late = (): KVError => lateFilter(table.name)
+    runInSlices(job, { clock: this.#host.clock, deadline, name: 'scan', late }, (outcome) => {
+      if (!(outcome instanceof KVError)) done(rows.length, null)
+      else {
+        if (outcome.code !== 'DEADLINE_EXCEEDED') {
+          // Where it stopped within a page is not known to a caller: rows before it are not answered, either.
+          this.#ready.take(this.#ready.length)
+          this.#break(outcome)
+        }
+        done(count, outcome)
+      }
+    })
+  }
+
+  *#judgingAll(filter: ScanFilter, rows: readonly ScannedRow[], onJudged: () => void): Job<null> {
+    const { table, versions } = this.#wish
+    for (const { rowKey, row } of rows) {
+      if (this.#isAtEnd) return null
+      const cells = yield* judging(filter, { rowKey, cells: row.cells }, (family) =>
+        table.versionsOf(family, versions.count),
+      )
+      this.#addCells(rowKey, cells ?? [])
+      onJudged()
+    }
+    return null
+  }
+
+  /** What is answered of a row, or of the rest of one, which may be nothing where pieces of it were answered. */
+  #addCells(rowKey: Buffer, cells: readonly Cell[], isGiven = false): void {
+    const { filter, limit, batch } = this.#wish
     if (this.#isAtEnd) return
-    const cells =
-      filter === null
-        ? withinFamilies(table, row.cells)
-        : filterRow(filter.judge, { rowKey, cells: row.cells }, (family) =>
-            table.versionsOf(family, versions.count),
-          )
-    if (cells !== null && cells.length > 0) {
+    if (cells.length > 0 || isGiven) {
       this.#rows += 1
-      const pieces = piecesOf(rowKey, cells, batch)
-      this.#ready.push(...pieces)
-      this.#count(sizeOf(pieces))
+      const size = batch ?? cells.length
+      for (let from = 0; from < cells.length; from += size) {
+        const piece = size >= cells.length ? cells : cells.slice(from, from + size)
+        this.#ready.push({ rowKey, cells: piece, isPartial: from + size < cells.length })
+      }
     }
     this.#isAtEnd = filter?.judge.isDone() === true || (limit !== null && this.#rows >= limit)
   }
 }
 
-/** Tables of HBase's callers are ordered by their keys alone. */
-function behindRow(rowKey: Buffer): RowPosition {
-  return { token: { high: 0, low: 0 }, rowKey }
+function begun(rowKey: Buffer, next: CellPosition): LongRow {
+  return { rowKey, next, cells: [], bytes: 0, before: { localKey: null, versions: 0 }, isGiven: false }
 }
 
-function lateFilter({ name }: Table): KVError {
-  return new KVError(
-    'DEADLINE_EXCEEDED',
-    `the filter of a scan of ${name} took until the deadline: the next call goes on where this one ended`,
-    { dataset: name },
-  )
+function ownRow(long: LongRow): void {
+  const { next, before } = long
+  const { localKey } = next
+  long.cells = long.cells.map(ownCell)
+  long.next = { ...next, localKey: localKey === null ? null : Buffer.from(localKey) }
+  before.localKey = before.localKey === null ? null : Buffer.from(before.localKey)
 }
 
-function tooMuchReady(): KVError {
-  return new KVError(
-    'OVERLOADED',
-    'the scanners of this thread have read more than is asked for: ask for what is ready, or close some',
-    { retryAfterMs: 1_000 },
-  )
-}
-
-function piecesOf(rowKey: Buffer, cells: readonly Cell[], batch: number | null): HBaseRow[] {
-  const pieces: HBaseRow[] = []
-  const size = batch ?? cells.length
-  for (let from = 0; from < cells.length; from += size) {
-    const isPartial = from + size < cells.length
-    pieces.push({ rowKey, cells: size >= cells.length ? cells : cells.slice(from, from + size), isPartial })
-  }
-  return pieces
-}
-
-function sizeOf(rows: readonly HBaseRow[]): number {
+function sizeOf(cells: readonly Cell[]): number {
   let size = 0
-  for (const { cells } of rows)
-    for (const { localKey, value } of cells) size += localKey.length + value.length
+  for (const { localKey, value } of cells) size += localKey.length + value.length + CELL_OVERHEAD
   return size
-}
-
-/**
- * Rows from `start` on, or back from it, before `stop`; empty: from the first, to the last. The same one as both is
- * that row,
- * as in HBase 2. The keys are copied, because a scanner keeps them for long.
- */
-export function rangeOf(first: Buffer, end: Buffer, isReversed: boolean): ByteRange | null {
-  const start = Buffer.from(first)
-  const stop = Buffer.from(end)
-  if (start.length === 0 && stop.length === 0) return null
-  const behind = (key: Buffer): Buffer => Buffer.concat([key, ZERO])
-  if (start.equals(stop)) return { from: start, to: behind(start) }
-  if (!isReversed) return { from: start, to: stop.length === 0 ? null : stop }
-  return {
-    from: stop.length === 0 ? stop : behind(stop),
-    to: start.length === 0 ? null : behind(start),
-  }
-}
-
-const ZERO = Buffer.alloc(1)
-
-export interface ScannersOptions {
-  readonly clock: Clock
-  /** Of this thread among `step`. */
-  readonly first: number
-  readonly step: number
-}
-
-/** All scanners of a thread by id. */
-export class Scanners<T extends { close(): void }> {
-  readonly #clock: Clock
-  readonly #step: number
-  /** In the order of their last use. */
-  readonly #byId = new Map<number, { readonly value: T; usedAtMs: number }>()
-  #nextId: number
-
-  constructor({ clock, first, step }: ScannersOptions) {
-    this.#clock = clock
-    this.#nextId = first
-    this.#step = step
-  }
-
-  get size(): number {
-    return this.#byId.size
-  }
-
-  /** @throws {KVError} OVERLOADED when too many are open */
-  open(value: T): number {
-    this.#forgetOld()
-    if (this.#byId.size >= limits.maxScannersPerThread) {
-      throw new KVError(
-        'OVERLOADED',
-        `${this.#byId.size} scanners are open: close those that are not needed any more`,
-        { retryAfterMs: 1_000 },
-      )
-    }
-    const id = this.#nextId
-    // Ids are 31 bits; they begin again long after the first ones were forgotten.
-    this.#nextId = id + this.#step > 0x7fff_ffff ? id % this.#step : id + this.#step
-    this.#byId.set(id, { value, usedAtMs: this.#clock.monotonicMs() })
-    return id
-  }
-
-  /** Its time begins anew. @throws {KVError} for one that is not open */
-  use(id: number): T {
-    this.#forgetOld()
-    const found = this.#byId.get(id)
-    if (found === undefined) throw noScanner()
-    this.#byId.delete(id)
-    found.usedAtMs = this.#clock.monotonicMs()
-    this.#byId.set(id, found)
-    return found.value
-  }
-
-  /** @throws {KVError} for one that is not open */
-  close(id: number): void {
-    this.#forgetOld()
-    const found = this.#byId.get(id)
-    if (found === undefined) throw noScanner()
-    this.#byId.delete(id)
-    found.value.close()
-  }
-
-  #forgetOld(): void {
-    const since = this.#clock.monotonicMs() - limits.scannerIdleMs
-    for (const [id, { value, usedAtMs }] of this.#byId) {
-      if (usedAtMs > since) break
-      this.#byId.delete(id)
-      value.close()
-    }
-  }
-}
-
-function noScanner(): HBaseFault {
-  return new HBaseFault('scanner', '', 'scanner ID is invalid')
 }

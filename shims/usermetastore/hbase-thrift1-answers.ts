@@ -70,13 +70,18 @@ export class RowResults {
   of(row: Buffer, cells: readonly Cell[]): wire.TRowResult {
     const named: NamedCell[] = []
     let isInOrder = true
+    let before: NamedColumn | null = null
     for (let i = 0; i < cells.length; i++) {
       const cell = cells[i]
       if (cell === undefined) break
-      const { name } = this.#column(i, cell.localKey)
-      const before = named.at(-1)
-      if (before !== undefined && before[0].compare(name) >= 0) isInOrder = false
-      named.push([name, toTCell(cell)])
+      const column = this.#column(i, cell.localKey)
+      if (column.before !== before) {
+        column.before = before
+        column.isBehind = before === null || before.name.compare(column.name) < 0
+      }
+      if (!column.isBehind) isInOrder = false
+      named.push([column.name, toTCell(cell)])
+      before = column
     }
     if (this.#isSorted) {
       const sortedColumns = named.map(([columnName, cell]) => ({ columnName, cell }))
@@ -87,8 +92,9 @@ export class RowResults {
 
   #column(index: number, localKey: Buffer): NamedColumn {
     const known = this.#columns[index]
-    if (known?.localKey.equals(localKey) === true) return known
-    const column = { localKey, name: nameOf(localKey) }
+    // A page's rows mostly share the very bytes.
+    if (known !== undefined && (known.localKey === localKey || known.localKey.equals(localKey))) return known
+    const column = { localKey, name: nameOf(localKey), before: null, isBehind: true }
     this.#columns[index] = column
     return column
   }
@@ -97,6 +103,9 @@ export class RowResults {
 interface NamedColumn {
   readonly localKey: Buffer
   readonly name: Buffer
+  /** The one before it in the last row that had it, and whether its name comes behind that one's. */
+  before: NamedColumn | null
+  isBehind: boolean
 }
 
 type NamedCell = readonly [name: Buffer, cell: wire.TCell]

@@ -12,7 +12,8 @@ import { type ColumnName, NEWEST, parseColumn, versionsBefore } from './hbase-co
 import { runtime } from './hbase-errors.js'
 import type { HBaseHost } from './hbase-host.js'
 import { LateScanner, type LateWish, filterOf } from './hbase-late-scanner.js'
-import { type HBaseRow, rangeOf } from './hbase-scanners.js'
+import type { HBaseRow } from './hbase-ready-rows.js'
+import { rangeOf } from './hbase-scan-range.js'
 import { legalName } from './hbase-tables.js'
 import { RowResults, answer, serve } from './hbase-thrift1-answers.js'
 

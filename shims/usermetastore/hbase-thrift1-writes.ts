@@ -11,15 +11,20 @@ import type { HBaseHost } from './hbase-host.js'
 import { answer, refuse, serve, toTCell } from './hbase-thrift1-answers.js'
 import type { Table } from './hbase-tables.js'
 import {
-  type PutOptions,
+  RepeatedColumns,
+  type SharedColumns,
+  WrittenColumns,
+  putsOfRow,
+  sharedColumns,
+} from './hbase-puts.js'
+import {
+  type PutTimes,
   deleteRow,
   deleteUpTo,
-  distinctPuts,
   expectation,
-  putOf,
-  remainingTtl,
   requestOf,
   ttlOf,
+  ttlOfChange,
 } from './hbase-writes.js'
 import { toLocalKey } from './mapping.js'
 
@@ -37,11 +42,9 @@ export function writeCalls(host: HBaseHost): Handlers<WriteNames | DeleteNames> 
     serve(call, () => {
       const table = host.tables.open(args.tableName)
       const row = checkedRow(args.row, illegal)
-      const { deletes, puts, durability } = gather(host, table, row, {
-        mutations: args.mutations ?? [],
-        timestamp,
-        ttlMs: ttlOf(args.attributes),
-      })
+      const times = { timestamp, ttlMs: ttlOf(args.attributes), now: host.now }
+      const gathering = { ...sharedColumns(table), ...times, mutations: args.mutations ?? [] }
+      const { deletes, puts, durability } = gather(table, row, gathering)
       const mutations = [...deletes, ...puts]
       if (mutations.length === 0) call.reply(null)
       else {
@@ -64,12 +67,17 @@ export function writeCalls(host: HBaseHost): Handlers<WriteNames | DeleteNames> 
         row: checkedRow(row),
         mutations: mutations ?? [],
       }))
-      checkBatches(batches, timestamp)
+      const names = new RepeatedColumns()
+      checkBatches(batches, timestamp, names)
       const table = tableForBatch(host, args.tableName)
       const requests =
         table instanceof KVError
           ? batches.filter(({ mutations }) => mutations.length > 0).map(() => table)
-          : batchRequests(host, table, batches, { timestamp, ttlMs: ttlOf(args.attributes), context })
+          : batchRequests(table, batches, {
+              ...{ names, timestamp, context, now: host.now },
+              ttlMs: ttlOf(args.attributes),
+              columns: new WrittenColumns(table),
+            })
       host.mutateAll(requests, (failure) => {
         if (failure === null) call.reply(null)
         else refuse(call, failure)
@@ -103,9 +111,9 @@ function deleteCalls(host: HBaseHost): Handlers<DeleteNames> {
   }
   return {
     deleteAll: (args, call) =>
-      remove(call, args, (table) => deleteUpTo(table, parseColumn(args.column), null)),
+      remove(call, args, (table) => deleteUpTo(table, [parseColumn(args.column)], null)),
     deleteAllTs: (args, call) =>
-      remove(call, args, (table) => deleteUpTo(table, parseColumn(args.column), args.timestamp)),
+      remove(call, args, (table) => deleteUpTo(table, [parseColumn(args.column)], args.timestamp)),
     deleteAllRow: (args, call) => remove(call, args, () => deleteRow(null)),
     deleteAllRowTs: (args, call) => remove(call, args, () => deleteRow(args.timestamp)),
   }
@@ -115,12 +123,14 @@ function deleteCalls(host: HBaseHost): Handlers<DeleteNames> {
 function checkBatches(
   batches: readonly { readonly row: Buffer; readonly mutations: readonly wire.Mutation[] }[],
   timestamp: bigint | null,
+  names: RepeatedColumns,
 ): void {
   if (timestamp !== null && timestamp < 0n && batches.length > 0)
     throw runtime(`Timestamp cannot be negative. ts=${timestamp}`)
   for (const { mutations } of batches) {
-    for (const { column, isDelete } of mutations) {
-      if (parseColumn(column).qualifier === null && !isDelete) throw runtime('Invalid famAndQf provided.')
+    for (const [index, { column, isDelete }] of mutations.entries()) {
+      const { qualifier } = names.parsed(index, column)
+      if (qualifier === null && !isDelete) throw runtime('Invalid famAndQf provided.')
     }
   }
 }
@@ -141,37 +151,38 @@ interface Gathered {
   readonly durability: 'LOG' | null
 }
 
-interface Gathering extends Omit<PutOptions, 'now'> {
+type GatheringAll = PutTimes & SharedColumns
+
+interface Gathering extends GatheringAll {
   readonly mutations: readonly wire.Mutation[]
 }
 
 /** The durability that HBase gives a row is that of its last mutation. */
-function gather(host: HBaseHost, table: Table, row: Buffer, given: Gathering): Gathered {
-  const deletes: Mutation[] = []
+function gather(table: Table, row: Buffer, given: Gathering): Gathered {
+  const removed: ColumnName[] = []
   const cells = []
   let writesLog = true
-  for (const { column, isDelete, value, writeToWAL } of given.mutations) {
-    const name = parseColumn(column)
-    if (isDelete) deletes.push(deleteUpTo(table, name, given.timestamp))
+  for (const [index, { column, isDelete, value, writeToWAL }] of given.mutations.entries()) {
+    const name = given.names.parsed(index, column)
+    if (isDelete) removed.push(name)
     else if (name.qualifier !== null) cells.push({ column: name, value, timestamp: null })
     writesLog = writeToWAL
   }
-  const put = putOf(table, row, cells, { ...given, now: host.now })
-  return { deletes, puts: distinctPuts(put), durability: writesLog ? null : 'LOG' }
+  const deletes = removed.length === 0 ? [] : [deleteUpTo(table, removed, given.timestamp)]
+  return { deletes, puts: putsOfRow(row, cells, given), durability: writesLog ? null : 'LOG' }
 }
 
 /** One request a row: of all batches of it first the puts, then the deletions. What a row fails with is its own. */
 function batchRequests(
-  host: HBaseHost,
   table: Table,
   batches: readonly { readonly row: Buffer; readonly mutations: readonly wire.Mutation[] }[],
-  given: Omit<PutOptions, 'now'> & { readonly context: MutateRequest['context'] },
+  given: GatheringAll & { readonly context: MutateRequest['context'] },
 ): (MutateRequest | KVError)[] {
   const byRow = new Map<string, { row: Buffer; puts: Mutation[]; deletes: Mutation[]; log: 'LOG' | null }>()
   const failures: KVError[] = []
   for (const { row, mutations } of batches) {
     try {
-      const { puts, deletes, durability } = gather(host, table, row, { ...given, mutations })
+      const { puts, deletes, durability } = gather(table, row, { ...given, mutations })
       const id = row.toString('latin1')
       const known = byRow.get(id) ?? { row, puts: [], deletes: [], log: durability }
       known.puts.push(...puts)
@@ -202,7 +213,7 @@ export function changeCalls(host: HBaseHost): Handlers<ChangeNames> {
     const table = host.tables.open(given.table)
     table.checkFamily(given.column.family)
     const localKey = toLocalKey({ ...given.column, qualifier: given.column.qualifier ?? NO_BYTES })
-    const ttlSeconds = remainingTtl(table, given.column.family, host.untimed(null))
+    const ttlSeconds = ttlOfChange(table, given.column.family, host.untimed(null))
     const deltas = [{ localKey, delta: given.amount, ttlSeconds, wraps: true } as const]
     const write = { row: given.row, mutations: [{ kind: 'INCREMENT', deltas } as const], durability: null }
     host.mutate(requestOf(table, write, host.contextOf(call)), (outcome) => {
@@ -279,7 +290,7 @@ function append(
   const cells = names.map(({ family, qualifier }, index): Cell => {
     table.checkFamily(family)
     const localKey = toLocalKey({ family, qualifier: qualifier ?? NO_BYTES })
-    const ttlSeconds = remainingTtl(table, family, host.untimed(null))
+    const ttlSeconds = ttlOfChange(table, family, host.untimed(null))
     return { localKey, value: values?.[index] ?? NO_BYTES, timestamp: null, ttlSeconds }
   })
   if (cells.length === 0) throw runtime('an append of no columns')
@@ -305,7 +316,8 @@ function checkAndPut(
   const table = host.tables.open(args.tableName)
   table.checkFamily(checked.family)
   const cells = [{ column: target, value: args.mput?.value ?? null, timestamp: null }]
-  const mutations = distinctPuts(putOf(table, row, cells, host.untimed(ttlOf(args.attributes))))
+  const times = host.untimed(ttlOf(args.attributes))
+  const mutations = putsOfRow(row, cells, { ...times, columns: new WrittenColumns(table) })
   const durability = args.mput?.writeToWAL === false ? ('LOG' as const) : null
   const localKey = toLocalKey({ family: checked.family, qualifier: checked.qualifier })
   const write = { row, mutations, durability }

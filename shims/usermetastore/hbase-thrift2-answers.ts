@@ -6,6 +6,7 @@ import type { ThriftCall } from '../../src/thrift/protocol.js'
 import { abort, answersBy } from './hbase-answers.js'
 import { columnOf } from './hbase-columns.js'
 import { faultOf } from './hbase-errors.js'
+import type { Column } from './mapping.js'
 
 /** KeyValue.Type.Put. */
 const TYPE_PUT = 4
@@ -42,12 +43,37 @@ export function existing(cells: readonly Cell[]): readonly Cell[] | null {
   return cells.length === 0 ? null : cells
 }
 
-export function toResult(row: Buffer | null, cells: readonly Cell[] | null, isPartial = false): wire.TResult {
-  if (cells === null || cells.length === 0)
-    return { row: null, columnValues: [], stale: false, partial: isPartial }
-  const columnValues = cells.map(({ localKey, value, timestamp }) => {
+export function toResult(row: Buffer | null, cells: readonly Cell[] | null): wire.TResult {
+  return new Results().of(row, cells)
+}
+
+interface NamedColumn extends Column {
+  readonly localKey: Buffer
+}
+
+/** Of one answer. Rows that follow each other mostly have the same columns, whose names are then cut out once. */
+export class Results {
+  /** Of the row before, by position. */
+  readonly #columns: NamedColumn[] = []
+
+  of(row: Buffer | null, cells: readonly Cell[] | null, isPartial = false): wire.TResult {
+    if (cells === null || cells.length === 0)
+      return { row: null, columnValues: [], stale: false, partial: isPartial }
+    const columnValues: wire.TColumnValue[] = []
+    for (const { localKey, value, timestamp } of cells) {
+      const { family, qualifier } = this.#column(columnValues.length, localKey)
+      columnValues.push({ family, qualifier, value, timestamp, tags: null, type: TYPE_PUT })
+    }
+    return { row, columnValues, stale: false, partial: isPartial }
+  }
+
+  #column(index: number, localKey: Buffer): NamedColumn {
+    const known = this.#columns[index]
+    // A page's rows mostly share the very bytes.
+    if (known !== undefined && (known.localKey === localKey || known.localKey.equals(localKey))) return known
     const { family, qualifier } = columnOf(localKey)
-    return { family, qualifier, value, timestamp, tags: null, type: TYPE_PUT }
-  })
-  return { row, columnValues, stale: false, partial: isPartial }
+    const column = { localKey, family, qualifier }
+    this.#columns[index] = column
+    return column
+  }
 }

@@ -6,9 +6,10 @@ import { NEWEST, timeRange } from './hbase-columns.js'
 import { DO_NOT_RETRY, ioFault, runtime } from './hbase-errors.js'
 import type { HBaseHost, OpenScanner } from './hbase-host.js'
 import { LateScanner, type LateWish, filterOf } from './hbase-late-scanner.js'
-import { type HBaseRow, rangeOf } from './hbase-scanners.js'
+import type { HBaseRow } from './hbase-ready-rows.js'
+import { rangeOf } from './hbase-scan-range.js'
 import { legalName } from './hbase-tables.js'
-import { answer, serve, toResult } from './hbase-thrift2-answers.js'
+import { Results, answer, serve } from './hbase-thrift2-answers.js'
 import { checkOffered, columnsOf, treeOf, versionsOf } from './hbase-thrift2-translate.js'
 
 type ScannerNames = 'openScanner' | 'getScannerRows' | 'closeScanner' | 'getScannerResults'
@@ -27,9 +28,10 @@ export function scannerCalls(host: HBaseHost): Pick<wire.THBaseServiceHandler, S
         call.reply([])
         return
       }
-      const done = answer<readonly HBaseRow[], readonly wire.TResult[]>(call, (read) =>
-        read.map(({ rowKey, cells, isPartial }) => toResult(rowKey, cells, isPartial)),
-      )
+      const done = answer<readonly HBaseRow[], readonly wire.TResult[]>(call, (read) => {
+        const results = new Results()
+        return read.map(({ rowKey, cells, isPartial }) => results.of(rowKey, cells, isPartial))
+      })
       found.next(Math.min(count, limits.maxScannerRows), host.contextOf(call), (outcome) => {
         if (isOnce) found.close()
         done(outcome)
@@ -52,8 +54,13 @@ export function scannerCalls(host: HBaseHost): Pick<wire.THBaseServiceHandler, S
         call.reply(null)
       })
     },
-    getScannerResults: ({ table, tscan, numRows }, call) =>
-      rows(call, () => new LateScanner(host, table, toWish(tscan ?? wire.makeTScan()), false), numRows, true),
+    getScannerResults: ({ table, tscan, numRows }, call) => {
+      const opened = (): LateScanner => {
+        const wish: LateWish = { ...toWish(tscan ?? wire.makeTScan()), isOnce: true }
+        return new LateScanner(host, table, wish, false)
+      }
+      rows(call, opened, numRows, true)
+    },
   }
 }
 

@@ -14,6 +14,7 @@ import {
 } from './hbase-errors.js'
 import type { HBaseHost } from './hbase-host.js'
 import { LinearRegex } from './filter-regex.js'
+import { FilterWork } from './filter-work.js'
 import { type Table, legalName, nameInDefault } from './hbase-tables.js'
 import {
   checkDisabled,
@@ -208,8 +209,12 @@ function numberOf(names: Readonly<Record<string, number>>, name: string): number
 function matching(host: HBaseHost, regex: string | null): Table[] {
   const tables = host.tables.list()
   if (regex === null) return tables
-  const wanted = new LinearRegex(`^(?:${regex})$`)
-  return tables.filter(({ name }) => wanted.isFoundIn(name))
+  const work = new FilterWork()
+  const wanted = new LinearRegex(`^(?:${regex})$`, work)
+  return tables.filter(({ name }) => {
+    work.beginCell(1)
+    return wanted.isFoundIn(name)
+  })
 }
 
 function checkNamespace(name: string | null): void {

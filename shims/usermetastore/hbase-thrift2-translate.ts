@@ -3,7 +3,7 @@
  * thrift2/ThriftUtilities.
  */
 import type { Durability } from '../../src/model/dataset.js'
-import type { Mutation } from '../../src/model/mutation.js'
+import type { DeleteMutation, Mutation } from '../../src/model/mutation.js'
 import { ALL_VERSIONS, type Cell, type Comparison, type Condition } from '../../src/model/row.js'
 import * as wire from '../../src/thrift/generated/hbase2.js'
 import { filterOfBytes } from './filter-bytes.js'
@@ -11,7 +11,8 @@ import { type FilterTree, parseFilter } from './filter-parse.js'
 import { type ColumnName, NEWEST, type Versions, checkedRow, columnOf, timeRange } from './hbase-columns.js'
 import { DO_NOT_RETRY, IO_EXCEPTION, ioFault, runtime } from './hbase-errors.js'
 import type { Table } from './hbase-tables.js'
-import { type Now, deleteRow, deletion, distinctPuts, putOf, stampOf, ttlOf } from './hbase-writes.js'
+import { putsOfRow, sharedColumns } from './hbase-puts.js'
+import { type Now, deleteRow, deletion, stampOf, ttlOf } from './hbase-writes.js'
 import { LATEST_TIMESTAMP } from './mapping.js'
 
 export interface GetWish {
@@ -78,46 +79,70 @@ export function limitedStores(
 }
 
 /** @throws {KVError} for a visibility, which no cell has here */
-export function putsOf(table: Table, put: wire.TPut, now: Now): Mutation[] {
+export function putsOf(table: Table, put: wire.TPut, now: Now, shared = sharedColumns(table)): Mutation[] {
   if ((put.cellVisibility?.expression ?? '') !== '')
     throw ioFault(DO_NOT_RETRY, 'cellVisibility is not offered: no cell has one')
-  const cells = (put.columnValues ?? []).map(({ family, qualifier, value, timestamp }) => ({
-    column: { family: family ?? NO_BYTES, qualifier: qualifier ?? NO_BYTES },
+  const cells = (put.columnValues ?? []).map(({ family, qualifier, value, timestamp }, index) => ({
+    column: shared.names.named(index, family, qualifier),
     value,
     timestamp,
   }))
   if (cells.length === 0) throw runtime('No columns to insert')
-  const options = { timestamp: put.timestamp, now, ttlMs: ttlOf(put.attributes) }
-  return distinctPuts(putOf(table, checkedRow(put.row), cells, options))
+  const options = { columns: shared.columns, timestamp: put.timestamp, now, ttlMs: ttlOf(put.attributes) }
+  return putsOfRow(checkedRow(put.row), cells, options)
 }
 
-/** A mutation a column, because each may have a time of its own. @throws {KVError} */
+/** A deletion without columns is one of the row; with an empty list of them it is one up to now. @throws {KVError} */
 export function deletionsOf(table: Table, remove: wire.TDelete): Mutation[] {
   if (remove.columns === null) return [deleteRow(remove.timestamp)]
   const { columns, deleteType } = remove
+  if (columns.length === 0) return [deleteRow(null)]
   const isFamily = deleteType === wire.TDeleteType.DELETE_FAMILY
   // Delete.addFamily forgets what was said of the family before.
   const last = new Map(columns.map((column) => [(column.family ?? NO_BYTES).toString('latin1'), column]))
-  return (isFamily ? [...last.values()] : columns).map((column) => deletionOf(table, column, deleteType))
+  return together(
+    (isFamily ? [...last.values()] : columns).map((column) => deletedBy(column, deleteType)),
+  ).map(({ named, ...how }) => deletion(table, [...named.values()], how))
 }
 
-function deletionOf(table: Table, column: wire.TColumn, type: number): Mutation {
-  const family = column.family ?? NO_BYTES
-  const name = { family, qualifier: column.qualifier ?? NO_BYTES }
+/** What one column of a deletion takes. */
+interface Deleted extends Pick<DeleteMutation, 'timestamp' | 'scope'> {
+  readonly column: ColumnName
+}
+
+interface DeletedTogether extends Pick<DeleteMutation, 'timestamp' | 'scope'> {
+  readonly named: Map<string, ColumnName>
+}
+
+/** Columns behind each other of which the same is taken are one mutation; a newest version that is named twice is two. */
+function together(all: readonly Deleted[]): DeletedTogether[] {
+  const groups: DeletedTogether[] = []
+  for (const { column, timestamp, scope } of all) {
+    const { family, qualifier } = column
+    const name = `${family.toString('latin1')}${qualifier === null ? '' : `:${qualifier.toString('latin1')}`}`
+    const last = groups.at(-1)
+    const isAlike = last?.timestamp === timestamp && last.scope === scope
+    if (isAlike && (scope === 'UP_TO_TIMESTAMP' || !last.named.has(name))) last.named.set(name, column)
+    else groups.push({ timestamp, scope, named: new Map([[name, column]]) })
+  }
+  return groups
+}
+
+function deletedBy(given: wire.TColumn, type: number): Deleted {
+  const family = given.family ?? NO_BYTES
+  const column = { family, qualifier: given.qualifier ?? NO_BYTES }
   const whole = { family, qualifier: null }
-  const timestamp = stampOf(column.timestamp)
+  const timestamp = stampOf(given.timestamp)
   switch (type) {
     case wire.TDeleteType.DELETE_COLUMN:
-      return timestamp === null
-        ? deletion(table, [name], { timestamp, scope: 'NEWEST_VERSION' })
-        : deletion(table, [name], { timestamp, scope: 'EXACT_TIMESTAMP' })
+      return { column, timestamp, scope: timestamp === null ? 'NEWEST_VERSION' : 'EXACT_TIMESTAMP' }
     case wire.TDeleteType.DELETE_COLUMNS:
-      return deletion(table, [name], { timestamp, scope: 'UP_TO_TIMESTAMP' })
+      return { column, timestamp, scope: 'UP_TO_TIMESTAMP' }
     case wire.TDeleteType.DELETE_FAMILY:
-      return deletion(table, [whole], { timestamp, scope: 'UP_TO_TIMESTAMP' })
+      return { column: whole, timestamp, scope: 'UP_TO_TIMESTAMP' }
     case wire.TDeleteType.DELETE_FAMILY_VERSION:
       if (timestamp === null) throw runtime('Timestamp is required for TDelete with DeleteFamilyVersion type')
-      return deletion(table, [whole], { timestamp, scope: 'EXACT_TIMESTAMP' })
+      return { column: whole, timestamp, scope: 'EXACT_TIMESTAMP' }
     default:
       throw runtime(`DeleteType is required for TDelete, not ${type}`)
   }

@@ -3,33 +3,23 @@
  * (thrift2/ThriftHBaseServiceHandler and ThriftUtilities): a row that is not there is a result without a row, a deletion of
  * columns takes all their versions unless told otherwise, deleteMultiple answers an empty list.
  */
-import { type Done, KVError, toKVError } from '../../src/base/errors.js'
+import { type KVError, toKVError } from '../../src/base/errors.js'
 import type { KVStore } from '../../src/model/kvstore.js'
 import type { MutateRequest } from '../../src/model/request.js'
-import { ALL_VERSIONS, type Cell, type CellSelector, columnsNamed } from '../../src/model/row.js'
+import { columnsNamed } from '../../src/model/row.js'
 import * as wire from '../../src/thrift/generated/hbase2.js'
 import type { ThriftCall, ThriftService } from '../../src/thrift/protocol.js'
-import { buildFilter } from './filter-build.js'
-import { narrowed } from './filter-columns.js'
-import { filterRow } from './filter-run.js'
-import { checkedRow, selectorOf, withinFamilies } from './hbase-columns.js'
-import { asBatch, batchFault, runtime } from './hbase-errors.js'
+import { checkedRow } from './hbase-columns.js'
+import { asBatch, runtime } from './hbase-errors.js'
 import { HBaseHost, type HBaseOptions } from './hbase-host.js'
-import { answer, existing, refuse, serve, toResult, tooLargeOf } from './hbase-thrift2-answers.js'
+import { answer, refuse, serve, toResult, tooLargeOf } from './hbase-thrift2-answers.js'
+import { given, readCalls } from './hbase-thrift2-reads.js'
 import { scannerCalls } from './hbase-thrift2-scans.js'
 import { tableCalls } from './hbase-thrift2-tables.js'
-import {
-  comparisonOf,
-  deletionsOf,
-  durabilityOf,
-  limitedStores,
-  mutationsOf,
-  putsOf,
-  toWishOfGet,
-  treeOf,
-} from './hbase-thrift2-translate.js'
+import { comparisonOf, deletionsOf, durabilityOf, mutationsOf, putsOf } from './hbase-thrift2-translate.js'
 import type { Table } from './hbase-tables.js'
-import { expectation, remainingTtl, requestOf, ttlOf } from './hbase-writes.js'
+import { type SharedColumns, sharedColumns } from './hbase-puts.js'
+import { expectation, requestOf, ttlOf, ttlOfChange } from './hbase-writes.js'
 import { toLocalKey } from './mapping.js'
 
 type Handlers<K extends keyof wire.THBaseServiceHandler> = Pick<wire.THBaseServiceHandler, K>
@@ -46,95 +36,6 @@ export function createHBase2Service(kvstore: KVStore, options: HBaseOptions): Th
     ...tableCalls(host),
   }
   return { ...wire.bindTHBaseService(handler), tooLarge: tooLargeOf }
-}
-
-/** What is found for each of the gets, null for nothing. */
-function readGets(
-  host: HBaseHost,
-  call: ThriftCall<never, never>,
-  table: Table,
-  gets: readonly wire.TGet[],
-  done: Done<readonly (readonly Cell[] | null)[]>,
-): void {
-  if (gets.length === 0) {
-    done([])
-    return
-  }
-  const rows = gets.map(({ row }) => checkedRow(row))
-  const wishes = gets.map((get) => toWishOfGet(get))
-  const trees = gets.map((get) => treeOf(get))
-  const filters = trees.map((tree) => (tree === null ? null : buildFilter(tree, false)))
-  const selectors: (CellSelector | null)[] = []
-  const failures: KVError[] = []
-  for (const [index, { columns, versions }] of wishes.entries()) {
-    const tree = trees[index] ?? null
-    const count = tree === null ? versions.count : ALL_VERSIONS
-    try {
-      const selector = selectorOf(table, columns, { ...versions, count })
-      selectors.push(tree === null ? selector : narrowed(table, selector, tree))
-    } catch (error) {
-      failures.push(toKVError(error, call.method))
-    }
-  }
-  const [failure] = failures
-  if (failure !== undefined) throw gets.length === 1 ? failure : batchFault(failures.length, failure)
-  const only = selectors.length === 1 ? (selectors[0] ?? null) : selectors
-  host.read(table, rows, only, {
-    context: host.contextOf(call),
-    keepsVersions: true,
-    done: (outcome) => {
-      if (outcome instanceof KVError) {
-        done(outcome)
-        return
-      }
-      done(
-        outcome.map((cells, index) => {
-          const [row, filter, wish, get] = [rows[index], filters[index], wishes[index], gets[index]]
-          if (cells === null || row === undefined || wish === undefined || get === undefined) return null
-          const passed =
-            filter == null
-              ? withinFamilies(table, cells)
-              : filterRow(filter, { rowKey: row, cells }, (family) =>
-                  table.versionsOf(family, wish.versions.count),
-                )
-          return passed === null ? null : existing(limitedStores(passed, get))
-        }),
-      )
-    },
-  })
-}
-
-function readCalls(host: HBaseHost): Handlers<'exists' | 'existsAll' | 'get' | 'getMultiple'> {
-  const all = <R>(
-    call: ThriftCall<R, wire.TIOError>,
-    name: Buffer | null,
-    gets: readonly wire.TGet[],
-    reply: (found: readonly (readonly Cell[] | null)[]) => R,
-  ): void => {
-    serve(call, () => {
-      const table = host.tables.open(name)
-      readGets(host, call, table, gets, answer(call, reply))
-    })
-  }
-  return {
-    exists: ({ table, tget }, call) => all(call, table, [given(tget)], ([found]) => found != null),
-    existsAll: ({ table, tgets }, call) =>
-      all(call, table, tgets ?? [], (found) => found.map((cells) => cells !== null)),
-    get: ({ table, tget }, call) => {
-      const get = given(tget)
-      all(call, table, [get], ([found]) => toResult(get.row, found ?? null))
-    },
-    getMultiple: ({ table, tgets }, call) =>
-      all(call, table, tgets ?? [], (found) =>
-        found.map((cells, index) => toResult(tgets?.[index]?.row ?? null, cells)),
-      ),
-  }
-}
-
-/** @throws {KVError} as a required argument that is absent */
-function given<T>(value: T | null): T {
-  if (value === null) throw runtime('a required argument is absent')
-  return value
 }
 
 function writeCalls(
@@ -175,26 +76,14 @@ function writeCalls(
       })
     })
   }
-  const putRequest = (call: ThriftCall<never, never>) => (table: Table, put: wire.TPut) => {
-    const row = checkedRow(put.row)
-    const mutations = putsOf(table, put, host.now)
-    if (mutations.length === 0) return null
-    const write = { row, mutations, durability: durabilityOf(put.durability) }
-    return requestOf(table, write, host.contextOf(call))
-  }
-  const deleteRequest = (call: ThriftCall<never, never>) => (table: Table, remove: wire.TDelete) => {
-    const row = checkedRow(remove.row)
-    const write = { row, mutations: deletionsOf(table, remove), durability: durabilityOf(remove.durability) }
-    return requestOf(table, write, host.contextOf(call))
-  }
   return {
-    put: ({ table, tput }, call) => one(call, table, (found) => putRequest(call)(found, given(tput))),
+    put: ({ table, tput }, call) => one(call, table, (found) => putRequests(host, call)(found, given(tput))),
     putMultiple: ({ table, tputs }, call) =>
-      many(call, table, { writes: tputs ?? [], requestOf: putRequest(call), reply: () => null }),
+      many(call, table, { writes: tputs ?? [], requestOf: putRequests(host, call), reply: () => null }),
     deleteSingle: ({ table, tdelete }, call) =>
-      one(call, table, (found) => deleteRequest(call)(found, given(tdelete))),
+      one(call, table, (found) => deletionRequest(host, call)(found, given(tdelete))),
     deleteMultiple: ({ table, tdeletes }, call) =>
-      many(call, table, { writes: tdeletes ?? [], requestOf: deleteRequest(call), reply: () => [] }),
+      many(call, table, { writes: tdeletes ?? [], requestOf: deletionRequest(host, call), reply: () => [] }),
     mutateRow: ({ table, trowMutations }, call) =>
       one(call, table, (found) => {
         const { row, mutations } = asBatch(trowMutations?.mutations?.length ?? 0, () =>
@@ -203,6 +92,29 @@ function writeCalls(
         if (mutations.length === 0) return null
         return requestOf(found, { row, mutations, durability: null }, host.contextOf(call))
       }),
+  }
+}
+
+/** How puts of one call become requests. */
+function putRequests(host: HBaseHost, call: ThriftCall<never, never>) {
+  // All of them are to one table.
+  let shared: SharedColumns | null = null
+  const context = host.contextOf(call)
+  return (table: Table, put: wire.TPut): MutateRequest | null => {
+    const row = checkedRow(put.row)
+    shared ??= sharedColumns(table)
+    const mutations = putsOf(table, put, host.now, shared)
+    if (mutations.length === 0) return null
+    return requestOf(table, { row, mutations, durability: durabilityOf(put.durability) }, context)
+  }
+}
+
+/** How a deletion becomes a request. */
+function deletionRequest(host: HBaseHost, call: ThriftCall<never, never>) {
+  return (table: Table, remove: wire.TDelete): MutateRequest => {
+    const row = checkedRow(remove.row)
+    const write = { row, mutations: deletionsOf(table, remove), durability: durabilityOf(remove.durability) }
+    return requestOf(table, write, host.contextOf(call))
   }
 }
 
@@ -228,7 +140,7 @@ function changeCalls(host: HBaseHost): Handlers<'increment' | 'append'> {
         const deltas = (wish.columns ?? []).map(({ family, qualifier, amount }) => ({
           localKey: localKeyOf(table, family, qualifier),
           delta: amount,
-          ttlSeconds: remainingTtl(table, family ?? NO_BYTES, untimed),
+          ttlSeconds: ttlOfChange(table, family ?? NO_BYTES, untimed),
           wraps: true as const,
         }))
         if (deltas.length === 0) throw runtime('an increment of no columns')
@@ -252,7 +164,7 @@ function changeCalls(host: HBaseHost): Handlers<'increment' | 'append'> {
           localKey: localKeyOf(table, family, qualifier),
           value: value ?? NO_BYTES,
           timestamp: null,
-          ttlSeconds: remainingTtl(table, family ?? NO_BYTES, untimed),
+          ttlSeconds: ttlOfChange(table, family ?? NO_BYTES, untimed),
         }))
         if (cells.length === 0) throw runtime('an append of no columns')
         const mutations = [{ kind: 'APPEND', cells } as const]

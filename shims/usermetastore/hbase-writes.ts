@@ -1,18 +1,16 @@
 /**
- * Writes of HBase's Thrift gateways as mutations of rows. A table's family may have a time to live of its own, which counts
- * from a cell's timestamp and becomes each cell's own here.
+ * Writes of HBase's Thrift gateways as mutations of rows, beside puts (hbase-puts.ts). A table's family may have a time to
+ * live of its own, which counts from a cell's timestamp and becomes each cell's own here.
  */
 import type { Durability } from '../../src/model/dataset.js'
-import type { DeleteMutation, Mutation, PutMutation } from '../../src/model/mutation.js'
+import type { DeleteMutation, Mutation } from '../../src/model/mutation.js'
 import type { MutateRequest, RequestContext } from '../../src/model/request.js'
-import { type Cell, type CellSelector, type Condition, WHOLE_ROW } from '../../src/model/row.js'
+import { sortedDistinct } from '../../src/base/bytes.js'
+import { type ByteRange, type CellSelector, type Condition, WHOLE_ROW } from '../../src/model/row.js'
 import type { ColumnName } from './hbase-columns.js'
-import { DO_NOT_RETRY, ILLEGAL_ARGUMENT, HBaseFault, illegal, ioFault } from './hbase-errors.js'
+import { DO_NOT_RETRY, ILLEGAL_ARGUMENT, HBaseFault, ioFault } from './hbase-errors.js'
 import type { Table } from './hbase-tables.js'
-import { MAX_CELL_BYTES, LATEST_TIMESTAMP, familyRange, toLocalKey } from './mapping.js'
-
-/** Bytes of a cell beside row, family, qualifier and value: KeyValue's lengths, timestamp and type. */
-const CELL_OVERHEAD = 20
+import { LATEST_TIMESTAMP, familyRange, toLocalKey } from './mapping.js'
 
 /** Mutation.setTTL, as clients that have no field for it write it: milliseconds, 8 bytes, big-endian. */
 const TTL_ATTRIBUTE = '_ttl'
@@ -42,17 +40,11 @@ export interface RowWrite {
   readonly durability: Durability | null
 }
 
-export interface PutCell {
-  readonly column: ColumnName
-  readonly value: Buffer | null
-  /** Null: the row's general one, or the server's clock. */
-  readonly timestamp: bigint | null
-}
-
 /** Milliseconds since 1970. */
 export type Now = () => number
 
-export interface PutOptions {
+/** When cells are written, and for how long. */
+export interface PutTimes {
   /** Of cells without one; null: the server's clock. */
   readonly timestamp: bigint | null
   readonly now: Now
@@ -60,54 +52,13 @@ export interface PutOptions {
   readonly ttlMs: bigint | null
 }
 
-/**
- * Null: nothing of it would be visible, because every cell's time to live is over.
- * @throws {KVError} NoSuchColumnFamilyException; TOO_LARGE; IllegalArgumentException for a negative timestamp
- */
-export function putOf(
+/** All versions up to the timestamp of columns and families. */
+export function deleteUpTo(
   table: Table,
-  row: Buffer,
-  cells: readonly PutCell[],
-  options: PutOptions,
-): PutMutation | null {
-  const byKey = new Map<string, Cell>()
-  const general = stampOf(options.timestamp)
-  for (const { column, value, timestamp: own } of cells) {
-    table.checkFamily(column.family)
-    const localKey = toLocalKey({ family: column.family, qualifier: column.qualifier ?? NO_BYTES })
-    const bytes = value ?? NO_BYTES
-    if (row.length + localKey.length + bytes.length + CELL_OVERHEAD > MAX_CELL_BYTES)
-      throw illegal('KeyValue size too large')
-    const timestamp = stampOf(own) ?? general
-    const ttlSeconds = remainingTtl(table, column.family, { ...options, timestamp })
-    // Of several cells of one column and time the last one stays, in one row's Put as everywhere.
-    const id = `${localKey.toString('latin1')}\0${timestamp ?? ''}`
-    if (ttlSeconds === null || ttlSeconds > 0)
-      byKey.set(id, { localKey, value: bytes, timestamp, ttlSeconds })
-  }
-  if (byKey.size === 0) return null
-  return { kind: 'PUT', cells: [...byKey.values()], timestamp: null, replaceRow: false }
-}
-
-/** A mutation names a local key once: versions of one column are mutations of their own. */
-export function distinctPuts(put: PutMutation | null): PutMutation[] {
-  if (put === null) return []
-  const rounds: Map<string, Cell>[] = []
-  for (const cell of put.cells) {
-    const id = cell.localKey.toString('latin1')
-    let round = rounds.find((one) => !one.has(id))
-    if (round === undefined) {
-      round = new Map()
-      rounds.push(round)
-    }
-    round.set(id, cell)
-  }
-  return rounds.map((round) => ({ ...put, cells: [...round.values()] }))
-}
-
-/** All versions up to the timestamp of a column, or of a family. */
-export function deleteUpTo(table: Table, column: ColumnName, timestamp: bigint | null): DeleteMutation {
-  return deletion(table, [column], { timestamp: stampOf(timestamp), scope: 'UP_TO_TIMESTAMP' })
+  columns: readonly ColumnName[],
+  timestamp: bigint | null,
+): DeleteMutation {
+  return deletion(table, columns, { timestamp: stampOf(timestamp), scope: 'UP_TO_TIMESTAMP' })
 }
 
 export function deletion(
@@ -124,15 +75,20 @@ export function deleteRow(timestamp: bigint | null): DeleteMutation {
 }
 
 function selectorOfDeletion(table: Table, columns: readonly ColumnName[]): CellSelector | null {
-  const localKeys: Buffer[] = []
-  const ranges = []
+  const whole = new Map<string, ByteRange>()
   for (const { family, qualifier } of columns) {
     table.checkFamily(family)
-    if (qualifier !== null) localKeys.push(toLocalKey({ family, qualifier }))
-    else if (family.length === 0) return null
-    else ranges.push(familyRange(family))
+    if (qualifier !== null) continue
+    if (family.length === 0) return null
+    whole.set(family.toString('latin1'), familyRange(family))
   }
-  return { ...WHOLE_ROW, localKeys, ranges }
+  const localKeys: Buffer[] = []
+  for (const { family, qualifier } of columns) {
+    if (qualifier !== null && !whole.has(family.toString('latin1')))
+      localKeys.push(toLocalKey({ family, qualifier }))
+  }
+  const ranges = [...whole.values()].sort((a, b) => a.from.compare(b.from))
+  return { ...WHOLE_ROW, localKeys: sortedDistinct(localKeys), ranges }
 }
 
 /** @throws {KVError} as HBase's constructors of Put and Delete do */
@@ -176,16 +132,20 @@ export function requestOf(
 
 /** Seconds that are left of the time to live of family and write, 0 or less: none; null: they have none. */
 export function remainingTtl(
-  table: Table,
-  family: Buffer,
-  { timestamp, now, ttlMs }: PutOptions,
+  ofFamily: number | null,
+  timestamp: bigint | null,
+  { now, ttlMs }: PutTimes,
 ): number | null {
-  const ofFamily = table.settingsOf(family)?.ttlSeconds ?? null
-  const ofWrite = ttlMs === null ? null : Number(ttlMs) / 1_000
-  if (ofFamily === null && ofWrite === null) return null
-  const ttlSeconds = Math.min(ofFamily ?? Number.POSITIVE_INFINITY, ofWrite ?? Number.POSITIVE_INFINITY)
+  if (ofFamily === null && ttlMs === null) return null
+  const ofWrite = ttlMs === null ? Number.POSITIVE_INFINITY : Number(ttlMs) / 1_000
+  const ttlSeconds = Math.min(ofFamily ?? Number.POSITIVE_INFINITY, ofWrite)
   const ageSeconds = timestamp === null ? 0 : (now() - Number(timestamp)) / 1_000
   return Math.min(Math.ceil(ttlSeconds - ageSeconds), MAX_TTL_SECONDS)
+}
+
+/** Of a counter or an append, which the server gives its time. */
+export function ttlOfChange(table: Table, family: Buffer, times: PutTimes): number | null {
+  return remainingTtl(table.settingsOf(family)?.ttlSeconds ?? null, null, times)
 }
 
 const MAX_TTL_SECONDS = 2 ** 31 - 1

@@ -1,4 +1,5 @@
 /** Who changes metadata, why, and which revision they saw. */
+import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
 import { KVError } from '../base/errors.js'
 import type { ChangeContext } from '../model/dataset.js'
@@ -31,8 +32,8 @@ export function changeContext(
   body: ChangeFields | undefined,
   revision: 'required' | 'optional',
 ): ChangeContext {
-  const actor = actorOf(body?.actor ?? request.headers['x-godwit-actor'] ?? '', request.principal)
-  const reason = body?.reason ?? request.headers['x-godwit-reason'] ?? ''
+  const actor = actorOf(body?.actor ?? headerText(request, 'x-godwit-actor'), request.principal)
+  const reason = body?.reason ?? headerText(request, 'x-godwit-reason')
   if (actor === '' || reason === '') {
     const what = actor === '' ? 'actor' : 'reason'
     throw new KVError(
@@ -42,6 +43,13 @@ export function changeContext(
   }
   const ifRevision = revisionOf(request.headers['if-match'], revision)
   return { actor, reason, ifRevision, isDryRun: queryFlag(request.query, 'dryRun') }
+}
+
+/** Node hands the bytes of a header over as Latin-1; terminals and most programs send UTF-8. */
+function headerText({ headers }: HttpRequest, name: string): string {
+  const text = headers[name] ?? ''
+  const bytes = Buffer.from(text, 'latin1')
+  return isUtf8(bytes) ? bytes.toString('utf8') : text
 }
 
 /** A token proves who it was; a name that was only said stands beside it. */

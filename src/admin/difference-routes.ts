@@ -34,6 +34,7 @@ const reportSchema: z.ZodType<DifferenceReport> = z.strictObject({
   total: whole,
   lost: whole.describe('Found and not recorded, or not readable, of all datasets since the gateway began.'),
   groups: z.array(groupSchema).describe('The largest first.'),
+  otherGroups: whole.describe('Smaller groups, which are not shown.'),
 })
 
 const flightSchema: z.ZodType<FlightRecord> = z.strictObject({

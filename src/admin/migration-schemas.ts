@@ -81,6 +81,9 @@ const shadowSchema: z.ZodType<ShadowFigures> = z.strictObject({
   expired: whole,
   failed: whole,
   waiting: z.int().describe('More or less than at the beginning.'),
+  unconfirmed: whole.describe(
+    'Of those that were lost: differed at first, and could not be looked at again.',
+  ),
   baseline: whole,
   unstable: whole,
 })

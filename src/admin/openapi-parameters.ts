@@ -7,6 +7,8 @@ export interface ParameterFacts {
   readonly schema: Readonly<Record<string, unknown>>
   /** May stand there several times. */
   readonly isRepeated?: boolean
+  /** In a query: without it the request is refused. */
+  readonly isRequired?: boolean
 }
 
 const text = { type: 'string' } as const
@@ -29,7 +31,7 @@ export const QUERY_PARAMETERS: Readonly<Record<string, ParameterFacts>> = {
     description: 'What the body holds.',
     schema: { type: 'string', enum: [...LOAD_FORMATS], default: 'ndjson' },
   },
-  keyField: { description: 'The field that becomes the row key.', schema: text },
+  keyField: { description: 'The field that becomes the row key.', schema: text, isRequired: true },
   header: {
     description: 'CSV and TSV without a header line: the name of the next field.',
     schema: text,

@@ -87,8 +87,9 @@ function pathParameters({ path }: Route): Json[] {
 
 function queryParameters({ query }: Route): Json[] {
   return query.map((name) => {
-    const { description, schema, isRepeated = false } = factsOf(QUERY_PARAMETERS, name)
-    return { name, in: 'query', description, schema: isRepeated ? { type: 'array', items: schema } : schema }
+    const { description, schema, isRepeated = false, isRequired = false } = factsOf(QUERY_PARAMETERS, name)
+    const value = isRepeated ? { type: 'array', items: schema } : schema
+    return { name, in: 'query', required: isRequired, description, schema: value }
   })
 }
 

@@ -105,23 +105,30 @@ export class ArchiveJobs {
         await metastore.archiveVersion(name, id, archive, ownChange(change, target.record.id))
         return result
       } catch (error) {
-        await this.#clear(target, { url, archivedAtMs }, context)
+        if (!isInDoubt(error)) await this.#clear(target, { url, archivedAtMs }, context)
         throw error
       }
     })
   }
 
-  /** What a cancelled archive left, and no record names. */
+  /**
+   * What is left of an archive that no record names, and that nobody will complete: it was cancelled, or its version was
+   * deleted or released meanwhile.
+   */
   async #clear(
     { record, version }: Target,
     { url, archivedAtMs }: { readonly url: string; readonly archivedAtMs: number },
     context: JobContext,
   ): Promise<void> {
-    if (context.ending !== 'CANCEL' || copiesOf(version).includes(url)) return
-    const { startTask, logger } = this.#options
+    const { metastore, startTask, logger } = this.#options
+    const now = metastore.get(record.name)
+    const left = now?.id === record.id ? now.versions.find(({ id }) => id === version.id) : undefined
+    const canBeArchived = left?.state === 'READY' || left?.state === 'CURRENT'
+    const isOver = context.ending === 'CANCEL' || (context.ending === null && !canBeArchived)
+    if (!isOver || (left !== undefined && copiesOf(left).includes(url))) return
     const task: ArchiveTask = { kind: 'PURGE', urls: [url], datasetId: record.id, archivedAtMs }
     const onFailure = (error: unknown) =>
-      logger.warn({ dataset: record.name, url, err: error }, 'something of a cancelled archive may be left')
+      logger.warn({ dataset: record.name, url, err: error }, 'something of an ended archive may be left')
     await cleanUpByTask(startTask, task, { context, onFailure })
   }
 
@@ -328,6 +335,8 @@ export class ArchiveJobs {
         context,
       )
       context.commit()
+      // Copying takes its time: what was deleted meanwhile, or is loaded anew under its id, gets no files of this one.
+      await metastore.restoreVersion(record.name, version.id, { ...change, isDryRun: true })
       await this.#adopt(record, version, staging)
       try {
         await metastore.restoreVersion(record.name, version.id, change)

@@ -170,8 +170,12 @@ export const limits = {
   /** Rows and bytes of one page that a scanner reads ahead. */
   maxScannerPageRows: 1_000,
   scannerPageBytes: 2 * 1024 * 1024,
-  /** Bytes that the scanners of one thread have read and not answered yet; beyond, they read no more for now. */
+  /** Memory of what the scanners of one thread have read and not answered yet; beyond, they read no more for now. */
   maxScannerReadyBytes: 256 * 1024 * 1024,
+  /** Memory of what the scanners of one thread were opened with: keys, columns, filters. */
+  maxScannerHeldBytes: 64 * 1024 * 1024,
+  /** Memory of one row that a scan without a batch size gathers from pages. */
+  maxScannedRowBytes: 64 * 1024 * 1024,
   /** Bytes behind which a scanner's answer ends, however many rows were asked for. */
   maxScannerAnswerBytes: 16 * 1024 * 1024,
   /** An HBase filter as text; each part is asked for every cell. */
@@ -179,18 +183,26 @@ export const limits = {
   maxFilterParts: 1_000,
   /** Parentheses, SKIP and WHILE of a filter within each other, and groups of a regular expression. */
   maxFilterDepth: 50,
+  /** Bytes of the filters of one call's gets together; each is kept, some thirty times as large, until all are judged. */
+  maxFilterBytesPerCall: 1024 * 1024,
   /** Milliseconds that a filter judges rows at a stretch; then the thread serves others. */
   filterSliceMs: 10,
   /** States of a filter's regular expression; matching takes at most so many steps a character. */
   maxRegexStates: 2_000,
-  /** Steps of one match, about 0.2 s: a value of 2 MiB with ten states alive, or one of 10 KB with all of them. */
-  maxRegexSteps: 20_000_000,
+  /** States of all regular expressions of a call's filters, some 150 bytes each. */
+  maxFilterStates: 100_000,
+  /** Steps of one cell through a filter, about 0.3 s: a value of 1 MiB past ten states, or one of 5 KB past all of them. */
+  maxFilterSteps: 30_000_000,
   /** A CQL statement's text, in UTF-16 units; values of more than some megabytes are better bound than written out. */
   maxCqlStatementChars: 16 * 1024 * 1024,
   /** Bind markers of one CQL statement: their number travels as u16. */
   maxCqlMarkers: 65_535,
   /** Values, types and relations of a CQL statement within each other, and values inside values of JSON. */
-  maxCqlDepth: 64,
+  maxCqlDepth: 300,
+  /** Types within each other, user types followed: what reads and writes their values goes as deep on a thread's stack. */
+  maxCqlTypeDepth: 300,
+  /** Types that one column's type is made of, each as often as its description says it: every answer says it. */
+  maxCqlTypeParts: 10_000,
   /** A varint or a decimal of CQL: arithmetic and text of longer numbers would hold a thread up. */
   maxCqlNumberBytes: 64 * 1024,
   /** What an error shows of a CQL statement or value. */
@@ -211,7 +223,7 @@ export const limits = {
   zooKeeperCloseMs: 1_000,
   /** File sets that are compared with ZooKeeper at the same time. */
   zooKeeperLanes: 16,
-  /** After a failure to publish, all file sets are compared with ZooKeeper again so long afterwards. */
+  /** What could not be published is tried again so long afterwards; each failure more doubles it, six times. */
   zooKeeperRepublishMs: 5_000,
   /** All file sets are compared with ZooKeeper so often, whatever happens. */
   zooKeeperSweepMs: 600_000,
@@ -286,6 +298,8 @@ export const limits = {
   shadowTimeoutMs: 1_000,
   /** A difference is looked at again after so long: what was on its way has arrived. */
   shadowConfirmMs: 250,
+  /** Looks at a difference beyond the first while a side does not answer; each waits twice as long as the one before. */
+  maxShadowLooks: 4,
   /** An origin that took a load swaps it in within so long: its own clients wait two minutes for that. */
   originSwapMs: 180_000,
   /** Differences of one read that are recorded; the read counts as mismatched however many there are. */
@@ -294,6 +308,8 @@ export const limits = {
   maxQueuedDifferences: 1_000,
   /** Records of differences of one dataset on disk; the older half goes when they are more. */
   maxDifferenceBytes: 8 * 1024 * 1024,
+  /** Groups of differences that are shown: each column of a wide row may have one. */
+  maxDifferenceGroups: 100,
   /** Row keys that a group of differences names. */
   maxDifferenceSamples: 10,
   /** Decisions that one thread remembers; 100 bytes each. */
@@ -312,6 +328,12 @@ export const limits = {
   maxCqlStatementBytes: 1024 * 1024,
   /** Statements of one CQL batch. */
   maxCqlBatchStatements: 10_000,
+  /** CQL batches of one thread that were begun and failed half-way, and are tried again; more wait for the next start. */
+  maxUnfinishedCqlBatches: 100,
+  /** What these hold together, as text. */
+  maxUnfinishedCqlBatchBytes: 64 * 1024 * 1024,
+  /** CQL batches of one thread that are over and whose removal from their log failed and is tried again. */
+  maxUnforgottenCqlBatches: 10_000,
   /** Prepared CQL statements of one thread, and bytes of their texts; those not used for longest are prepared again. */
   maxPreparedStatements: 10_000,
   maxPreparedBytes: 16 * 1024 * 1024,
@@ -320,6 +342,8 @@ export const limits = {
   maxCachedCqlChars: 16_384,
   /** The texts of all of them; what is made of one takes some ten times as much. */
   maxCachedCqlTotalChars: 2 * 1024 * 1024,
+  /** Name and password of a CQL client, which anybody may send. */
+  maxCqlTokenBytes: 4_096,
   /** Wrong passwords of one CQL connection; then it is closed. */
   maxCqlLoginAttempts: 5,
   /** CQL clients of one thread whose passwords wait to be checked, one after the other in some ten milliseconds each. */

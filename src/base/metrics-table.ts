@@ -386,6 +386,11 @@ export const METRICS = {
     help: 'Shadow reads that became nothing of the above; anything but 0 is a bug',
     labels: ['dataset'],
   },
+  godwit_migration_shadow_unconfirmed_total: {
+    kind: 'counter',
+    help: 'Of those that were dropped, expired or failed: differed at first, and could not be looked at again',
+    labels: ['dataset'],
+  },
   godwit_migration_baseline_reads_total: {
     kind: 'counter',
     help: 'Shadow reads for which the origin was read twice',

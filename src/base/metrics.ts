@@ -10,6 +10,7 @@ import type { ErrorCode } from './errors.js'
 import { limits } from './limits.js'
 import { METRICS, type MetricName, OTHER_DATASETS, metricRow } from './metrics-table.js'
 import { RequestFigures, type RequestSnapshot, RequestTotals } from './request-figures.js'
+import { type SizeSeries, ValueSizes } from './value-sizes.js'
 
 export { DURATION_BUCKETS, METRICS, type MetricName, type MetricRow } from './metrics-table.js'
 
@@ -20,6 +21,7 @@ export interface MetricsSnapshot {
   /** In prom-client's JSON shape. */
   readonly families: readonly object[]
   readonly requests: RequestSnapshot
+  readonly valueSizes: readonly SizeSeries[]
 }
 
 /** Counts one request. `durationMs` from admission to answer; `code` null for success. */
@@ -31,6 +33,7 @@ export interface RequestMetrics {
 export class ThreadMetrics implements RequestMetrics {
   readonly #registry = new Registry()
   readonly #requests = new RequestFigures()
+  readonly #valueSizes = new ValueSizes()
   readonly #histograms = new Map<MetricName, Histogram[]>()
   readonly #collectors: (() => void)[] = []
 
@@ -39,9 +42,15 @@ export class ThreadMetrics implements RequestMetrics {
     this.#requests.record(api, operation, dataset, durationMs, code)
   }
 
+  /** Counts an answered value. `dataset` is the name of one that exists. */
+  recordValueSize(operation: string, dataset: string, bytes: number): void {
+    this.#valueSizes.record(operation, dataset, bytes)
+  }
+
   /** A dataset is gone, and its series with it. */
   forgetDataset(name: string): void {
     this.#requests.forget(name)
+    this.#valueSizes.forget(name)
   }
 
   /** A counter's child, resolved once; call the result to add to it. */
@@ -78,7 +87,7 @@ export class ThreadMetrics implements RequestMetrics {
       const values = children.flatMap((child) => child.values(name))
       families.push(family(name, values) as (typeof families)[number]) // the shape that getMetricsAsJSON answers
     }
-    return { families, requests: this.#requests.snapshot() }
+    return { families, requests: this.#requests.snapshot(), valueSizes: this.#valueSizes.snapshot() }
   }
 
   #metric<T extends Counter | Gauge>(name: MetricName, Kind: new (config: MetricConfig) => T): T {

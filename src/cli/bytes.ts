@@ -51,12 +51,15 @@ function isExact(text: string, bytes: Buffer, format: 'hex' | 'base64'): boolean
   )
 }
 
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
+/** What steers a terminal, begins a line, or turns the order of what follows around. */
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g
 
 /** On one line and harmless to a terminal: control characters become escapes. */
 export function printable(text: string): string {
   return text.replaceAll(CONTROL, (character) => {
     const short = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }[character]
-    return short ?? `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
+    if (short !== undefined) return short
+    const digits = character.charCodeAt(0).toString(16)
+    return digits.length > 2 ? `\\u${digits}` : `\\x${digits.padStart(2, '0')}`
   })
 }

@@ -1,7 +1,8 @@
 /** What every command shares: options that all take, the client, how results are printed. */
 import { Option, type Command } from 'commander'
 import { AdminClient, DEFAULT_ADMIN_URL, type Change } from './client.js'
-import { formatPairs, formatTable, type Heading, type TableCell } from './format.js'
+import { printable } from './bytes.js'
+import { formatPairs, formatTable, wrapText, type Heading, type TableCell } from './format.js'
 import { CliError, EXIT, type CliIo, type ExitCode } from './io.js'
 import { paletteOf, type Palette } from './palette.js'
 
@@ -93,14 +94,23 @@ export class CommandRun {
     return EXIT.OK
   }
 
+  /** Of any origin: harmless to a terminal, and broken where its lines end. */
+  sentence(text: string, indent = 0): void {
+    this.line(' '.repeat(indent) + wrapText(printable(text), this.#width, indent))
+  }
+
   table(head: readonly Heading[], rows: readonly (readonly TableCell[])[]): void {
-    const { stdout } = this.io
-    const width = stdout.isTerminal ? stdout.width : null
-    stdout.write(formatTable(head, rows, { width, palette: this.palette }))
+    this.io.stdout.write(formatTable(head, rows, { width: this.#width, palette: this.palette }))
   }
 
   pairs(pairs: readonly (readonly [string, string])[]): void {
-    this.io.stdout.write(formatPairs(pairs))
+    this.io.stdout.write(formatPairs(pairs, this.#width))
+  }
+
+  /** Null: no terminal shows it. */
+  get #width(): number | null {
+    const { stdout } = this.io
+    return stdout.isTerminal ? stdout.width : null
   }
 }
 

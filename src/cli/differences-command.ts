@@ -37,7 +37,7 @@ async function printDifferences(run: CommandRun, dataset: string, { last }: Diff
   return run.result(report, () => print(run, report))
 }
 
-function print(run: CommandRun, { dataset, total, lost, groups }: DifferenceReport): void {
+function print(run: CommandRun, { dataset, total, lost, groups, otherGroups }: DifferenceReport): void {
   if (total === 0) run.line(`no differences of ${dataset} are recorded`)
   else {
     run.table(
@@ -48,6 +48,7 @@ function print(run: CommandRun, { dataset, total, lost, groups }: DifferenceRepo
       ]),
     )
     for (const group of groups) printGroup(run, group)
+    if (otherGroups > 0) run.line(`\nand ${formatCount(otherGroups)} smaller groups`)
   }
   if (lost > 0) run.line(`${formatCount(lost)} more were found, of any dataset, and could not be kept`)
 }

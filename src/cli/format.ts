@@ -38,7 +38,7 @@ export function formatTable(
     return Math.max(displayWidth(title), ...cells.map((row) => displayWidth(row[column]?.text ?? '')))
   })
   const isWhole = head.map((heading) => typeof heading !== 'string' && heading.isWhole)
-  if (width !== null && !shrink(widths, isWhole, width)) return blocks(titles, cells, width)
+  if (width !== null && !shrink(widths, isWhole, width)) return blocks({ titles, isWhole }, cells, width)
   const titleCells = titles.map((text): Cell => ({ text, tone: 'strong' }))
   const isRight = head.map((heading) => typeof heading !== 'string' && heading.isRight)
   return [titleCells, ...cells].map((row) => `${formatRow(row, { widths, isRight, palette })}\n`).join('')
@@ -55,10 +55,30 @@ function toCell(cell: TableCell): Cell {
     : { text: printable(cell.text), tone: cell.tone }
 }
 
-/** `name  value` a line, names aligned. */
-export function formatPairs(pairs: readonly (readonly [string, string])[]): string {
-  const width = Math.max(0, ...pairs.map(([name]) => displayWidth(name)))
-  return pairs.map(([name, value]) => `${padEnd(name, width)}${GAP}${printable(value)}\n`).join('')
+/** `name  value` a line, names aligned; values that do not fit the width go on below themselves. */
+export function formatPairs(
+  pairs: readonly (readonly [string, string])[],
+  width: number | null = null,
+): string {
+  const nameWidth = Math.max(0, ...pairs.map(([name]) => displayWidth(name)))
+  const from = nameWidth + GAP.length
+  return pairs
+    .map(([name, value]) => `${padEnd(name, nameWidth)}${GAP}${wrapText(printable(value), width, from)}\n`)
+    .join('')
+}
+
+/** Broken at blanks into lines that fit, each but the first with `indent` blanks; the first begins behind as many. */
+export function wrapText(text: string, width: number | null, indent: number): string {
+  if (width === null || indent + displayWidth(text) <= width) return text
+  const room = Math.max(MIN_COLUMN_WIDTH, width - indent)
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)
+    if (line !== undefined && displayWidth(line) + 1 + displayWidth(word) <= room) {
+      lines[lines.length - 1] = `${line} ${word}`
+    } else lines.push(word)
+  }
+  return lines.join(`\n${' '.repeat(indent)}`)
 }
 
 interface RowLayout {
@@ -82,13 +102,21 @@ function formatRow(row: readonly Cell[], { widths, isRight, palette }: RowLayout
   return line.trimEnd()
 }
 
-function blocks(titles: readonly string[], rows: readonly (readonly Cell[])[], width: number): string {
+interface BlockHead {
+  readonly titles: readonly string[]
+  readonly isWhole: readonly boolean[]
+}
+
+/** What may not be cut goes on in the terminal's next line. */
+function blocks({ titles, isWhole }: BlockHead, rows: readonly (readonly Cell[])[], width: number): string {
   const titleWidth = Math.max(...titles.map(displayWidth))
   const room = Math.max(MIN_COLUMN_WIDTH, width - titleWidth - GAP.length)
+  const textOf = (row: readonly Cell[], column: number): string => {
+    const text = row[column]?.text ?? ''
+    return isWhole[column] === true ? text : cut(text, room)
+  }
   const block = (row: readonly Cell[]): string =>
-    titles
-      .map((title, column) => `${padEnd(title, titleWidth)}${GAP}${cut(row[column]?.text ?? '', room)}\n`)
-      .join('')
+    titles.map((title, column) => `${padEnd(title, titleWidth)}${GAP}${textOf(row, column)}\n`).join('')
   return rows.map(block).join('\n')
 }
 

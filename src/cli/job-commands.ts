@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { JobProgress, JobStatus } from '../base/job.js'
 import { type CommandHost, type CommandRun, withChangeOptions } from './context.js'
 import { follow, overwrittenLine } from './follow.js'
-import { formatBytes, formatCount, formatDuration, formatTime, right } from './format.js'
+import { formatBytes, formatCount, formatDuration, formatTime, right, whole } from './format.js'
 import { CliError, EXIT, type ExitCode } from './io.js'
 
 export function addJobCommands(program: Command, host: CommandHost): void {
@@ -56,9 +56,9 @@ async function listJobs(run: CommandRun): Promise<ExitCode> {
     if (jobs.length === 0) run.line('there are no jobs')
     else {
       run.table(
-        ['JOB', 'KIND', 'STATE', 'PROGRESS', 'ABOUT', 'STARTED', right('TOOK')],
+        [whole('JOB'), 'KIND', 'STATE', 'ABOUT', 'STARTED', right('TOOK')],
         jobs.map(({ id, kind, state, progress, subject, startedAtMs, endedAtMs }) => [
-          ...[id, kind, state, endedAtMs === null ? progressText(progress) : '-', subject],
+          ...[id, kind, endedAtMs === null ? `${state}, ${progressText(progress)}` : state, subject],
           formatTime(startedAtMs),
           endedAtMs === null ? '-' : formatDuration(endedAtMs - startedAtMs),
         ]),

@@ -5,7 +5,7 @@ import type { DuplicateRule, LoadFormat, LoadRequest, LoadStatus } from '../mode
 import type { AdminClient } from './client.js'
 import { wholeNumberOption, withChangeOptions, type CommandHost, type CommandRun } from './context.js'
 import { explodeWish, withExplodeOptions, withValueOption, type ExplodeOptions } from './explode-options.js'
-import { formatBytes, formatCount, formatDuration, formatTime, right } from './format.js'
+import { formatBytes, formatCount, formatDuration, formatTime, right, whole } from './format.js'
 import { follow, overwrittenLine } from './follow.js'
 import { CliError, EXIT, type CliIo, type ExitCode } from './io.js'
 import { progressLine } from './load-progress.js'
@@ -211,7 +211,7 @@ async function listLoads(run: CommandRun): Promise<ExitCode> {
       return
     }
     run.table(
-      ['LOAD', 'STATE', right('ROWS'), 'FROM', 'STARTED', right('TOOK')],
+      [whole('LOAD'), 'STATE', right('ROWS'), 'FROM', 'STARTED', right('TOOK')],
       loads.map(({ id, state, rows, request, startedAtMs, endedAtMs }) => [
         ...[id, state, formatCount(rows), request.from, formatTime(startedAtMs)],
         endedAtMs === null ? '-' : formatDuration(endedAtMs - startedAtMs),

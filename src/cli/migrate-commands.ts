@@ -191,11 +191,12 @@ function showOutcome(
     adoptedAfterMs === null
       ? 'stored, but some threads do not route by it yet: see "godwit status"'
       : `on every thread after ${adoptedAfterMs.toFixed(0)} ms`
-  run.line(`dataset ${plan.dataset}: ${plan.change}, ${when}`)
+  run.sentence(`dataset ${plan.dataset}: ${plan.change}, ${when}`)
   if (plan.movedShare > 0)
     run.line(`${percent(plan.movedShare)} of its keys are answered by the other side now`)
   if (dataset.migrationState === 'ABORTING')
     run.line('the origin answers; what was begun is undone in a moment')
+  for (const warning of plan.warnings) run.sentence(`note: ${warning}`)
 }
 
 /** `2.5` percent are 250. */

@@ -20,8 +20,8 @@ export function showPlan(run: CommandRun, plan: MigrationPlan): void {
   const { dataset, change, movedShare, movedRequests, guards, warnings, isAllowed } = plan
   run.line(`dataset ${dataset}: ${change} ${isAllowed ? 'may be done' : 'may not be done'}`)
   run.line(`${percent(movedShare)} of its keys would be answered by the other side`)
-  if (movedRequests !== null) run.line(requestsText(movedRequests))
-  for (const warning of warnings) run.line(`note: ${warning}`)
+  if (movedRequests !== null) run.sentence(requestsText(movedRequests))
+  for (const warning of warnings) run.sentence(`note: ${warning}`)
   if (guards.length === 0) return
   run.line('')
   run.table(
@@ -31,8 +31,8 @@ export function showPlan(run: CommandRun, plan: MigrationPlan): void {
   const failed = guards.filter(({ outcome }) => outcome !== 'PASS')
   if (failed.length > 0) run.line('')
   for (const { name, figure, bound, advice, isForceable } of failed) {
-    run.line(`${name}: ${figure}, must be ${bound}${isForceable ? ' (may be forced)' : ''}`)
-    run.line(`  ${advice}`)
+    run.sentence(`${name}: ${figure}, must be ${bound}${isForceable ? ' (may be forced)' : ''}`)
+    run.sentence(advice, 2)
   }
 }
 
@@ -47,7 +47,7 @@ export function showReport(run: CommandRun, report: MigrationReport): void {
   run.line('')
   showFigures(run, report)
   for (const { side, source, attempts, error } of report.migration.owed) {
-    run.line(`${nameOf(side)} owes ${source}, tried ${attempts} times: ${error}`)
+    run.sentence(`${nameOf(side)} owes ${source}, tried ${attempts} times: ${error}`)
   }
   const [onwards] = report.plans
   if (onwards === undefined) return
@@ -123,4 +123,7 @@ function showFigures(run: CommandRun, { figures }: MigrationReport): void {
   ]
   const counts = [shadow.sent, shadow.matched, shadow.mismatched, shadow.tied, shadow.dropped, shadow.expired]
   run.table(heads.map(right), [[...counts, shadow.failed, shadow.baseline, shadow.unstable].map(formatCount)])
+  if (shadow.unconfirmed > 0) {
+    run.line(`${formatCount(shadow.unconfirmed)} differed at first and could not be looked at again`)
+  }
 }

@@ -4,7 +4,7 @@ import type { DatasetRecord } from '../model/dataset.js'
 import { deleteWithArchive } from './archive-commands.js'
 import type { Change } from './client.js'
 import { withYesOption, type CommandHost, type CommandRun } from './context.js'
-import { formatBytes, formatCount, formatTime, right } from './format.js'
+import { formatBytes, formatCount, formatTime, right, whole } from './format.js'
 import { CliError, EXIT, type ExitCode } from './io.js'
 import { withRevisionOption, type RevisionOptions } from './revision.js'
 import { versionId } from './version-id.js'
@@ -106,7 +106,7 @@ async function listVersions(run: CommandRun, [name = '']: readonly string[]): Pr
 /** The state of the canary says for how many keys it is served. */
 export function versionTable(run: CommandRun, { versions, canary }: DatasetRecord): void {
   run.table(
-    ['VERSION', 'STATE', right('ROWS'), right('SIZE'), 'CREATED', 'BY', 'SOURCE'],
+    [whole('VERSION'), whole('STATE'), right('ROWS'), right('SIZE'), 'CREATED', 'BY', 'SOURCE'],
     versions.map(({ id, state, rows, bytes, createdAtMs, loadedBy, source }) => [
       String(id),
       canary?.versionId === id ? `${state}, canary ${canary.share / 100} %` : state,

@@ -115,6 +115,11 @@ function checkZooKeeper(
   if (advertisedHost === '') missing('advertisedHost', 'the host by which clients reach this gateway')
   else if (isWildcardHost(advertisedHost) || /[/\s:]/.test(advertisedHost)) {
     fault('terrapin.zookeeper.advertisedHost', `${advertisedHost} is no host that clients can connect to`)
+  } else if (listeners.terrapinController.enabled && advertisedHost.includes('_')) {
+    fault(
+      'terrapin.zookeeper.advertisedHost',
+      `${advertisedHost} has a "_", at which uploaders cut host and port of a controller; give a name without`,
+    )
   }
   if (!listeners.terrapinInternal.enabled) {
     fault(

@@ -61,6 +61,15 @@ export const rocksandraSchema = z.strictObject({
     description: 'Where drivers reach the other gateways, on the same port; each gateway names all others.',
     allowed: 'a list of IP addresses',
   }),
+  batchWarnBytes: z.int().min(1).max(limits.maxCqlFrameBytes).default(5_120).register(facts, {
+    description:
+      'Clients are warned of larger batches; batch_size_warn_threshold_in_kb of cassandra.yaml, whose rules count.',
+    unit: 'bytes',
+  }),
+  batchFailBytes: z.int().min(1).max(limits.maxCqlFrameBytes).default(51_200).register(facts, {
+    description: 'Larger batches are refused; batch_size_fail_threshold_in_kb.',
+    unit: 'bytes',
+  }),
   users: z
     .record(z.string().regex(/^[^\0]{1,128}$/), userSchema)
     .default({})

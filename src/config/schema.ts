@@ -126,7 +126,7 @@ const objectsSchema = z.strictObject({
         unit: 'ms',
       }),
       stallTimeoutMs: z.int().min(100).max(600_000).default(30_000).register(facts, {
-        description: 'Something comes from S3 within so long, or the attempt has failed.',
+        description: 'Something comes from S3, or goes to it, within so long, or the attempt has failed.',
         unit: 'ms',
       }),
       attempts: z.int().min(1).max(10).default(3).register(facts, {

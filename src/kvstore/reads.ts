@@ -34,6 +34,11 @@ export function getCountersToRead(request: wire.GetCountersRequest, context: Req
   if (localKeys.length > limits.maxSelectorParts) {
     throw tooLarge(`${localKeys.length} local keys, at most ${limits.maxSelectorParts}: split the request`)
   }
+  const counters = keys.length * localKeys.length
+  if (counters > limits.maxCellsPerRequest) {
+    // Repeats are read once and answered each.
+    throw tooLarge(`${counters} counters, at most ${limits.maxCellsPerRequest}: split the request`)
+  }
   if (options !== null) {
     // Its answer has no place for these.
     refuseIf(options.withInfo === true, 'ReadOptions.withInfo of getCounters')

@@ -17,6 +17,7 @@
  */
 import { KVError } from '../base/errors.js'
 import type { CellTimestamp } from '../model/row.js'
+import { readFlipped } from './int64.js'
 
 /** Never renumber: the order of these numbers is part of the conflict rule. */
 export const CELL_KINDS = { LIVE: 0, EXPIRING: 1, TOMBSTONE: 2 } as const
@@ -95,7 +96,7 @@ export function writeStamp(target: Buffer, at: number, stamp: number): void {
 }
 
 export function readTimestamp(cell: Buffer): CellTimestamp {
-  return BigInt.asIntN(64, cell.readBigUInt64BE(0) ^ 0x8000_0000_0000_0000n)
+  return readFlipped(cell, 0, -0x8000_0000, 0)
 }
 
 /** Where the payload of a living cell starts; -1 for a tombstone and for a cell that has expired. */

@@ -24,6 +24,7 @@ import { limits } from '../base/limits.js'
 import type { KeyOrder } from '../model/dataset.js'
 import type { CellTimestamp } from '../model/row.js'
 import { NO_TOKEN, type RowBound, type RowToken } from '../model/row-order.js'
+import { readFlipped } from './int64.js'
 
 /** First byte of sealed keys. Never renumber. */
 const SEALED_HEAD = 0x01
@@ -93,7 +94,7 @@ function mutableKey(keyOrder: KeyOrder, token: RowToken, rowKey: Buffer, spare: 
   checkRowKey(rowKey)
   const zeros = countZeros(rowKey)
   const tokenSize = keyOrder === 'HASHED' ? TOKEN_SIZE : 0
-  const size = tokenSize + rowKey.byteLength + zeros + 2 + spare
+  const size = tokenSize + rowKey.length + zeros + 2 + spare
   if (size > limits.maxPhysicalKeyBytes) {
     throw new KVError(
       'INVALID_ARGUMENT',
@@ -111,18 +112,18 @@ function mutableKey(keyOrder: KeyOrder, token: RowToken, rowKey: Buffer, spare: 
 /** `row 00`: where the row tombstone stands, and the first key of the row. */
 export function mutableMetaKey(keyOrder: KeyOrder, token: RowToken, rowKey: Buffer): Buffer {
   const key = mutableKey(keyOrder, token, rowKey, 1)
-  key[key.byteLength - 1] = ROW_META
+  key[key.length - 1] = ROW_META
   return key
 }
 
 /** `row 01 localKey`, from the row's meta key, so that the row key is escaped once a request. */
 export function mutableCellKey(metaKey: Buffer, localKey: Buffer): Buffer {
-  const size = metaKey.byteLength + localKey.byteLength
+  const size = metaKey.length + localKey.length
   checkLocalKey(localKey, size)
   const key = Buffer.allocUnsafe(size)
   key.set(metaKey, 0)
-  key[metaKey.byteLength - 1] = ROW_CELL
-  key.set(localKey, metaKey.byteLength)
+  key[metaKey.length - 1] = ROW_CELL
+  key.set(localKey, metaKey.length)
   return key
 }
 
@@ -169,7 +170,7 @@ export function boundKey(
 export function splitRowKey(keyOrder: KeyOrder, key: Buffer): RowPart | null {
   const tokenSize = keyOrder === 'HASHED' ? TOKEN_SIZE : 0
   // The terminator is the first 00 that FF does not follow.
-  for (let at = key.indexOf(0, tokenSize); at !== -1; at = key.indexOf(0, at + 2)) {
+  for (let at = zeroFrom(key, tokenSize); at !== -1; at = zeroFrom(key, at + 2)) {
     if (key[at + 1] === 0xff) continue
     const part = key[at + 2]
     return key[at + 1] === 0x01 && part !== undefined
@@ -202,8 +203,8 @@ export function rowOfKey(
 /** `row 01 esc(localKey)`: what the versions of a column share, from the row's meta key. */
 export function historyColumnKey(metaKey: Buffer, localKey: Buffer, spare = 0): Buffer {
   const zeros = countZeros(localKey)
-  const start = metaKey.byteLength
-  const size = start + localKey.byteLength + zeros + 2 + spare
+  const start = metaKey.length
+  const size = start + localKey.length + zeros + 2 + spare
   checkLocalKey(localKey, size + (spare === 0 ? HISTORY_VERSION_SIZE : 0))
   const key = Buffer.allocUnsafe(size)
   key.set(metaKey, 0)
@@ -225,8 +226,8 @@ export function historyCellKey(
   kind: number,
 ): Buffer {
   const key = historyColumnKey(metaKey, localKey, HISTORY_VERSION_SIZE)
-  writeInvertedTimestamp(key, key.byteLength - HISTORY_VERSION_SIZE, timestamp)
-  key[key.byteLength - 1] = kind
+  writeInvertedTimestamp(key, key.length - HISTORY_VERSION_SIZE, timestamp)
+  key[key.length - 1] = kind
   return key
 }
 
@@ -234,6 +235,11 @@ export function historyCellKey(
 export function writeInvertedTimestamp(key: Buffer, at: number, timestamp: CellTimestamp): void {
   // Ascending order is the sign bit flipped; all bits of that flipped again leave all but the sign.
   key.writeBigInt64BE(timestamp ^ 0x7fff_ffff_ffff_ffffn, at)
+}
+
+/** What writeInvertedTimestamp wrote. */
+export function readInvertedTimestamp(key: Buffer, at: number): CellTimestamp {
+  return readFlipped(key, at, 0x7fff_ffff, -1)
 }
 
 /** The same for a stamp, a whole number from 0 to 2^53 - 1: no bigint on the writer's path. */
@@ -244,11 +250,11 @@ export function writeInvertedStamp(key: Buffer, at: number, stamp: number): void
 
 /** What a history cell's key says; the local key is a view where it can be. */
 export function historyCellOf(metaSize: number, key: Buffer): HistoryCell {
-  const at = key.byteLength - HISTORY_VERSION_SIZE
+  const at = key.length - HISTORY_VERSION_SIZE
   return {
     localKey: unescaped(key, metaSize, at - 2),
-    timestamp: key.readBigInt64BE(at) ^ 0x7fff_ffff_ffff_ffffn,
-    kind: key[key.byteLength - 1] ?? -1,
+    timestamp: readInvertedTimestamp(key, at),
+    kind: key[key.length - 1] ?? -1,
   }
 }
 
@@ -273,7 +279,7 @@ function withPart(metaKey: Buffer, part: number): Buffer {
 /** The bytes that stand escaped in a part of a key; a view where that is the same. */
 export function unescaped(key: Buffer, from: number, to: number): Buffer {
   const escaped = key.subarray(from, to)
-  if (!escaped.includes(0)) return escaped
+  if (zeroFrom(escaped, 0) === -1) return escaped
   const plain = Buffer.allocUnsafe(escaped.byteLength)
   let end = 0
   for (let at = 0; at < escaped.byteLength; at++) {
@@ -282,6 +288,16 @@ export function unescaped(key: Buffer, from: number, to: number): Buffer {
     if (byte === 0) at++
   }
   return plain.subarray(0, end)
+}
+
+/** Bytes that a loop looks through sooner than native code is called. */
+const MAX_LOOP_BYTES = 64
+
+/** As indexOf(0, from). */
+function zeroFrom(bytes: Buffer, from: number): number {
+  const end = Math.min(bytes.length, from + MAX_LOOP_BYTES)
+  for (let at = from; at < end; at++) if (bytes[at] === 0) return at
+  return end >= bytes.length ? -1 : bytes.indexOf(0, end)
 }
 
 function allocateUnsafe(size: number): Buffer {
@@ -328,7 +344,7 @@ function countZeros(bytes: Uint8Array): number {
 
 function copyPlain(key: Buffer, at: number, rowKey: Buffer): number {
   key.set(rowKey, at)
-  return at + rowKey.byteLength
+  return at + rowKey.length
 }
 
 function copyEscaped(key: Buffer, at: number, rowKey: Buffer): number {

@@ -73,6 +73,14 @@ export function selectionOf(selector: CellSelector | null, position: CellPositio
   }
 }
 
+/** Whether all columns are wanted, whatever of each of them. */
+export function isEveryColumn({ spans }: Selection): boolean {
+  const [span] = spans
+  return (
+    span !== undefined && spans.length === 1 && !span.isColumn && span.from.length === 0 && span.to === null
+  )
+}
+
 /** The same columns in the opposite direction. */
 export function turned(selection: Selection): Selection {
   return { ...selection, spans: selection.spans.toReversed(), isReversed: !selection.isReversed }

@@ -28,19 +28,14 @@ import type { MetastoreListener } from '../model/metastore.js'
 import type { DataDirectory } from './data-directory.js'
 import { LeavingVersions } from './leaving-versions.js'
 import { OpenBudget, type RecentUses } from './open-budget.js'
+import { PARALLEL_OPENS, PARALLEL_OPENS_UNASKED, PRIORITY, priorityOf } from './open-order.js'
 import type { Placement } from './served-dataset.js'
 import { type Fault, ServedDataset, type Unit, cannotOpen } from './served-dataset.js'
 import { shardName, writableFormatOf } from './served-dataset.js'
 import { Slots } from './slots.js'
 
-/** Opening takes the processor as much as the disk; more at once only makes each slower. */
-const PARALLEL_OPENS = 4
-
 /** A start waits so long for what is to be open; the rest is opened behind it, and at once where it is asked for. */
 const START_PATIENCE_MS = 500
-
-/** Slots: what somebody waits for is opened first, then what clients read, then what they may read soon. */
-const PRIORITY = { asked: 0, serving: 1, soon: 2 } as const
 
 /** A failure so long after the one before it starts a new row of failures. */
 const FAULT_MEMORY_MS = 120_000
@@ -146,6 +141,7 @@ export class VersionSet {
     })
     await this.#patiently(opened)
     isPublished = true
+    this.#slots.limitFrom(PRIORITY.serving, PARALLEL_OPENS_UNASKED)
     // Of those that are being opened nothing is closed: their turn goes on.
     await this.#publish(datasets, [...idle])
   }
@@ -317,9 +313,9 @@ export class VersionSet {
     await this.#publish([dataset])
   }
 
-  /** What clients read is opened before the map changes, the rest behind it. */
+  /** What clients read is opened before the map changes, which the change waits for, the rest behind it. */
   async #converge(dataset: ServedDataset): Promise<void> {
-    await this.#openMissing(dataset, ({ isServing }) => isServing)
+    await this.#openMissing(dataset, ({ isServing }) => isServing, PRIORITY.asked)
     await this.#publish([dataset])
     if (dataset.missingUnits().length > 0) this.#convergeLater(dataset)
   }
@@ -331,7 +327,12 @@ export class VersionSet {
     if (this.#budget.isExceeded) this.#makeRoomLater()
   }
 
-  async #openMissing(dataset: ServedDataset, isMeant: (unit: Unit) => boolean = () => true): Promise<void> {
+  /** @param priority default: what each unit has by itself */
+  async #openMissing(
+    dataset: ServedDataset,
+    isMeant: (unit: Unit) => boolean = () => true,
+    priority?: number,
+  ): Promise<void> {
     const units = this.#withRoom(dataset, dataset.missingUnits().filter(isMeant))
     if (units.some(({ versionId }) => versionId === null)) {
       try {
@@ -341,9 +342,7 @@ export class VersionSet {
         return
       }
     }
-    await Promise.all(
-      units.map((unit) => this.#openUnit(dataset, unit, unit.isServing ? PRIORITY.serving : PRIORITY.soon)),
-    )
+    await Promise.all(units.map((unit) => this.#openUnit(dataset, unit, priority ?? priorityOf(unit))))
   }
 
   /** Those that there is room for; the others sleep until they are asked for. */
@@ -355,15 +354,16 @@ export class VersionSet {
     })
   }
 
-  async #ensureLive({ record }: ServedDataset): Promise<void> {
+  async #ensureLive(dataset: ServedDataset): Promise<void> {
+    const { record } = dataset
     const format = writableFormatOf(record)
     await this.#directories.ensureLive(record.id, record.generation, async (staging) => {
       const shards = Array.from({ length: record.shardCount }, (_, shard) => join(staging, shardName(shard)))
       await Promise.all(
         shards.map((shard) =>
           this.#slots.run(() => this.#store.createWritable(shard, format), {
-            owner: record,
-            priority: PRIORITY.serving,
+            owner: dataset,
+            priority: PRIORITY.live,
           }),
         ),
       )

@@ -7,7 +7,6 @@
  */
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { Clock } from '../base/clock.js'
 import { KVError } from '../base/errors.js'
 import type { JobClaim, JobPlace, JobSpec, JobStatus, OpenJob } from '../base/job.js'
 import type { Jobs } from '../base/jobs.js'
@@ -31,7 +30,6 @@ import { checkAnnounced, spool, type SpoolOptions } from './upload.js'
 
 export interface LoadJobsOptions extends LoadRunOptions {
   readonly jobs: Jobs
-  readonly clock: Clock
   readonly objects: Pick<ObjectStore, 'list'>
   /** Of one upload, as it is sent. */
   readonly maxUploadBytes: number
@@ -150,7 +148,7 @@ export class LoadJobs implements Loads {
     const { actor, reason } = change
     if (change.isDryRun) {
       const planned = { details, record, actor, reason, staging: '' }
-      return statusOf(planned, this.#options.jobs.planned(specOf(planned)))
+      return this.#shown(planned, this.#options.jobs.planned(specOf(planned)))
     }
     let staging: string
     try {
@@ -172,7 +170,7 @@ export class LoadJobs implements Loads {
       job.fail(error)
       throw error
     }
-    return statusOf(load, job.status)
+    return this.#shown(load, job.status)
   }
 
   async #removeFormer(datasetId: string, version: number): Promise<void> {
@@ -269,7 +267,11 @@ export class LoadJobs implements Loads {
   /** Null: the job is no load. */
   #statusOf(job: JobStatus): LoadStatus | null {
     const load = this.#loads.get(job.id)
-    return load === undefined ? null : statusOf(load, job)
+    return load === undefined ? null : this.#shown(load, job)
+  }
+
+  #shown(load: LoadJob, job: JobStatus): LoadStatus {
+    return statusOf(load, job, this.#options.clock.monotonicMs())
   }
 }
 
@@ -295,12 +297,20 @@ function recordOf({ record, details, actor, reason }: LoadJob) {
 
 function detailsOf({ request, totalBytes }: Omit<Asked, 'content'>, version: number): LoadDetails {
   const unread = { ...NO_PROGRESS, phase: null, totalBytes }
-  return { request, version, stage: 'BUILDING', ...unread, resumeCount: 0, figures: null }
+  return { request, version, stage: 'BUILDING', ...unread, resumeCount: 0, figures: null, toldAtMs: 0 }
 }
 
-function statusOf({ details }: LoadJob, { id, state, error, startedAtMs, endedAtMs }: JobStatus): LoadStatus {
-  const { stage, ...known } = details
-  const ofEnded = endedAtMs === null ? {} : { phase: null, leftMs: null }
+function statusOf(
+  { details }: LoadJob,
+  { id, state, error, startedAtMs, endedAtMs }: JobStatus,
+  nowMs: number,
+): LoadStatus {
+  const { stage, toldAtMs, ...known } = details
+  const { phase, leftMs } = known
+  // A shard is sealed without a word, and the time goes on.
+  const isSilent = phase === 'WRITING' && leftMs !== null
+  const left = isSilent ? { leftMs: Math.max(0, Math.round(leftMs - (nowMs - toldAtMs))) } : {}
+  const ofEnded = endedAtMs === null ? left : { phase: null, leftMs: null }
   return {
     ...known,
     ...ofEnded,

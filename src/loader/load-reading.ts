@@ -53,7 +53,6 @@ class OneReader {
       clock: dependencies.clock,
       pack: dependencies.pack,
       onProgress: (figures) => {
-        tally.heldBytes = this.#sorter.rows.usedBytes
         tally.note(figures)
         report()
       },
@@ -89,11 +88,10 @@ class OneReader {
   }
 
   #spill(): void {
-    const { state, tally } = this.#context
+    const { state } = this.#context
     const run = this.#sorter.writeRun(state.runsFolder, `${state.starts}-0`)
     if (run === null) return
     state.addRun(run)
-    tally.packedBytes += run.sizeBytes
   }
 
   /** The last row waits: another one of its key may come. */

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import { type StartTask, TaskDiedError } from '../base/child-task.js'
+import type { Clock } from '../base/clock.js'
 import { isInDoubt, KVError, toKVError } from '../base/errors.js'
 import type { JobContext, JobProgress } from '../base/job.js'
 import { endedWith } from '../base/job-task.js'
@@ -51,6 +52,7 @@ export interface LoadRunOptions {
   readonly files: VersionFiles
   /** Starts the load process: a BuildJob, which reports BuildProgress and answers VersionFigures. */
   readonly startTask: StartTask
+  readonly clock: Clock
   readonly logger: Logger
   /** Threads that read one load. */
   readonly workers: number
@@ -63,6 +65,8 @@ export interface LoadRunOptions {
 export type LoadDetails = Omit<LoadStatus, 'id' | 'state' | 'error' | 'startedAtMs' | 'endedAtMs'> & {
   /** What it does while it runs. */
   readonly stage: 'BUILDING' | 'ADOPTING' | 'PUBLISHING'
+  /** When the load process told how far it is, in monotonic ms. */
+  readonly toldAtMs: number
 }
 
 export interface LoadJob {
@@ -147,7 +151,7 @@ async function build(job: LoadJob, context: JobContext, options: LoadRunOptions)
     const running = options.startTask(buildJobOf(job, options), (report) => {
       // The load process is this same program (load-child.ts).
       const progress = report as BuildProgress
-      update(job, progress)
+      update(job, { ...progress, toldAtMs: options.clock.monotonicMs() })
       context.report(progressOf(progress))
     })
     try {

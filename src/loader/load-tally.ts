@@ -8,8 +8,16 @@ import type { LoadState } from './load-state.js'
 import type { BuildProgress, PartFigures } from './messages.js'
 import { Pace } from './pace.js'
 
-/** Packed bytes that are written, flushed and read back a second, until it is known how many are. */
-const ASSUMED_WRITES_PER_SECOND = 40 * 1024 * 1024
+/**
+ * Writing a packed byte to a shard, sealing not counted, takes so many times as long as packing it did, until it is known
+ * how long it takes. So on a quiet machine, fast or slow; where others use its disk and processors it takes longer.
+ */
+const WRITING_TO_PACKING = 2
+/** Packed bytes that are written a second, where nothing was packed to go by. */
+const ASSUMED_WRITES_PER_SECOND = 60 * 1024 * 1024
+
+/** What sealing a shard (flushing it, reading it back, counting) takes, as a share of writing it. */
+const SEALING_SHARE = 0.75
 
 export class LoadTally {
   readonly #parts = new Map<number, PartFigures>()
@@ -20,9 +28,10 @@ export class LoadTally {
   readonly #rates = { rows: 0, bytes: 0 }
   #writing: { done: number; readonly total: number } | null = null
   duplicateCount = 0
-  /** Bytes of rows as they are sorted: in runs, and in memory. */
-  packedBytes = 0
-  heldBytes = 0
+  /** Packed bytes in runs that earlier processes wrote. */
+  #formerBytes = 0
+  /** Packed bytes of rows that came in order and went to shards while others were still read. */
+  #streamedBytes = 0
 
   /** `done` is what earlier processes did. */
   constructor(
@@ -34,12 +43,13 @@ export class LoadTally {
     this.#readPace = new Pace(clock)
     this.#rowPace = new Pace(clock)
     this.#writePace = new Pace(clock)
-    for (const { sizeBytes } of done.runs.values()) this.packedBytes += sizeBytes
+    for (const { sizeBytes } of done.runs.values()) this.#formerBytes += sizeBytes
     for (const { duplicateCount } of done.sealed.values()) this.duplicateCount += duplicateCount
     for (const { part, rows, end } of done.positions.values()) {
       if (end === null) continue
       const readBytes = parts[part]?.sizeBytes ?? 0
-      this.#parts.set(part, { part, rows, readBytes, foreignCellCount: 0, ...end })
+      const here = { packedBytes: 0, packMs: 0 }
+      this.#parts.set(part, { part, rows, readBytes, ...here, foreignCellCount: 0, ...end })
     }
   }
 
@@ -58,11 +68,19 @@ export class LoadTally {
 
   /** @param total packed bytes that are to be written */
   startWriting(total: number): void {
-    this.#writing = { done: 0, total }
+    this.#writing = { done: 0, total: total * (1 + SEALING_SHARE) }
+  }
+
+  /** A shard is sealed to which so much was written. */
+  noteSealed(bytes: number): void {
+    this.noteWritten(bytes * SEALING_SHARE)
   }
 
   noteWritten(bytes: number): void {
-    if (this.#writing === null) return
+    if (this.#writing === null) {
+      this.#streamedBytes += bytes
+      return
+    }
     this.#writing.done += bytes
     this.#writePace.note(this.#writing.done)
   }
@@ -116,18 +134,32 @@ export class LoadTally {
   #leftMs(): number | null {
     if (this.#writing !== null) {
       const left = this.#writing.total - this.#writing.done
-      return rounded(this.#writePace.leftMs(left) ?? assumedWriteMs(left))
+      return rounded(this.#writePace.leftMs(left) ?? this.#assumedWriteMs(left))
     }
     const read = this.#readBytes
     const readMs = this.#readPace.leftMs(this.#totalBytes - read)
     if (readMs === null || read === 0) return null
     // What is still to be read will pack like what was.
-    return rounded(readMs + assumedWriteMs(((this.packedBytes + this.heldBytes) * this.#totalBytes) / read))
+    return rounded(readMs + this.#assumedWriteMs(this.#bytesToWrite(read) * (1 + SEALING_SHARE)))
   }
-}
 
-function assumedWriteMs(bytes: number): number {
-  return (bytes * 1000) / ASSUMED_WRITES_PER_SECOND
+  /** When all is read. */
+  #bytesToWrite(read: number): number {
+    const packed = this.#packedBytes + this.#formerBytes
+    // What comes in order goes on to: what is in memory is left.
+    return this.#streamedBytes > 0 ? packed - this.#streamedBytes : (packed * this.#totalBytes) / read
+  }
+
+  #assumedWriteMs(work: number): number {
+    const packed = this.#packedBytes
+    if (packed === 0) return (work * 1000) / ASSUMED_WRITES_PER_SECOND
+    const packMs = sum(this.#parts.values(), (part) => part.packMs)
+    return (work * WRITING_TO_PACKING * packMs) / packed
+  }
+
+  get #packedBytes(): number {
+    return sum(this.#parts.values(), ({ packedBytes }) => packedBytes)
+  }
 }
 
 function rounded(ms: number): number {

@@ -80,7 +80,6 @@ function runThread(
           return
         case 'run':
           state.addRun(message.run)
-          tally.packedBytes += message.run.sizeBytes
           return
         case 'finished':
           resolve()

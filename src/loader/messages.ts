@@ -71,6 +71,9 @@ export interface PartFigures {
   readonly part: number
   readonly rows: number
   readonly readBytes: number
+  /** Of rows as they are sorted, and how long packing them took; neither of what was in runs before. */
+  readonly packedBytes: number
+  readonly packMs: number
   readonly badLineCount: number
   readonly badLines: readonly FileBadLine[]
   readonly foreignCellCount: number

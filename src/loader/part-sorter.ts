@@ -8,7 +8,7 @@ import { NO_TOKEN } from '../model/row-order.js'
 import type { LoadSource, PartRows, SourcePart, SourceRow } from './load-source.js'
 import type { PartPosition, RunRecord } from './load-state.js'
 import type { BuildJob, PartFigures } from './messages.js'
-import type { EntryToWrite, PackedRow } from './run-entry.js'
+import { type EntryToWrite, type PackedRow, sizeOfEntry } from './run-entry.js'
 import { writeRun } from './run-file.js'
 import { RunSorter } from './run-sorter.js'
 
@@ -31,6 +31,9 @@ interface OpenPart {
   readonly part: SourcePart
   line: number
   rows: number
+  /** As in PartFigures. */
+  packedBytes: number
+  packMs: number
 }
 
 export class PartSorter {
@@ -50,7 +53,7 @@ export class PartSorter {
   async read(part: SourcePart, afterLine: number): Promise<PartFigures> {
     const { onProgress } = this.#options
     const rows = this.#options.source.rows(part)
-    const open: OpenPart = { part, line: afterLine, rows: 0 }
+    const open: OpenPart = { part, line: afterLine, rows: 0, packedBytes: 0, packMs: 0 }
     this.#open = open
     try {
       await this.#readRows(rows, open)
@@ -70,15 +73,19 @@ export class PartSorter {
     const afterLine = open.line
     let reportedAtMs = clock.monotonicMs()
     for await (const batch of rows) {
+      const beganMs = clock.monotonicMs()
+      let emptyingMs = 0
       for (const row of batch) {
         if (row.line > afterLine) {
           // A promise a row would cost more than the row.
           const entry = this.#entryOf(row, open.part)
-          if (!this.rows.add(entry)) await this.#addToEmptied(entry)
+          open.packedBytes += sizeOfEntry(entry)
+          if (!this.rows.add(entry)) emptyingMs += await this.#addToEmptied(entry)
           open.line = row.line
         }
         open.rows++
       }
+      open.packMs += clock.monotonicMs() - beganMs - emptyingMs
       if (clock.monotonicMs() - reportedAtMs < PROGRESS_INTERVAL_MS) continue
       reportedAtMs = clock.monotonicMs()
       onProgress(figuresOf(open, rows))
@@ -103,10 +110,14 @@ export class PartSorter {
     return { token, rowKey: row.rowKey, head, chunks, part: part.index, line: row.line }
   }
 
-  async #addToEmptied(entry: EntryToWrite): Promise<void> {
+  /** Answers how long it took. */
+  async #addToEmptied(entry: EntryToWrite): Promise<number> {
+    const { clock, onFull } = this.#options
+    const beganMs = clock.monotonicMs()
     // What was packed lies in memory that the next row takes; nothing is packed meanwhile.
-    await this.#options.onFull(this)
+    await onFull(this)
     assert(this.rows.add(entry), 'an emptied sorter has room for any row')
+    return clock.monotonicMs() - beganMs
   }
 
   #pack({ cells, line }: SourceRow, { url }: SourcePart): PackedRow {
@@ -123,9 +134,9 @@ function positionOf({ part, line, rows }: OpenPart): Omit<PartPosition, 'end'> {
   return { part: part.index, line, rows }
 }
 
-function figuresOf({ part, rows: count }: OpenPart, rows: PartRows): PartFigures {
+function figuresOf({ part, rows: count, packedBytes, packMs }: OpenPart, rows: PartRows): PartFigures {
   const { readBytes, badLineCount, badLines, foreignCellCount, unseenColumns } = rows
   const withFile = badLines.map((badLine) => ({ ...badLine, file: part.url }))
   const known = { badLineCount, badLines: withFile, foreignCellCount, unseenColumns }
-  return { part: part.index, rows: count, readBytes, ...known }
+  return { part: part.index, rows: count, readBytes, packedBytes, packMs, ...known }
 }

@@ -56,6 +56,8 @@ export class VersionWriter {
   #writer: ShardWriter | null = null
   #duplicates = 0
   #sealedBytes = 0
+  /** Packed bytes of the shard that is open. */
+  #writtenBytes = 0
 
   /** Goes on behind the shards that are sealed. */
   constructor(options: VersionWriterOptions) {
@@ -85,7 +87,9 @@ export class VersionWriter {
         this.#tokenOf(rows),
         entryRow(rows.bytes, rows.at),
       )
-      written += entrySize(rows.bytes, rows.at)
+      const size = entrySize(rows.bytes, rows.at)
+      written += size
+      this.#writtenBytes += size
       if (++count % ROWS_AT_ONCE !== 0) continue
       tally.noteWritten(written)
       written = 0
@@ -143,6 +147,8 @@ export class VersionWriter {
     this.#duplicates = tally.duplicateCount
     this.#sealedBytes += figures.bytes
     state.addSealed({ shard: this.#shard, ...figures, duplicateCount })
+    tally.noteSealed(this.#writtenBytes)
+    this.#writtenBytes = 0
   }
 
   #checkSize(): void {

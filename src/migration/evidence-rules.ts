@@ -116,15 +116,22 @@ export function unlessItFails(rule: GuardRule): GuardRule {
   }
 }
 
-/** How often the sides differed. */
+/**
+ * How often the sides differed. What differed at first and could not be looked at again is no reason to go back, and no
+ * agreement either: where it would decide, there is too little.
+ */
 export function mismatchFinding(figures: MigrationFigures, settings: MigrationSettings): Finding {
-  const { mismatched } = figures.shadow
+  const { mismatched, unconfirmed } = figures.shadow
   const total = compared(figures)
   const least = Math.max(settings.minComparisons, 1)
   const needed = Math.max(least, cleanSamplesFor(settings.maxMismatchShare))
+  const bounds = { max: settings.maxMismatchShare, least }
+  const outcome = judgeShare(mismatched, total, bounds)
+  const atWorst = judgeShare(mismatched + unconfirmed, total + unconfirmed, bounds)
+  const more = unconfirmed === 0 ? '' : `, ${unconfirmed} more may`
   return {
-    outcome: judgeShare(mismatched, total, { max: settings.maxMismatchShare, least }),
-    figure: `${mismatched} of ${total} differ`,
+    outcome: outcome === 'PASS' && atWorst !== 'PASS' ? 'TOO_LITTLE' : outcome,
+    figure: `${mismatched} of ${total} differ${more}`,
     bound: `at most ${percentOf(settings.maxMismatchShare)}, of ${needed} or more`,
     advice: 'see what differs with "godwit diff"',
   }

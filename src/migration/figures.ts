@@ -23,6 +23,7 @@ export function figuresBetween(start: MigrationFigures, end: MigrationFigures): 
       expired: less(end.shadow.expired, start.shadow.expired),
       failed: less(end.shadow.failed, start.shadow.failed),
       waiting: end.shadow.waiting - start.shadow.waiting,
+      unconfirmed: less(end.shadow.unconfirmed, start.shadow.unconfirmed),
       baseline: less(end.shadow.baseline, start.shadow.baseline),
       unstable: less(end.shadow.unstable, start.shadow.unstable),
     },

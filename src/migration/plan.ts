@@ -87,8 +87,9 @@ const GUARDS_TO: Readonly<Partial<Record<MigrationState, readonly GuardRule[]>>>
   ],
 }
 
-/** Back to where the origin answers, or may: it has to be there and up to date. Going further back needs nothing. */
+/** Back to where the origin answers, or may: it has to be there and up to date. Below RAMP it answers all there is. */
 const GUARDS_BACK_FROM: Readonly<Partial<Record<MigrationState, readonly GuardRule[]>>> = {
+  RAMP: [rules.originReachable],
   TARGET_PRIMARY: [rules.originConfigured, rules.originReachable, seen.originKeptUp],
   TARGET_ONLY: [rules.originConfigured, rules.originReachable, seen.originKeptUp],
 }
@@ -120,13 +121,13 @@ export function planMove(move: MigrationMove, facts: MigrationFacts, isForced: b
     move === 'switch' || move === 'complete' ? GUARDS_TO[to] : move === 'revert' ? GUARDS_BACK_FROM[from] : []
   // A revert to RAMP leaves every key where it is; the split takes them back step by step.
   const shareAfter = to === 'RAMP' && from === 'TARGET_PRIMARY' ? WHOLE_SHARE : (SHARE_BEFORE[to] ?? 0)
-  const { dials } = migrationOf(record)
+  const dialsAfter = { ...migrationOf(record).dials, splitShare: shareAfter, splitCallers: [] }
   return planOf(facts, {
     change: `${from} -> ${to}`,
     to,
     after: { splitShare: shareAfter, callers: [] },
     guards: check(rulesOfMove ?? [], facts),
-    warnings: warningsOf(facts, { state: to, dials: { ...dials, splitCallers: [] }, ramp: null }),
+    warnings: warningsOf(facts, { state: to, dials: dialsAfter, ramp: null }),
     isForced,
   })
 }

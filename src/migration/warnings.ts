@@ -10,6 +10,7 @@ import {
   WHOLE_SHARE,
 } from '../model/migration.js'
 import type { CallerUsage, MigrationFacts, OriginFacts } from './facts.js'
+import { migrationOf } from './guard-rules.js'
 
 /** How things are after a change. */
 export interface Planned {
@@ -20,6 +21,7 @@ export interface Planned {
 }
 
 const BEFORE_THE_END: readonly MigrationState[] = ['VERIFY', 'RAMP', 'TARGET_PRIMARY']
+const TARGET_STATES: readonly MigrationState[] = ['TARGET_PRIMARY', 'TARGET_ONLY', 'RETIRED']
 const WITH_STAND_IN: readonly MigrationState[] = ['RAMP', 'TARGET_PRIMARY']
 const DAY_MS = 86_400_000
 /** Nobody watches a ramp for longer. */
@@ -48,6 +50,7 @@ export function warningsOf(facts: MigrationFacts, planned: Planned): readonly st
     state === 'TARGET_PRIMARY' && settings.soakMs === 0,
     'migration.soakMs is 0: the origin may be given up at once, and what goes wrong seldom shows late',
   )
+  if (origin !== null) warnings.push(...ofLoss(facts, origin, planned))
   if (state === 'RAMP') warnings.push(...ofCallers(dials, facts.usage))
   if (ramp !== null) warnings.push(...ofRamp(ramp, settings.breachWindowMs))
   return warnings
@@ -90,6 +93,24 @@ function ofTimes({ name, addresses, settings }: OriginFacts, state: MigrationSta
     )
   }
   return warnings
+}
+
+/** Going back is what one does when something is wrong; where that is the origin, it makes all of it worse. */
+function ofLoss(
+  { record, evidence }: MigrationFacts,
+  { name, problem }: OriginFacts,
+  { state, dials }: Planned,
+): string[] {
+  const why = problem ?? (evidence.figures.origin.isBreakerOpen ? 'its breaker is open' : null)
+  const { dials: dialsNow } = migrationOf(record)
+  const isLost = hasTarget(record.migrationState, dialsNow) && !hasTarget(state, dials)
+  if (why === null || !isLost) return []
+  return [`origin ${name} does not answer (${why}), and after this the target answers nobody in its place`]
+}
+
+/** Whether the target answers somebody, and so stands in for the origin. */
+function hasTarget(state: MigrationState, { splitShare, splitCallers }: MigrationDials): boolean {
+  return state === 'RAMP' ? splitShare > 0 || splitCallers.length > 0 : TARGET_STATES.includes(state)
 }
 
 function ofCallers({ splitCallers, splitShare }: MigrationDials, usage: CallerUsage | null): string[] {

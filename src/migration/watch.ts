@@ -25,6 +25,15 @@ const WATCHED: readonly DatasetRecord['migrationState'][] = [
 
 const OWN_ACTOR = 'godwit'
 
+/** A step of a ramp as it was first seen: how old it was, and when that was by a clock that nobody sets. */
+interface SeenStep {
+  readonly step: string
+  readonly ageMs: number
+  readonly atMs: number
+  /** What led to the step back from it is kept. */
+  isDumped: boolean
+}
+
 export class MigrationWatcher {
   readonly #world: MigrationWorld
   readonly #book: EvidenceBook
@@ -32,6 +41,8 @@ export class MigrationWatcher {
   readonly #waiting = new Map<string, string>()
   readonly #failed = new Map<string, string>()
   #cancelTimer: () => void = () => undefined
+  /** The last step of each ramp, by dataset. */
+  readonly #steps = new Map<string, SeenStep>()
   /** Looks that are under way, by dataset. */
   readonly #looking = new Map<string, Promise<void>>()
 
@@ -68,7 +79,7 @@ export class MigrationWatcher {
     const watched = records.filter(({ migrationState }) => WATCHED.includes(migrationState))
     this.#book.keepOnly(new Set(watched.map(({ name }) => name)))
     const names = new Set(records.map(({ name }) => name))
-    for (const notes of [this.#waiting, this.#failed]) {
+    for (const notes of [this.#waiting, this.#failed, this.#steps]) {
       for (const name of notes.keys()) if (!names.has(name)) notes.delete(name)
     }
     for (const record of watched) this.#begin(record.name, () => this.#lookAt(record))
@@ -92,18 +103,12 @@ export class MigrationWatcher {
       this.#waiting.delete(record.name)
       return
     }
-    const { settings, clock } = this.#world
-    const waitedMs = clock.nowMs() - ramp.lastStepAtMs
-    if (waitedMs < 0) {
-      // The clock was put back: counted from now, or the ramp would stand still for as long.
-      await this.#change(record, { ramp: { ...ramp, lastStepAtMs: clock.nowMs() } }, 'the clock was put back')
-      return
-    }
+    const { settings } = this.#world
+    const waitedMs = this.#sinceLastStep(record, ramp)
     const hasGoneBack = ramp.state === 'BREACHED'
     // After a step back the figures of the first moments are those of before it.
     const sinceMs = hasGoneBack ? Math.max(0, waitedMs - SETTLE_MS) : waitedMs
-    // A clock that was put back makes a ramp younger than its last step, and no younger than that.
-    const ageMs = hasGoneBack ? sinceMs : Math.max(waitedMs, clock.nowMs() - ramp.startedAtMs)
+    const ageMs = hasGoneBack ? sinceMs : waitedMs + Math.max(0, ramp.lastStepAtMs - ramp.startedAtMs)
     const decision = decideRamp({
       ramp,
       waitedMs,
@@ -115,6 +120,23 @@ export class MigrationWatcher {
       settings,
     })
     await this.#act(record, ramp, decision)
+  }
+
+  /** By the wall only until it was seen here: who sets the clock neither stops a ramp nor makes its steps. */
+  #sinceLastStep(record: DatasetRecord, ramp: MigrationRamp): number {
+    const { ageMs, atMs } = this.#seenStep(record, ramp)
+    return ageMs + this.#world.clock.monotonicMs() - atMs
+  }
+
+  #seenStep({ name, id }: DatasetRecord, { startedAtMs, lastStepAtMs }: MigrationRamp): SeenStep {
+    const { clock } = this.#world
+    const step = `${id} ${startedAtMs} ${lastStepAtMs}`
+    const known = this.#steps.get(name)
+    if (known?.step === step) return known
+    const ageMs = Math.max(0, clock.nowMs() - lastStepAtMs)
+    const seen = { step, ageMs, atMs: clock.monotonicMs(), isDumped: false }
+    this.#steps.set(name, seen)
+    return seen
   }
 
   async #act(record: DatasetRecord, ramp: MigrationRamp, decision: RampDecision): Promise<void> {
@@ -142,8 +164,13 @@ export class MigrationWatcher {
     }
     const { splitShare, breach, note } = decision
     const next: MigrationRamp = { ...ramp, state: 'BREACHED', breach, note, lastStepAtMs: clock.nowMs() }
-    logger.error({ dataset: name, note, splitShare }, 'a ramp goes back')
-    this.#world.onBreach(name, note)
+    const step = this.#seenStep(record, ramp)
+    // Where the change cannot be stored it is tried again with each look; what led to it lies before the first.
+    if (!step.isDumped) {
+      step.isDumped = true
+      logger.error({ dataset: name, note, splitShare }, 'a ramp goes back')
+      this.#world.onBreach(name, note)
+    }
     await this.#change(record, { dials: { splitShare }, ramp: next }, note)
   }
 

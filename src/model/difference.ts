@@ -69,6 +69,8 @@ export interface DifferenceReport {
   /** Records that were too many to keep, or could not be read back, since the gateway began. */
   readonly lost: number
   readonly groups: readonly DifferenceGroup[]
+  /** Groups that are smaller than those and not shown. */
+  readonly otherGroups: number
 }
 
 /** A decision about a request for a dataset that moves, as the flight recorder remembers it. */
@@ -104,6 +106,8 @@ export interface ShadowFigures {
   readonly expired: number
   readonly failed: number
   readonly waiting: number
+  /** Of the dropped, expired and failed ones: differed at first, and could not be looked at again. */
+  readonly unconfirmed: number
   /** Second readings of the origin, and those of them that differed from its first. */
   readonly baseline: number
   readonly unstable: number
@@ -118,6 +122,7 @@ export const NO_SHADOWS: ShadowFigures = {
   expired: 0,
   failed: 0,
   waiting: 0,
+  unconfirmed: 0,
   baseline: 0,
   unstable: 0,
 }

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { KVError } from '../base/errors.js'
-import type { ObjectStore, StoredObject } from './object-store.js'
+import { NothingThereError, type ObjectStore, type StoredObject } from './object-store.js'
 
 /** What a copy is known by. */
 export interface FileDigest {
@@ -115,14 +115,16 @@ export async function readWhole(objects: ObjectStore, url: string, maxBytes: num
   return Buffer.concat(pieces)
 }
 
-/** What stands below a prefix that ends in `/`, by the rest of its name; empty where nothing does. */
+/**
+ * What stands below a prefix that ends in `/`, by the rest of its name; empty where nothing does.
+ * @throws {KVError} INVALID_ARGUMENT, UNAVAILABLE: what cannot be listed is not taken for empty
+ */
 export async function namesBelow(objects: ObjectStore, prefix: string): Promise<string[]> {
   try {
     const found = await objects.list(prefix)
     return found.filter(({ url }) => url.startsWith(prefix)).map(({ url }) => url.slice(prefix.length))
   } catch (error) {
-    // A directory that is not there yet; what else is wrong with it, the first write says.
-    if (error instanceof KVError && error.code === 'INVALID_ARGUMENT') return []
+    if (error instanceof NothingThereError) return []
     throw error
   }
 }

@@ -22,7 +22,7 @@ import {
 import { basename, dirname, join, sep } from 'node:path'
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
-import type { DirectOnly, ObjectStore, StoredObject } from './object-store.js'
+import { type DirectOnly, NothingThereError, type ObjectStore, type StoredObject } from './object-store.js'
 import { pathOfUrl, urlOfPath } from './object-url.js'
 
 export interface FileObjectsOptions {
@@ -45,7 +45,7 @@ export class FileObjects implements ObjectStore {
 
   async list(url: string, only?: DirectOnly): Promise<readonly StoredObject[]> {
     const path = pathOfUrl(url)
-    const found = await this.#guard(url, () => stat(path, { bigint: true }))
+    const found = await this.#guard(url, () => statOfPlace(url, path))
     if (!found.isDirectory()) return [await this.stat(url)]
     const objects: StoredObject[] = []
     await this.#listBelow(path, objects, { above: new Set(), ...(only !== undefined && { only }) })
@@ -189,6 +189,15 @@ export class FileObjects implements ObjectStore {
     } catch (error) {
       throw error instanceof KVError ? error : fileError(url, error)
     }
+  }
+}
+
+async function statOfPlace(url: string, path: string): Promise<BigIntStats> {
+  try {
+    return await stat(path, { bigint: true })
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    throw new NothingThereError('INVALID_ARGUMENT', fileError(url, error).message, { cause: error })
   }
 }
 

@@ -3,6 +3,11 @@
  * which loads, archives and snapshots reach data outside the data directory. Errors are KVErrors that name the URL:
  * INVALID_ARGUMENT (no such object, no permission, a URL that nothing serves), UNAVAILABLE (the store fails or stalls).
  */
+import { KVError } from '../base/errors.js'
+
+/** INVALID_ARGUMENT of a list: there is no such directory or bucket, so nothing stands below it. */
+export class NothingThereError extends KVError {}
+
 export interface StoredObject {
   readonly url: string
   readonly sizeBytes: number

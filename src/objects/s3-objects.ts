@@ -17,7 +17,7 @@ import {
 import { Upload } from '@aws-sdk/lib-storage'
 import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
-import type { DirectOnly, ObjectStore, StoredObject } from './object-store.js'
+import { type DirectOnly, NothingThereError, type ObjectStore, type StoredObject } from './object-store.js'
 import { s3Location, s3Url } from './object-url.js'
 import { changed, isMissing, isTransient, s3Error, stalled } from './s3-errors.js'
 
@@ -67,7 +67,8 @@ export class S3Objects implements ObjectStore {
         if (objects.length > limits.maxListedObjects) throw tooMany(url)
       }
     } catch (error) {
-      throw s3Error(url, error)
+      const failure = s3Error(url, error)
+      throw isMissing(error) ? new NothingThereError(failure.code, failure.message) : failure
     }
     return objects.sort((one, other) => (one.url < other.url ? -1 : 1))
   }
@@ -207,9 +208,8 @@ function clientConfig(settings: S3Settings): S3ClientConfig {
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
       connectionTimeout: settings.connectTimeoutMs,
-      requestTimeout: settings.stallTimeoutMs,
+      // Without a byte in either direction. A time for whole requests would fail every upload over a slow line.
       socketTimeout: settings.stallTimeoutMs,
-      throwOnRequestTimeout: true,
     },
     ...(endpoint !== '' && { endpoint }),
     ...(accessKeyId !== '' && { credentials: { accessKeyId, secretAccessKey } }),

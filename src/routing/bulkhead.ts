@@ -27,12 +27,17 @@ export interface Entrant {
   refuse(error: KVError): void
 }
 
+/** Each look for late calls passes over all that wait: of many, each with a deadline of its own, not every millisecond. */
+const MANY = 1_000
+const PAUSE_OF_MANY_MS = 10
+
 export class Bulkhead {
   readonly #options: BulkheadOptions
   /** In the order of their coming; those that were refused are gone. */
   #queue: Entrant[] = []
   #inFlight = 0
   #bytes = 0
+  #isStarting = false
   #timerAtMs = Number.POSITIVE_INFINITY
   #stopTimer: (() => void) | null = null
 
@@ -76,11 +81,7 @@ export class Bulkhead {
   leave(bytes: number): void {
     this.#inFlight -= 1
     this.#bytes -= bytes
-    if (this.#queue.length === 0 || this.#inFlight >= this.#options.maxInFlight) return
-    const next = this.#queue.shift()
-    if (next === undefined) return
-    this.#inFlight += 1
-    next.start()
+    this.#startWaiting()
   }
 
   close(): void {
@@ -88,6 +89,22 @@ export class Bulkhead {
     this.#stopTimer = null
     const { name } = this.#options
     this.#refuseAll(() => new KVError('UNAVAILABLE', `${name} was closed`, { outcome: 'NOT_APPLIED' }))
+  }
+
+  /** One after the other: calls of a backend that is gone end as they start, and each would start the next inside itself. */
+  #startWaiting(): void {
+    if (this.#isStarting) return
+    this.#isStarting = true
+    try {
+      while (this.#inFlight < this.#options.maxInFlight) {
+        const next = this.#queue.shift()
+        if (next === undefined) return
+        this.#inFlight += 1
+        next.start()
+      }
+    } finally {
+      this.#isStarting = false
+    }
   }
 
   /** A call alone may be as large as it likes: others bound it. */
@@ -99,9 +116,12 @@ export class Bulkhead {
   #watch(deadline: Deadline): void {
     if (deadline >= this.#timerAtMs || deadline === Number.POSITIVE_INFINITY) return
     const { clock, startTimer } = this.#options
+    const nowMs = clock.monotonicMs()
+    const leastMs = this.#queue.length > MANY ? PAUSE_OF_MANY_MS : 1
+    const delayMs = Math.max(leastMs, Math.ceil(deadline - nowMs))
+    if (nowMs + delayMs >= this.#timerAtMs) return
     this.#stopTimer?.()
-    this.#timerAtMs = deadline
-    const delayMs = Math.max(1, Math.ceil(deadline - clock.monotonicMs()))
+    this.#timerAtMs = nowMs + delayMs
     this.#stopTimer = startTimer(delayMs, () => this.#expire())
   }
 
@@ -119,7 +139,9 @@ export class Bulkhead {
         }),
       isLate,
     )
-    for (const { deadline } of this.#queue) this.#watch(deadline)
+    let earliest = Number.POSITIVE_INFINITY
+    for (const { deadline } of this.#queue) earliest = Math.min(earliest, deadline)
+    this.#watch(earliest)
   }
 
   #refuseAll(error: () => KVError, which: (entrant: Entrant) => boolean = () => true): void {

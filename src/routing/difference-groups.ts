@@ -18,11 +18,14 @@ export interface GroupingOf {
 
 /** The largest group first. */
 export function groupDifferences(differences: readonly Difference[], about: GroupingOf): DifferenceReport {
-  const groups = groupBy(differences, ({ kind, column }) => `${kind} ${column ?? ''}`)
+  const groups = [...groupBy(differences, ({ kind, column }) => `${kind} ${column ?? ''}`).values()]
+  groups.sort((a, b) => b.length - a.length)
+  const shown = groups.slice(0, limits.maxDifferenceGroups)
   return {
     ...about,
     total: differences.length,
-    groups: Array.from(groups.values(), groupOf).sort((a, b) => b.count - a.count),
+    groups: shown.map(groupOf),
+    otherGroups: groups.length - shown.length,
   }
 }
 

@@ -26,12 +26,18 @@ export interface DifferenceLogOptions {
   readonly maxBytes?: number
 }
 
+export interface ReadDifferences {
+  readonly differences: readonly Difference[]
+  readonly damaged: number
+}
+
 export class DifferenceLog {
   readonly #options: DifferenceLogOptions
   readonly #maxFileBytes: number
   /** Those that are in no file yet. */
   #waiting: Difference[] = []
-  #writing: Promise<void> = Promise.resolve()
+  /** What uses the files, one after the other; never rejects. */
+  #turn: Promise<unknown> = Promise.resolve()
   #isWriting = false
   /** The last write failed, and the log says so: a disk stays full for longer than one write. */
   #hasFailed = false
@@ -54,15 +60,16 @@ export class DifferenceLog {
     this.#lost += lost + Math.max(0, differences.length - room)
     if (this.#isWriting || this.#waiting.length === 0) return
     this.#isWriting = true
-    this.#writing = this.#writeAll()
+    this.#writeWaiting()
   }
 
   /** Of the dataset, from that moment on, oldest first; and how many lines could not be read. */
-  async read(
-    dataset: string,
-    fromMs: number,
-  ): Promise<{ readonly differences: Difference[]; readonly damaged: number }> {
-    await this.#writing
+  read(dataset: string, fromMs: number): Promise<ReadDifferences> {
+    return this.#inTurn(() => this.#read(dataset, fromMs))
+  }
+
+  async #read(dataset: string, fromMs: number): Promise<ReadDifferences> {
+    await this.#flush()
     const path = this.#pathOf(dataset)
     const differences: Difference[] = []
     let damaged = 0
@@ -78,9 +85,8 @@ export class DifferenceLog {
   }
 
   async remove(datasetId: string): Promise<void> {
-    await this.#writing
     const path = join(this.#options.directory, `${datasetId}.log`)
-    await Promise.all([path, `${path}.1`].map((one) => rm(one, { force: true })))
+    await this.#inTurn(() => Promise.all([path, `${path}.1`].map((one) => rm(one, { force: true }))))
   }
 
   /** Removes what was found in datasets that are gone: the process may have ended between the two. Never rejects. */
@@ -95,16 +101,29 @@ export class DifferenceLog {
   }
 
   async close(): Promise<void> {
-    await this.#writing
+    while (this.#isWriting) await this.#turn
+    await this.#turn
   }
 
-  async #writeAll(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const byDataset = groupBy(this.#waiting, ({ dataset }) => dataset)
-      this.#waiting = []
-      for (const [dataset, differences] of byDataset) await this.#write(dataset, differences)
-    }
-    this.#isWriting = false
+  /** In a turn of its own: who reads comes between two of them, however many follow. */
+  #writeWaiting(): void {
+    void this.#inTurn(async () => {
+      await this.#flush()
+      this.#isWriting = this.#waiting.length > 0
+      if (this.#isWriting) this.#writeWaiting()
+    })
+  }
+
+  async #flush(): Promise<void> {
+    const byDataset = groupBy(this.#waiting, ({ dataset }) => dataset)
+    this.#waiting = []
+    for (const [dataset, differences] of byDataset) await this.#write(dataset, differences)
+  }
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(act)
+    this.#turn = done.catch(() => undefined)
+    return done
   }
 
   async #write(dataset: string, differences: readonly Difference[]): Promise<void> {

@@ -3,11 +3,14 @@
  * to a whole gathering): to keep a view would keep all of it, and the bound on what is kept would mean nothing.
  */
 import { KVError } from '../base/errors.js'
-import type { Cell, RowOutcome } from '../model/row.js'
+import type { Cell, CellPosition, CellSelector, RowOutcome } from '../model/row.js'
 
-/** What a row and a cell hold beside their bytes, roughly. */
+/** What a row, a cell and a name hold beside their bytes, roughly. */
 const BYTES_PER_ROW = 64
 const BYTES_PER_CELL = 160
+const BYTES_PER_NAME = 64
+
+type CopyBytes = (bytes: Buffer) => Buffer
 
 /** What a copy will hold. */
 export function keptBytes(rows: readonly RowOutcome[]): number {
@@ -16,7 +19,22 @@ export function keptBytes(rows: readonly RowOutcome[]): number {
     bytes += BYTES_PER_ROW
     if (row === null || row instanceof KVError) continue
     for (const { localKey, value } of row.cells) bytes += BYTES_PER_CELL + localKey.length + value.length
+    bytes += lengthOfPosition(row.next)
   }
+  return bytes
+}
+
+/** What names of differences hold, a byte a character. */
+export function keptNameBytes(names: ReadonlySet<string>): number {
+  let bytes = 0
+  for (const { length } of names) bytes += BYTES_PER_NAME + length
+  return bytes
+}
+
+/** What the keys of a read hold until it is over: they are views into the frame that it came in, which is kept whole. */
+export function keptKeyBytes(rowKeys: readonly Buffer[]): number {
+  let bytes = 0
+  for (const { length } of rowKeys) bytes += length
   return bytes
 }
 
@@ -25,6 +43,7 @@ export function copyRows(rows: readonly RowOutcome[]): readonly RowOutcome[] {
   for (const row of rows) {
     if (row === null || row instanceof KVError) continue
     for (const { localKey, value } of row.cells) size += localKey.length + value.length
+    size += lengthOfPosition(row.next)
   }
   const bytes = Buffer.allocUnsafeSlow(size)
   let at = 0
@@ -38,6 +57,31 @@ export function copyRows(rows: readonly RowOutcome[]): readonly RowOutcome[] {
     const cells = row.cells.map((cell): Cell => {
       return { ...cell, localKey: copied(cell.localKey), value: copied(cell.value) }
     })
-    return { cells, next: row.next }
+    return { cells, next: copyPosition(row.next, copied) }
   })
+}
+
+export function copyPosition(position: CellPosition | null, copy: CopyBytes): CellPosition | null {
+  if (position === null) return null
+  const { localKey, originToken } = position
+  return {
+    ...position,
+    localKey: localKey === null ? null : copy(localKey),
+    ...(originToken !== undefined && { originToken: copy(originToken) }),
+  }
+}
+
+export function copySelector(selector: CellSelector | null, copy: CopyBytes): CellSelector | null {
+  if (selector === null) return null
+  const { localKeys, ranges } = selector
+  return {
+    ...selector,
+    localKeys: localKeys.map((localKey) => copy(localKey)),
+    ranges: ranges.map(({ from, to }) => ({ from: copy(from), to: to === null ? null : copy(to) })),
+  }
+}
+
+function lengthOfPosition(position: CellPosition | null): number {
+  if (position === null) return 0
+  return (position.localKey?.length ?? 0) + (position.originToken?.length ?? 0)
 }

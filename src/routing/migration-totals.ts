@@ -78,6 +78,7 @@ export class MigrationTotals {
     }
     add('godwit_migration_shadow_waiting', shadow.waiting)
     add('godwit_migration_shadow_unaccounted', unaccounted(shadow))
+    add('godwit_migration_shadow_unconfirmed_total', shadow.unconfirmed)
     add('godwit_migration_baseline_reads_total', shadow.baseline)
     add('godwit_migration_baseline_unstable_total', shadow.unstable)
     return readings

@@ -11,7 +11,7 @@ import type { Backend } from '../model/backend.js'
 import type { BackendRole } from '../model/operations.js'
 import type { ReadPlan } from '../model/plan.js'
 import { hasAnswered } from './guard-outcomes.js'
-import { firstKeyOf } from './read-parts.js'
+import { firstKeyOf, withDeadline } from './read-parts.js'
 import type { SharedBreaker } from './shared-breakers.js'
 
 export interface RecoveryOptions {
@@ -36,7 +36,7 @@ const MAX_IDLE_TURNS = 3
 export class Recovery {
   readonly #backend: Backend
   readonly #options: RecoveryOptions
-  /** Reads that failed, of different keys; probes repeat them in turn, because one may fail for a reason of its own. */
+  /** First keys of reads that failed; probes repeat them in turn, because one may fail for a reason of its own. */
   #samples: ReadPlan[] = []
   /** Probes in a row that failed for their keys, though the backend answered. */
   #answeredProbes = 0
@@ -67,7 +67,7 @@ export class Recovery {
   keepSample(plan: ReadPlan): void {
     const name = nameOf(plan)
     this.#samples = this.#samples.filter((one) => nameOf(one) !== name)
-    this.#samples.push(plan)
+    this.#samples.push(firstKeyOf(plan))
     if (this.#samples.length > MAX_SAMPLES) this.#samples.shift()
   }
 
@@ -146,7 +146,7 @@ export class Recovery {
     }
     this.#samples.push(sample)
     onProbe()
-    this.#backend.read(firstKeyOf(sample, clock.monotonicMs() + probeTimeoutMs), (outcome) => {
+    this.#backend.read(withDeadline(sample, clock.monotonicMs() + probeTimeoutMs), (outcome) => {
       this.#answeredProbes = outcome instanceof KVError ? 0 : this.#answeredProbes + 1
       this.endTrial(hasAnswered(outcome))
     })

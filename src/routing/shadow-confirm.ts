@@ -2,16 +2,20 @@
  * A difference is looked at again before it counts: both sides are read once more, a moment later, and what is not there any
  * more was the change of a version or an origin that does not repeat itself. What stays is reported, column by column.
  *
+ * A look that a side did not answer says nothing, and is repeated a few times: what differs is rare and worth more than what
+ * agrees, and a busy machine must not lose the one and keep the other. What is lost all the same is counted apart, so that
+ * guards do not take it for agreement.
+ *
  * An origin that took a load answers from the version before until its own swap, and its wire does not say from which: in
  * that time a row that equals the target's version before says nothing (terrapin.md: compare against both).
  */
 import { limits } from '../base/limits.js'
 import type { DatasetEntry } from '../model/cluster-map.js'
 import type { Difference } from '../model/difference.js'
-import type { Side } from '../model/migration.js'
+import { type Side, hasTwoSides } from '../model/migration.js'
 import type { AdmittedRead } from '../model/plan.js'
 import { type Finding, nameOfColumn, nameOfFinding } from './compare.js'
-import { copyRows, keptBytes } from './kept-rows.js'
+import { copyRows, keptBytes, keptKeyBytes, keptNameBytes } from './kept-rows.js'
 import type { ShadowVerdict } from './migration-watch.js'
 import { partOfRead } from './read-parts.js'
 import {
@@ -41,10 +45,20 @@ interface Suspicion {
 interface Doubt {
   readonly job: ShadowJob
   readonly admitted: AdmittedRead
-  readonly findings: readonly RowFinding[]
+  /** Of what differed first, without the values: those are views into whole answers. */
+  readonly names: ReadonlySet<string>
   /** What the origin answered first. */
   readonly origin: SeenAnswer
   readonly version: number | null
+  looks: number
+}
+
+/** Reads that belong together; what comes after its end changes nothing. */
+interface Look {
+  readonly admitted: AdmittedRead
+  isOver: boolean
+  /** All answers came in time. */
+  end(): void
 }
 
 interface SecondLook {
@@ -64,15 +78,27 @@ export class ShadowConfirm {
 
   later(job: ShadowJob, suspicion: Suspicion): void {
     const doubt = doubtOf(job, suspicion)
-    if (!this.#ends.hold(job, keptBytes(doubt.origin.rows))) {
+    job.isDoubted = true
+    // The rows that agree are let go, and count no longer.
+    job.answer = null
+    const bytes =
+      keptBytes(doubt.origin.rows) + keptKeyBytes(job.request.rowKeys) + keptNameBytes(doubt.names)
+    if (!this.#ends.hold(job, bytes)) {
       this.#ends.finish(job, 'dropped')
       return
     }
+    // Its looks have times of their own.
     job.deadline = Number.POSITIVE_INFINITY
-    this.#options.startTimer(limits.shadowConfirmMs, () => this.#readAgain(doubt))
+    this.#lookLater(doubt)
   }
 
-  #readAgain(doubt: Doubt): void {
+  #lookLater(doubt: Doubt): void {
+    const pauseMs = limits.shadowConfirmMs * 2 ** doubt.looks
+    doubt.looks += 1
+    this.#options.startTimer(pauseMs, () => this.#lookAgain(doubt))
+  }
+
+  #lookAgain(doubt: Doubt): void {
     const { job } = doubt
     const { sides } = this.#options
     const entry = this.#entryOf(job)
@@ -80,35 +106,63 @@ export class ShadowConfirm {
       this.#ends.finish(job, 'tied')
       return
     }
-    const admitted = this.#again(doubt, entry)
-    const keys = admitted.request.rowKeys.length
+    const look = this.#begin(doubt, entry)
+    const keys = look.admitted.request.rowKeys.length
     const seen: Partial<Record<Side, SeenAnswer>> = {}
     const note = (side: Side, answer: SeenAnswer): void => {
       seen[side] = answer
       const { ORIGIN: origin, TARGET: target } = seen
-      if (job.isDone || origin === undefined || target === undefined) return
+      if (look.isOver || origin === undefined || target === undefined) return
+      look.end()
       this.#judge(doubt, origin, target)
     }
     for (const side of ['ORIGIN', 'TARGET'] as const) {
-      sides.read(side, 'shadow', admitted, (outcome) => note(side, seenAnswer(entry, outcome, keys)))
+      sides.read(side, 'shadow', look.admitted, (outcome) => note(side, seenAnswer(entry, outcome, keys)))
     }
   }
 
+  /** The rows in doubt are read once more, with a deadline from now on. */
+  #begin(doubt: Doubt, entry: DatasetEntry): Look {
+    const { clock, startTimer } = this.#options
+    const { request } = doubt.admitted
+    const context = { ...request.context, deadline: clock.monotonicMs() + limits.shadowTimeoutMs }
+    const admitted = { ...doubt.admitted, entry, request: { ...request, context } }
+    const stopTimer = startTimer(limits.shadowTimeoutMs, () => {
+      look.isOver = true
+      this.#miss(doubt, 'expired')
+    })
+    const look: Look = {
+      admitted,
+      isOver: false,
+      end: () => {
+        look.isOver = true
+        stopTimer()
+      },
+    }
+    return look
+  }
+
+  /** A look that no side, or one alone, answered. */
+  #miss(doubt: Doubt, verdict: 'expired' | 'failed'): void {
+    if (doubt.looks < limits.maxShadowLooks) this.#lookLater(doubt)
+    else this.#ends.finish(doubt.job, verdict)
+  }
+
   #judge(doubt: Doubt, origin: SeenAnswer, target: SeenAnswer): void {
-    const { job, version, findings } = doubt
+    const { job, version, names } = doubt
     const now = this.#entryOf(job)
     if (now === null || sharedVersion(origin, target, now) !== version) {
       const isUnanswered = now !== null && compareAnswers(origin, target, this.#options.viewOf(now)).isPartial
-      this.#ends.finish(job, isUnanswered ? 'failed' : 'tied')
+      if (isUnanswered) this.#miss(doubt, 'failed')
+      else this.#ends.finish(job, 'tied')
       return
     }
     const view = this.#options.viewOf(now)
     const second = compareAnswers(origin, target, view)
     const unstable = columnsOf(compareAnswers(doubt.origin, origin, view).findings)
-    const first = new Set(findings.map(nameInRead))
-    const confirmed = withoutColumns(second.findings, unstable).filter((one) => first.has(nameInRead(one)))
+    const confirmed = withoutColumns(second.findings, unstable).filter((one) => names.has(nameInRead(one)))
     if (confirmed.length === 0) {
-      if (second.isPartial) this.#ends.finish(job, 'failed')
+      if (second.isPartial) this.#miss(doubt, 'failed')
       else this.#ends.finish(job, second.findings.length === 0 && unstable.size === 0 ? 'matched' : 'tied')
       return
     }
@@ -134,15 +188,17 @@ export class ShadowConfirm {
       this.#ends.finish(job, 'tied')
       return
     }
-    const again = this.#again(doubt, now)
-    const admitted = { ...again, request: { ...again.request, datasetVersion: before } }
-    const keys = admitted.request.rowKeys.length
+    const look = this.#begin(doubt, now)
+    const { request } = look.admitted
+    const admitted = { ...look.admitted, request: { ...request, datasetVersion: before } }
     this.#options.sides.read('TARGET', 'shadow', admitted, (outcome) => {
-      if (job.isDone) return
+      if (look.isOver) return
+      look.end()
       const view = this.#options.viewOf(now)
-      const { findings, isPartial } = compareAnswers(origin, seenAnswer(now, outcome, keys), view)
+      const seen = seenAnswer(now, outcome, request.rowKeys.length)
+      const { findings, isPartial } = compareAnswers(origin, seen, view)
       if (isPartial) {
-        this.#ends.finish(job, 'failed')
+        this.#miss(doubt, 'failed')
         return
       }
       const differing = new Set(findings.map(({ position }) => position))
@@ -183,15 +239,8 @@ export class ShadowConfirm {
 
   #entryOf({ watch, request }: ShadowJob): DatasetEntry | null {
     const entry = this.#options.entryOf(request.dataset)
-    return entry?.record.id === watch.datasetId && entry.record.origin !== null ? entry : null
-  }
-
-  /** The read of the rows in doubt, with a deadline from now on. */
-  #again({ job, admitted }: Doubt, entry: DatasetEntry): AdmittedRead {
-    job.deadline = this.#options.clock.monotonicMs() + limits.shadowTimeoutMs
-    const { request } = admitted
-    const context = { ...request.context, deadline: job.deadline }
-    return { ...admitted, entry, request: { ...request, context } }
+    if (entry?.record.id !== watch.datasetId || entry.record.origin === null) return null
+    return hasTwoSides(entry.record.migrationState) ? entry : null
   }
 }
 
@@ -205,9 +254,12 @@ function doubtOf(job: ShadowJob, { origin, findings, version }: Suspicion): Doub
   return {
     job,
     admitted: part,
-    findings: findings.map((one) => ({ ...one, position: places.get(one.position) ?? 0 })),
+    names: new Set(
+      findings.map(({ position, finding }) => nameInRead({ position: places.get(position) ?? 0, finding })),
+    ),
     origin: { ...origin, rows },
     version,
+    looks: 0,
   }
 }
 

@@ -17,7 +17,7 @@ import type { AdmittedRead } from '../model/plan.js'
 import type { ReadRequest, ReadResult } from '../model/request.js'
 import type { WireView } from './compare.js'
 import { otherSide } from './decide.js'
-import { copyRows, keptBytes } from './kept-rows.js'
+import { copyRows, keptBytes, keptKeyBytes } from './kept-rows.js'
 import type { DatasetWatch, ShadowVerdict } from './migration-watch.js'
 import { type SeenAnswer, compareAnswers, seenAnswer, sharedVersion } from './shadow-answers.js'
 import { ShadowConfirm, columnsOf, withoutColumns } from './shadow-confirm.js'
@@ -66,9 +66,12 @@ export interface ShadowJob {
   readonly admitted: AdmittedRead
   readonly answeredBy: Side
   readonly isBaseline: boolean
-  readonly answer: SeenAnswer
+  /** A copy of what the caller got; null: it was compared, and is let go. */
+  answer: SeenAnswer | null
   bytes: number
   deadline: number
+  /** It differed at the first look. */
+  isDoubted: boolean
   isDone: boolean
 }
 
@@ -101,6 +104,11 @@ export class ShadowReads {
   offer(read: AnsweredRead): void {
     const { shadow } = read.watch
     shadow.sent += 1
+    // Refused without a try, and known before anything is copied for it.
+    if (this.#options.sides.isOpen(otherSide(read.answeredBy), read.admitted.entry, 'shadow')) {
+      shadow.failed += 1
+      return
+    }
     if (shadow.waiting >= this.#bounds.maxReads || this.#options.isBusy()) {
       shadow.dropped += 1
       return
@@ -128,7 +136,7 @@ export class ShadowReads {
     const entry = entryOf(request.dataset)
     const keys = request.rowKeys.length
     const rows = outcome instanceof KVError ? [] : outcome.rows
-    const bytes = keptBytes(rows)
+    const bytes = keptBytes(rows) + keptKeyBytes(request.rowKeys)
     if (
       !this.#hasRoom(watch, bytes) ||
       entry?.record.id !== watch.datasetId ||
@@ -144,7 +152,7 @@ export class ShadowReads {
     const answer = seenAnswer(admitted.entry, copied, keys)
     const job: ShadowJob = {
       ...{ watch, request: shadowed, admitted, answeredBy, isBaseline, answer, deadline },
-      ...{ bytes: 0, isDone: false },
+      ...{ bytes: 0, isDoubted: false, isDone: false },
     }
     this.#jobs.add(job)
     this.#hold(job, bytes)
@@ -169,13 +177,14 @@ export class ShadowReads {
 
   #compare(job: ShadowJob, other: SeenAnswer, again: SeenAnswer | null): void {
     const { entryOf, viewOf } = this.#options
-    const { watch, request, answeredBy } = job
+    const { watch, request, answeredBy, answer } = job
+    if (answer === null) return
     const now = entryOf(request.dataset)
     if (now?.record.id !== watch.datasetId) {
       this.#finish(job, 'tied')
       return
     }
-    const [origin, target] = answeredBy === 'ORIGIN' ? [job.answer, other] : [other, job.answer]
+    const [origin, target] = answeredBy === 'ORIGIN' ? [answer, other] : [other, answer]
     const version = sharedVersion(origin, target, now)
     const view = viewOf(now)
     const unstable = again === null ? NO_COLUMNS : this.#baseline(job, { origin, again, view })
@@ -228,10 +237,12 @@ export class ShadowReads {
   #finish(job: ShadowJob, verdict: ShadowVerdict): void {
     if (job.isDone) return
     job.isDone = true
+    job.answer = null
     this.#hold(job, 0)
     this.#jobs.delete(job)
     job.watch.shadow.waiting -= 1
     job.watch.shadow[verdict] += 1
+    if (job.isDoubted && LOST.has(verdict)) job.watch.shadow.unconfirmed += 1
   }
 
   #lookLater(): void {
@@ -247,6 +258,9 @@ export class ShadowReads {
 }
 
 const NO_COLUMNS: ReadonlySet<string> = new Set()
+
+/** Nothing was learnt. */
+const LOST: ReadonlySet<ShadowVerdict> = new Set<ShadowVerdict>(['dropped', 'expired', 'failed'])
 
 /** What is asked of the other side; nobody waits for it. */
 function shadowRequest(request: ReadRequest, deadline: number): ReadRequest {

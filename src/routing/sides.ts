@@ -83,10 +83,10 @@ export class Sides {
   }
 
   /** Whether asking it now would be refused without a try. */
-  isOpen(side: Side, entry: DatasetEntry): boolean {
+  isOpen(side: Side, entry: DatasetEntry, role: BackendRole = 'primary'): boolean {
     if (side === 'TARGET') return false
     try {
-      return this.#options.originOf(entry).primary.isOpen
+      return this.#options.originOf(entry)[role].isOpen
     } catch {
       // Without settings it cannot be asked either.
       return true

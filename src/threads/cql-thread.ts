@@ -7,7 +7,9 @@ import { BroadcastChannel } from 'node:worker_threads'
 import { PasswordAuthenticator } from '../../shims/rocksandra/authentication.js'
 import { CqlDispatcher } from '../../shims/rocksandra/dispatcher.js'
 import type { AskedChanges } from '../../shims/rocksandra/engine/asked-changes.js'
+import { BatchLog } from '../../shims/rocksandra/engine/batch-log.js'
 import { GatewayCqlEngine } from '../../shims/rocksandra/engine/engine.js'
+import { isTableOf } from '../../shims/rocksandra/engine/schema.js'
 import { CqlServer, type CqlServerEvents } from '../../shims/rocksandra/listener.js'
 import { PreparedStatements } from '../../shims/rocksandra/prepared.js'
 import { PagingStates } from '../../shims/rocksandra/protocol/paging.js'
@@ -33,8 +35,8 @@ export interface CqlOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly events: CqlServerEvents
-  /** This thread asks the peers whether they serve. */
-  readonly watchesPeers: boolean
+  /** This thread does what one of them does for all: it watches the peers and finishes old batches. */
+  readonly isFirst: boolean
   currentMap(): ClusterMap
 }
 
@@ -48,13 +50,21 @@ const CHANNEL = 'godwit-cql'
 export function createCqlServer(options: CqlOptions): CqlServer {
   const { config, tokenKey, clock, logger } = options
   const settings = ringSettings(config)
+  const { kvstore } = options
+  // Before the thread is told of tables it cannot know that one is gone.
+  const isTable = (dataset: string): boolean =>
+    options.currentMap().cql === undefined || isTableOf(engine.schema(), dataset)
+  const batchLog = new BatchLog({ kvstore, clock, startTimer: startSystemTimer, logger, isTable })
   const engine: GatewayCqlEngine = new GatewayCqlEngine({
-    kvstore: options.kvstore,
+    kvstore,
+    batchLog,
     clock,
     mapOf: () => options.currentMap(),
     virtualTables: systemTables({ settings, schema: () => engine.schema() }),
+    batchSizes: { warnBytes: config.rocksandra.batchWarnBytes, failBytes: config.rocksandra.batchFailBytes },
     changeSchema: (call) => options.changes.run(call),
   })
+  if (options.isFirst) batchLog.start(clock.nowMs() - process.uptime() * 1000)
   const channel = new BroadcastChannel(CHANNEL)
   channel.unref()
   const dispatcher = new CqlDispatcher({
@@ -77,7 +87,7 @@ export function createCqlServer(options: CqlOptions): CqlServer {
     if (news.kind === 'prepared') dispatcher.adopt(news.text, news.keyspace)
     else tellClients(news.address, news.isUp)
   }
-  if (options.watchesPeers && port !== 0) {
+  if (options.isFirst && port !== 0) {
     watchPeers({ config, settings, logger }, port, (address, isUp) => {
       channel.postMessage({ kind: 'peer', address, isUp } satisfies News)
       tellClients(address, isUp)

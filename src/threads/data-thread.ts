@@ -303,6 +303,9 @@ async function serviceOf(listener: ThriftListener): Promise<ThriftService> {
         ...terrapin,
         hasSeveralPlaces: (fileSet) => hasSeveralPlaces(leases.map.datasets.get(fileSet)),
         secondReads: createSecondReads(),
+        onValues: setup.config.listeners.terrapinStats.enabled
+          ? (operation, fileSet, bytes) => metrics.recordValueSize(operation, fileSet, bytes)
+          : null,
       })
     }
     case 'terrapinInternal': {
@@ -334,7 +337,7 @@ async function createCql(): Promise<CqlServer> {
     clock,
     logger,
     events: serverEvents('rocksandra', () => server.connectionCount),
-    watchesPeers: setup.name === 'data-0',
+    isFirst: setup.name === 'data-0',
     currentMap: () => leases.map,
   })
   cqlServer = server

@@ -12,7 +12,7 @@ import type { MessageReader, MessageWriter } from './protocol.js'
 
 /** Output buffers kept for the next turn, and the largest that is worth keeping. */
 const POOLED_WRITERS = 64
-export const POOLED_CAPACITY = 512 * 1024
+const POOLED_CAPACITY = 512 * 1024
 
 export type ProtocolName = 'binary' | 'compact'
 

@@ -12,6 +12,7 @@
  */
 import type { Socket } from 'node:net'
 import { EMPTY_BYTES } from '../base/bytes.js'
+import type { ServedConnection } from '../base/served-connections.js'
 import { traceHop } from '../base/trace.js'
 import { AnswerWindow, type AnswerWindowLimits } from './answer-window.js'
 import { AnswerWriter } from './answer-writer.js'
@@ -68,7 +69,7 @@ export interface ConnectionHost {
   onClosed(connection: ServerConnection): void
 }
 
-export class ServerConnection implements CallOwner {
+export class ServerConnection implements CallOwner, ServedConnection {
   readonly id: number
   readonly remoteAddress: string
   clientName: string | null = null
@@ -106,7 +107,6 @@ export class ServerConnection implements CallOwner {
   /** When the newest bytes came; requests that had to wait for their turn keep it. */
   #arrivedAtMs: number
   #lastRequestAtMs: number
-  /** Owned by the host's flush list. */
   isDirty = false
 
   constructor(host: ConnectionHost, socket: Socket, id: number) {
@@ -159,7 +159,7 @@ export class ServerConnection implements CallOwner {
   }
 
   /** A request began to arrive before that and has not ended. */
-  hasMessageOpenSince(instantMs: number): boolean {
+  isLateSince(instantMs: number): boolean {
     return this.#messageBegunAtMs < instantMs
   }
 

@@ -2,19 +2,41 @@
 import assert from 'node:assert/strict'
 import { suite, test, type TestContext } from 'node:test'
 import fc from 'fast-check'
+import { KVError } from '../../src/base/errors.js'
 import { limits } from '../../src/base/limits.js'
 import { AttachedDatabase } from '../../src/leaf/rocksdb/store/binding.js'
 import { HISTORY_OPTIONS } from '../../src/leaf/rocksdb/store/options.js'
 import { HISTORY_KINDS, historyCellKey, mutableMetaKey } from '../../src/leaf/row-codec.js'
 import type { Mutation } from '../../src/model/mutation.js'
 import { NO_TOKEN } from '../../src/model/row-order.js'
-import { ALL_VERSIONS, type CellTimestamp, WHOLE_ROW, columnsNamed } from '../../src/model/row.js'
+import {
+  ALL_VERSIONS,
+  type CellTimestamp,
+  type Condition,
+  WHOLE_ROW,
+  columnsNamed,
+} from '../../src/model/row.js'
 import { RocksHarness, bytes, cell, plain, put, remove } from '../support/leaf-engines.js'
+import { compareStep } from '../support/leaf-comparison.js'
+import { type HistoryStep, reads } from '../support/leaf-histories.js'
 import { WriterShard } from '../support/writer-shard.js'
 
 const KEPT = 2
 const EVERY_VERSION = { selector: { ...WHOLE_ROW, maxVersions: ALL_VERSIONS }, withTimestamps: true }
 const ROW = bytes('row')
+const ROW_EXISTS: Condition = {
+  localKey: bytes(''),
+  comparison: 'ROW_EXISTS',
+  value: bytes(''),
+  timestamp: null,
+  ifMissing: false,
+}
+const LOOK: HistoryStep = {
+  kind: 'read',
+  rowKeys: [bytes('a'), bytes('a\0')],
+  selectors: [{ ...WHOLE_ROW, maxVersions: ALL_VERSIONS }, null],
+  pageBytes: null,
+}
 const RUNS = Number(process.env['GODWIT_PROPERTY_RUNS'] ?? 20)
 
 /** A history shard; `isPurged` as its rules say. Deletions are kept. */
@@ -143,6 +165,96 @@ function mutationOf(kind: string, column: string, timestamp: CellTimestamp): Mut
   return remove({ timestamp, selector: kind === 'remove' ? columnsNamed([bytes(column)]) : null })
 }
 
+suite('shards that have superseded versions removed', () => {
+  const time = fc.integer({ min: 1, max: 40 }).map(BigInt)
+  const column = fc.constantFrom('a', 'a\0', 'b')
+  const columns = fc.subarray(['a', 'a\0', 'b'], { minLength: 1 })
+  const value = fc.integer({ min: 0, max: 999 }).map(String)
+  const ttl = fc.integer({ min: 1, max: 5 })
+  /** Times of callers' own never meet stamps: what a write gives an end, or removes by itself, uncovers what may be gone. */
+  const mutation: fc.Arbitrary<Mutation> = fc.oneof(
+    {
+      weight: 12,
+      arbitrary: fc.tuple(columns, time, value).map(([names, timestamp, text]) => {
+        return put(names.map((name) => cell(name, text, { timestamp })))
+      }),
+    },
+    { weight: 3, arbitrary: fc.tuple(column, value).map(([name, text]) => put([cell(name, text)])) },
+    {
+      weight: 2,
+      arbitrary: fc.tuple(column, value, ttl).map(([name, text, ttlSeconds]) => {
+        return put([cell(name, text, { ttlSeconds })])
+      }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.tuple(column, value).map(([name, text]) => put([cell(name, text)], { replaceRow: true })),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.tuple(column, time).map(([name, timestamp]) => {
+        return remove({ timestamp, selector: columnsNamed([bytes(name)]) })
+      }),
+    },
+    { weight: 1, arbitrary: time.map((timestamp) => remove({ timestamp })) },
+    {
+      weight: 1,
+      arbitrary: time.map((timestamp) => {
+        return remove({ timestamp, selector: { ...WHOLE_ROW, ranges: [{ from: bytes('a\0'), to: null }] } })
+      }),
+    },
+  )
+  const write = fc.record({
+    rowKey: fc.constantFrom(bytes('a'), bytes('a'), bytes('a\0')),
+    request: fc.oneof(
+      { weight: 9, arbitrary: mutation.map((one) => ({ mutations: [one] })) },
+      {
+        weight: 1,
+        arbitrary: mutation.map((one) => ({
+          mutations: [one],
+          conditions: [ROW_EXISTS],
+        })),
+      },
+    ),
+    token: fc.constant(null),
+    isSynced: fc.constant(false),
+  })
+  const step: fc.Arbitrary<HistoryStep> = fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc
+        .array(write, { minLength: 1, maxLength: 3 })
+        .map((writes) => ({ kind: 'write' as const, writes })),
+    },
+    { weight: 3, arbitrary: reads(1).map(([one]) => one ?? LOOK) },
+    { weight: 1, arbitrary: fc.constant(LOOK) },
+    {
+      weight: 2,
+      arbitrary: fc.integer({ min: 1, max: 1_500 }).map((ms) => ({ kind: 'clock' as const, ms })),
+    },
+  )
+
+  test('answer any read of any history as those do that keep them', async (t) => {
+    let removed = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 100, maxLength: 300, size: 'max' }), async (steps) => {
+        const [shard, keeping] = [await open(null), await open(null, false)]
+        try {
+          for (const one of steps) await compareStep(shard, keeping, one)
+          await compareStep(shard, keeping, LOOK)
+          removed += storedIn(keeping) - storedIn(shard)
+        } finally {
+          await shard.dispose()
+          await keeping.dispose()
+        }
+      }),
+      { numRuns: RUNS },
+    )
+    t.diagnostic(`${removed} versions were removed`)
+    assert.ok(removed > RUNS)
+  })
+})
+
 suite('what a reader took for superseded', () => {
   const KEY = historyCellKey(mutableMetaKey('ORDERED', NO_TOKEN, ROW), bytes('c'), 1n, HISTORY_KINDS.PUT)
   const newest: Mutation = remove({
@@ -199,6 +311,19 @@ suite('what a reader took for superseded', () => {
     const shard = await hidden(t)
     const asOfMs = shard.clock.ms
     await shard.mutate('row', { mutations: [at('c', 'ends', 2, 5)] })
+    shard.addSuperseded([KEY], asOfMs)
+    await shard.mutate('row', { mutations: [at('d', 'behind', 1)] })
+    assert.equal(isStored(shard), true)
+  })
+
+  test('stays when a stamp met the time of a version, and gave it an end', async (t) => {
+    const shard = await hidden(t)
+    const stamp = shard.clock.nowUs() + 1_000n
+    await shard.mutate('row', { mutations: [put([cell('c', 'at the stamp', { timestamp: stamp })])] })
+    shard.clock.ms++
+    const asOfMs = shard.clock.ms
+    const ending = await shard.mutate('row', { mutations: [put([cell('c', 'ends', { ttlSeconds: 5 })])] })
+    assert.equal(ending instanceof KVError ? ending : ending.timestamp, stamp)
     shard.addSuperseded([KEY], asOfMs)
     await shard.mutate('row', { mutations: [at('d', 'behind', 1)] })
     assert.equal(isStored(shard), true)

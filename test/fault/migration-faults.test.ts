@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { splitBucket } from '../../src/routing/traffic-split.js'
 import { FakeOrigin } from '../support/fake-origin.js'
-import { type Readers, dial, inParts, metricsOf, setOriginVersion } from '../support/migration.js'
+import { type Readers, dial, inParts, metricsOf, setOriginVersion, until } from '../support/migration.js'
 import { KEYS, ONE, type Ramping, endRamping, ofOrigin, ofTarget, startRamping } from '../support/ramping.js'
 
 /**
@@ -21,7 +21,7 @@ suite('an origin whose dataset moves', () => {
 
   before(async () => {
     origin = await FakeOrigin.start()
-    world = await startRamping(origin, { origin: `${DECIDED}, breakerResetMs: 60000` })
+    world = await startRamping(origin, { origin: `${DECIDED}, breakerResetMs: 1000` })
     origin.replace((key) => Buffer.from(ofOrigin(key)))
   })
   after(async () => {
@@ -65,6 +65,27 @@ suite('an origin whose dataset moves', () => {
     for (const size of [ONE, 20]) {
       await readers.each(inParts(KEYS, size), (values, keys) => assert.deepEqual(values, keys.map(ofTarget)))
     }
+    assert.deepEqual(readers.errors, [])
+  })
+
+  test('a split that is dialled while the target stands in moves nobody, and holds when the origin is back', async () => {
+    const { gateway, readers } = world
+    for (const splitShare of [7_500, 1, 2_500]) {
+      const load = readers.each(inParts(KEYS.slice(0, 500), ONE), ([value], [key = '']) => {
+        assert.equal(value, ofTarget(key), 'the target stands in at every share but 0')
+      })
+      await dial(gateway, { splitShare })
+      await load
+    }
+    assert.deepEqual(readers.errors, [])
+    await origin.revive()
+    await until(async () => {
+      const open = await metricsOf(gateway, 'godwit_backend_breaker_open', 'role')
+      return open.get('primary') === 0
+    }, 'the origin is asked again')
+    await readers.each(inParts(KEYS.slice(0, 1_000), ONE), ([value], [key = '']) => {
+      assert.equal(value, splitBucket(Buffer.from(key)) < 2_500 ? ofTarget(key) : ofOrigin(key))
+    })
     assert.deepEqual(readers.errors, [])
   })
 })

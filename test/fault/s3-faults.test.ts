@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { afterEach, test } from 'node:test'
 import { KVError } from '../../src/base/errors.js'
+import { namesBelow } from '../../src/objects/checked-copy.js'
 import type { ObjectStore, StoredObject } from '../../src/objects/object-store.js'
 import { createObjectStore } from '../../src/objects/objects.js'
 
@@ -17,7 +18,7 @@ let server: Server | null = null
 let turns = 0
 
 /** A store that answers as the test wants. */
-async function storeOf(answer: Answer): Promise<ObjectStore> {
+async function storeOf(answer: Answer, stallTimeoutMs = 300): Promise<ObjectStore> {
   turns = 0
   server = createServer((request, response) => answer(request, response, ++turns))
   await new Promise<void>((resolve) => void server?.listen(0, '127.0.0.1', resolve))
@@ -31,7 +32,7 @@ async function storeOf(answer: Answer): Promise<ObjectStore> {
       accessKeyId: 'key',
       secretAccessKey: SECRET,
       connectTimeoutMs: 1_000,
-      stallTimeoutMs: 300,
+      stallTimeoutMs,
       attempts: 3,
     },
   })
@@ -161,6 +162,57 @@ for (const [status, code, kvCode, message] of refusals) {
     assert.equal(turns, 1)
   })
 }
+
+async function* bytes(megabytes: number): AsyncGenerator<Buffer> {
+  for (let piece = 0; piece < megabytes; piece++) {
+    await Promise.resolve()
+    yield Buffer.alloc(1024 * 1024, piece)
+  }
+}
+
+test('an upload over a slow line takes longer than a stall may, and succeeds', async () => {
+  const size = 15 * 1024 * 1024
+  const objects = await storeOf((request, response) => {
+    if (request.method === 'HEAD') {
+      response.writeHead(200, { 'content-length': size, etag: OBJECT.tag }).end()
+      return
+    }
+    // Three megabytes a second.
+    const credit = setInterval(() => request.resume(), 50)
+    let taken = 0
+    request.on('data', (piece: Buffer) => {
+      taken += piece.length
+      if (taken < 150_000) return
+      taken = 0
+      request.pause()
+    })
+    request.on('end', () => {
+      clearInterval(credit)
+      response.writeHead(200, { etag: OBJECT.tag }).end()
+    })
+  }, 2_000)
+  const beganMs = performance.now()
+  assert.equal((await objects.write(OBJECT.url, bytes(15))).sizeBytes, size)
+  const tookMs = performance.now() - beganMs
+  assert.ok(tookMs > 2_500, `it took ${tookMs} ms, which is no slow line`)
+  assert.equal(turns, 2)
+})
+
+test('an upload of which nothing is taken is UNAVAILABLE after a bounded number of attempts', async () => {
+  const objects = await storeOf(() => undefined)
+  const error = await failureOf(objects.write(OBJECT.url, bytes(15)))
+  assert.equal(error.code, 'UNAVAILABLE')
+  assert.ok(turns >= 1 && turns <= 3, `${turns} requests`)
+})
+
+test('what is missing is told from what cannot be listed', async () => {
+  let refusal = [404, 'NoSuchBucket'] as readonly [status: number, code: string]
+  const objects = await storeOf((_, response) => refuse(response, ...refusal))
+  assert.deepEqual(await namesBelow(objects, 's3://bucket/key/'), [])
+  refusal = [403, 'AccessDenied']
+  const error = await failureOf(namesBelow(objects, 's3://bucket/key/'))
+  assert.deepEqual([error.code, /access is denied/.test(error.message)], ['INVALID_ARGUMENT', true])
+})
 
 test('a store that nobody serves is UNAVAILABLE', async () => {
   const objects = await storeOf(serve)

@@ -21,8 +21,18 @@ const dataset = 'cities'
 const VERSIONS = `/v1/datasets/${dataset}/versions`
 const LOAD_TIMEOUT_MS = 60_000
 
-/** Loads `count` rows, the first of which hold `text`; answers the version. */
-async function load(gateway: Gateway, count: number, text: string): Promise<number> {
+interface Rows {
+  readonly count: number
+  /** Of the first ones. */
+  readonly text: string
+}
+
+function load(gateway: Gateway, count: number, text: string): Promise<number> {
+  return loadInto(gateway, dataset, { count, text })
+}
+
+/** Answers the version. */
+async function loadInto(gateway: Gateway, into: string, { count, text }: Rows): Promise<number> {
   const path = join(root, `${text}.ndjson`)
   const lines = Array.from({ length: count }, (_, i) => ({
     id: `key ${i}`,
@@ -30,7 +40,7 @@ async function load(gateway: Gateway, count: number, text: string): Promise<numb
   }))
   writeFileSync(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''))
   const body = { from: path, format: 'ndjson', keyField: 'id' }
-  const started = await gateway.admin('POST', `/v1/datasets/${dataset}/loads`, body)
+  const started = await gateway.admin('POST', `/v1/datasets/${into}/loads`, body)
   assert.equal(started.status, 202, started.text)
   const { id, version } = (started.body as { load: { id: string; version: number } }).load
   const untilMs = performance.now() + LOAD_TIMEOUT_MS
@@ -216,6 +226,33 @@ describe('a gateway with two versions', () => {
     assert.equal(cancelled.status, 409, cancelled.text)
     assert.equal((await endOf(gateway, job)).state, 'DONE')
     assert.equal(existsSync(join(root, 'archive', 'purged', `${version}`, 'archive.json')), false)
+  })
+
+  test('a version that is deleted while it is archived leaves no copy that nobody knows', async () => {
+    const name = 'brief'
+    await gateway.createDataset(name, { mode: 'BATCH', shardCount: 2 })
+    const version = await loadInto(gateway, name, { count: 50_000, text: name })
+    const archiving = await startJob(gateway, `/v1/datasets/${name}/versions/${version}/archive`)
+    const isLinked = () => {
+      const staging = join(gateway.dataDirectory, 'data', '.staging')
+      return readdirSync(staging).some((one) => existsSync(join(staging, one, 'version', '1', 'db')))
+    }
+    const untilMs = performance.now() + LOAD_TIMEOUT_MS
+    while (!isLinked()) {
+      assert.ok(performance.now() < untilMs, 'nothing was linked')
+      await pause(1)
+    }
+    const headers = { 'if-match': await revisionOf(gateway, name) }
+    const deleted = await gateway.admin('DELETE', `/v1/datasets/${name}/versions/${version}`, {}, headers)
+    assert.equal(deleted.status, 200, deleted.text)
+    const { state, error } = await endOf(gateway, archiving)
+    assert.equal(state, 'FAILED')
+    assert.match(error?.message ?? '', /is DELETED|has no version/)
+    const left = readdirSync(join(root, 'archive', name), { recursive: true, withFileTypes: true })
+    assert.deepEqual(
+      left.filter((one) => one.isFile()).map((one) => one.name),
+      [],
+    )
   })
 
   test('archives to S3 and restores from it, and says what S3 refuses', async (t) => {

@@ -1,7 +1,11 @@
 /** A Terrapin dataset moves to the leaf tier and back, as an operator would do it, under reading clients. */
 import assert from 'node:assert/strict'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Explanation } from '../../src/model/migration-plan.js'
+import type { FlightDump } from '../../src/routing/flight-dumps.js'
+import { splitBucket } from '../../src/routing/traffic-split.js'
 import { MigrationPair, Readers, someRows } from '../support/migration-pair.js'
 
 const FIRST = 1_448_390_400_000
@@ -106,7 +110,22 @@ test('a wrong value is found, and takes a ramp back by itself', async (t) => {
   assert.equal(migration.dials.splitShare, 0)
   assert.match(String(migration.ramp?.note), /mismatches: \d+ of \d+ differ/)
   assert.ok(tookMs < 10_000, `${tookMs} ms`)
+  await keepsWhatLedToIt('wrong')
 })
+
+/** The last decisions before the breach, as explain tells them, lie in a file. */
+async function keepsWhatLedToIt(name: string): Promise<void> {
+  const directory = join(pair.front.dataDirectory, 'dumps')
+  await pair.until(name, () => existsSync(directory) && readdirSync(directory).length > 0, 'a dump')
+  const [file = ''] = readdirSync(directory)
+  const { reason, flights } = JSON.parse(readFileSync(join(directory, file), 'utf8')) as FlightDump
+  assert.match(reason, /mismatches: \d+ of \d+ differ/)
+  const sides = new Set(flights.map(({ side }) => side))
+  assert.deepEqual([flights.every(({ dataset }) => dataset === name), sides.size], [true, 2])
+  const split = flights.filter(({ bucket }) => bucket !== null)
+  assert.ok(split.length > 0)
+  for (const { key, bucket } of split) assert.equal(bucket, splitBucket(Buffer.from(key ?? '', 'base64')))
+}
 
 test('a load that the target does not take is owed, blocks the move onwards, and is taken when it can be', async () => {
   await pair.create('owing')

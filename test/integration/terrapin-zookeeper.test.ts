@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { after, before, test } from 'node:test'
 import { hostsOfView } from '../../shims/terrapin/zookeeper-nodes.js'
+import { KVError } from '../../src/base/errors.js'
+import { ThriftClient } from '../../src/thrift/client.js'
+import * as wire from '../../src/thrift/generated/terrapin.js'
 import { FakeZooKeeper } from '../support/fake-zookeeper.js'
 import { Gateway } from '../support/gateway.js'
 import { root } from '../support/tree.js'
@@ -114,10 +117,29 @@ test('the look-up answers values, missing keys and errors by name, and a failed 
   assert.equal((await post('terrapinStatus', '/status/lookup', { fileset: 'no', keys: 'k' })).status, 500)
 })
 
+/** Through TerrapinService; the size of its value. */
+async function sizeOf(fileSet: string, key: string): Promise<number | undefined> {
+  const client = new ThriftClient({ name: 'thin', host: '127.0.0.1', port: gateway.port('terrapin') })
+  const request = wire.makeTerrapinGetRequest({ clusterList: ['local'], fileSet, key: Buffer.from(key) })
+  try {
+    return await new Promise((resolve) => {
+      client.call(wire.TerrapinServiceMethods.get, { request }, Number.POSITIVE_INFINITY, (outcome) => {
+        resolve(outcome instanceof KVError ? undefined : outcome.value?.value?.length)
+      })
+    })
+  } finally {
+    await client.close()
+  }
+}
+
 test('statistics have the names of dashboards, and what is not served says so', async () => {
+  assert.equal(await sizeOf('pins', '000999'), 5)
   const url = `http://127.0.0.1:${gateway.port('terrapinStats')}`
   const stats = (await (await fetch(`${url}/stats.json`)).json()) as Record<string, Record<string, unknown>>
   assert.deepEqual(Object.keys(stats), ['counters', 'metrics', 'gauges', 'labels'])
+  const sizes = ['value-size', 'pins-value-size'].map((name) => stats['metrics']?.[name])
+  for (const size of sizes as { count: number; sum: number; p50: number }[])
+    assert.deepEqual([size.count, size.sum, size.p50], [1, 5, 7])
   assert.equal(stats['gauges']?.['terrapin-controller-fileset-pins-online-pct'], 1)
   assert.equal(await (await fetch(`${url}/health`)).text(), 'OK\n')
   assert.match(

@@ -48,8 +48,9 @@ export class Node {
   /** As any other statement answers. */
   async define(statement: string): Promise<string> {
     try {
-      await this.#client.execute(statement)
-      return 'done'
+      // What answers no rows has none, whatever the driver's declaration says.
+      const answer = shown([await this.#client.execute(statement)])
+      return answer === '' ? 'done' : answer
     } catch (error) {
       return refusal(error)
     }
@@ -140,11 +141,23 @@ function typeText({ code, info }: TypeInfo): string {
 
 function cell({ name, type }: ColumnInfo, value: unknown): string {
   if (value === null || value === undefined) return 'null'
-  const text = valueText(value)
+  if (name === 'system.uuid()') return 'a uuid'
+  const text = masked(valueText(value))
   if (name.startsWith('writetime(') && BigInt(text) >= FIRST_CLOCK_US) return 'now'
   if (name.startsWith('ttl(')) return secondsLeft(Number(text))
   const textCode: number = types.dataTypes.text
   return type.code === textCode ? JSON.stringify(text) : text
+}
+
+/** A uuid by time, as a text or as bytes in hex: the upper bits of its time are 0x1f0 from 2024 on. */
+const TIME_UUID = /(?:0x)?[0-9a-f]{8}-?[0-9a-f]{4}-?11f[0-9a-f]-?[0-9a-f]{4}-?[0-9a-f]{12}/g
+const TIME_TEXT = /20(?:2[6-9]|[3-9]\d)-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d{4})?)?/g
+/** Milliseconds since 1970, as a number or as bytes in hex. */
+const MILLISECONDS = /\b1[789]\d{11}\b|0x0000019[0-9a-f]{9}\b/g
+
+/** Of times that the server's clock gave, that they are such. */
+function masked(text: string): string {
+  return text.replace(TIME_UUID, 'now').replace(TIME_TEXT, 'now').replace(MILLISECONDS, 'now')
 }
 
 function secondsLeft(seconds: number): string {

@@ -1,6 +1,7 @@
 /** A seed's table and statements, on both nodes: where they disagree, and the least statements that show it. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { shrunk } from '../support/leaf-shrinking.js'
+import { AlterationDraws } from './cql-differential-alterations.js'
 import type { Node } from './cql-differential-answers.js'
 import { intendedName } from './cql-differential-intended.js'
 import { ReadDraws, allKeys, wholeTable } from './cql-differential-reads.js'
@@ -23,8 +24,10 @@ export function drawSequence(seed: number): Sequence {
   const table = drawTable(draws)
   const writes = new WriteDraws(draws, table, draws.chance(0.35))
   const reads = new ReadDraws(draws, table)
+  const alterations = new AlterationDraws(draws, table)
   const steps: Step[] = []
   while (steps.length < SEQUENCE) {
+    if (draws.chance(0.02)) steps.push(alterations.step())
     steps.push(draws.chance(0.6) ? writes.step() : reads.step())
     if (draws.chance(0.15)) steps.push(wholeTable(table))
   }

@@ -49,7 +49,7 @@ export class ReadDraws {
 
   step(): Step {
     const draws = this.#draws
-    const draft = new Draft(draws)
+    const draft = new Draft(draws, this.#table.mustBind || draws.chance(0.4))
     const isDistinct = draws.chance(0.06)
     const isJson = !isDistinct && draws.chance(0.06)
     const selected = isDistinct ? this.#distinct(draft) : this.#selection(draft)
@@ -95,6 +95,7 @@ export class ReadDraws {
   }
 
   #function(draft: Draft, { name, domain, kind }: Column): string {
+    const draws = this.#draws
     const isValue = kind === 'static' || kind === 'regular'
     const { type } = domain
     const plain = type === 'varchar' ? 'text' : type
@@ -109,7 +110,9 @@ export class ReadDraws {
     }[type]
     const timed =
       (isValue && isTimed(domain)) || draft.isWrong() ? [`writetime(${name})`, `ttl(${name})`] : []
-    return this.#draws.pick([`toJson(${name})`, ...asBlob, ...timed, ...(own ?? [])])
+    const back = type === plain ? asBlob.map((call) => `blobAs${plain}(${call})`) : []
+    const made = draws.chance(0.05) ? ['now()', 'uuid()', 'toDate(now())', 'toTimestamp(now())'] : []
+    return draws.pick([`toJson(${name})`, ...asBlob, ...back, ...timed, ...made, ...(own ?? [])])
   }
 
   #aggregate(draft: Draft, { name, domain }: Column): string {

@@ -8,19 +8,22 @@ export interface Column {
   readonly isDescending: boolean
 }
 
+/** As it is when a statement is drawn: alterations change its columns. */
 export interface Table {
-  readonly columns: readonly Column[]
+  columns: readonly Column[]
   readonly keys: readonly Column[]
-  readonly clustering: readonly Column[]
-  readonly statics: readonly Column[]
-  readonly regulars: readonly Column[]
+  clustering: readonly Column[]
+  statics: readonly Column[]
+  regulars: readonly Column[]
   readonly isCounter: boolean
   readonly isCompact: boolean
+  /** 3.0 takes no literals for one of its columns. */
+  readonly mustBind: boolean
   /** Statements that make it, under a name. */
   readonly statements: (name: string) => readonly string[]
 }
 
-const COUNTER: Domain = {
+export const COUNTER: Domain = {
   type: 'counter',
   kind: 'native',
   isFrozen: true,
@@ -76,8 +79,9 @@ function tableOf(draws: Draws, shape: Shape): Table {
   }))
   const clustering = several(shape.clustering, 'c', () => {
     const domain = drawDomain(draws, true)
-    // 3.0 takes no literal for a descending column of another kind, and orders its elements backwards.
-    return { kind: 'clustering', domain, isDescending: domain.kind === 'native' && draws.chance(0.35) }
+    // 3.0 has the elements of a descending set or map backwards.
+    const mayDescend = domain.kind !== 'set' && domain.kind !== 'map'
+    return { kind: 'clustering', domain, isDescending: mayDescend && draws.chance(0.35) }
   })
   const value = (kind: 'static' | 'regular') => () => ({
     kind,
@@ -106,7 +110,8 @@ function tableOf(draws: Draws, shape: Shape): Table {
       ...indexed.map((each) => `CREATE INDEX ON ${name} (${indexTarget(each)})`),
     ]
   }
-  return { ...{ columns, keys, clustering, statics, regulars, isCounter, isCompact }, statements }
+  const mustBind = clustering.some(({ domain, isDescending }) => isDescending && domain.kind !== 'native')
+  return { ...{ columns, keys, clustering, statics, regulars, isCounter, isCompact, mustBind }, statements }
 }
 
 function indexTarget({ name, domain }: Column): string {

@@ -150,18 +150,18 @@ export const NATIVES: readonly Domain[] = [
       '00000000-0000-1000-8000-000000000000',
       'f0000000-0000-1000-8000-000000000001',
       '00000001-0000-1001-bf7f-7f7f7f7f7f7f',
-      '50554d6e-29bb-11e5-b345-feff819cdc9f',
       '50554d6e-29bb-11e5-8080-808080808080',
+      '50554d6e-29bb-11e5-b345-feff819cdc9f',
     ]),
   ),
   native(
     'uuid',
     uuids([
       '00000000-0000-0000-0000-000000000000',
-      'ffffffff-ffff-4fff-bfff-ffffffffffff',
-      '50554d6e-29bb-11e5-b345-feff819cdc9f',
       'f0000000-0000-1000-8000-000000000001',
+      '50554d6e-29bb-11e5-b345-feff819cdc9f',
       '123e4567-e89b-42d3-a456-426655440000',
+      'ffffffff-ffff-4fff-bfff-ffffffffffff',
     ]),
   ),
   native(

@@ -34,7 +34,7 @@ export class Draft {
   readonly isWild: boolean
   faults = 0
 
-  constructor(draws: Draws, isPrepared = draws.chance(0.4)) {
+  constructor(draws: Draws, isPrepared: boolean) {
     this.draws = draws
     this.isPrepared = isPrepared
     this.isWild = draws.chance(0.1)
@@ -42,6 +42,7 @@ export class Draft {
 
   value(domain: Domain): string {
     const { draws } = this
+    if (draws.chance(0.03)) return termOf(draws, domain) ?? this.given(domain.draw(draws))
     if (this.isPrepared || !this.isWild || !draws.chance(0.2)) return this.given(domain.draw(draws))
     this.faults += 1
     return this.given(draws.pick(NATIVES).draw(draws))
@@ -50,6 +51,7 @@ export class Draft {
   /** Of a column that need not have one. */
   maybe(domain: Domain): string {
     const { draws } = this
+    if (domain.type === 'timeuuid' && draws.chance(0.1)) return 'now()'
     if (this.isPrepared && draws.chance(0.07)) return this.given({ literal: '?', bound: types.unset })
     return draws.chance(0.12) ? this.given(NULL) : this.value(domain)
   }
@@ -66,6 +68,33 @@ export class Draft {
     if (isWrong) this.faults += 1
     return isWrong
   }
+}
+
+/** Calls and casts that stand for a value of the type; null: there are none. */
+const TERMS: Readonly<Record<string, readonly string[]>> = {
+  bigint: [
+    'toUnixTimestamp(50554d6e-29bb-11e5-b345-feff819cdc9f)',
+    'blobAsBigint(0x0000000000000001)',
+    '(bigint)2',
+  ],
+  blob: ["textAsBlob('ab')", 'intAsBlob(1)', "timestampAsBlob('2015-05-21 10:00:00+0000')", '(blob)0x0102'],
+  boolean: ['blobAsBoolean(0x01)', "fromJson('false')"],
+  date: ['toDate(50554d6e-29bb-11e5-b345-feff819cdc9f)', "(date)'2015-05-21'", 'fromJson(\'"1970-01-01"\')'],
+  double: ['blobAsDouble(0x3ff8000000000000)', "fromJson('1.5')"],
+  int: ['blobAsInt(0x00000001)', '(int)1', "fromJson('2')"],
+  text: ['blobAsText(0x6162)', "(text)'a'", 'fromJson(\'"ab"\')'],
+  timestamp: [
+    'dateOf(50554d6e-29bb-11e5-b345-feff819cdc9f)',
+    'toTimestamp(50554d6e-29bb-11e5-b345-feff819cdc9f)',
+    "toTimestamp((date)'2015-05-21')",
+  ],
+  timeuuid: ["minTimeuuid('2015-05-21 10:00:00+0000')", "maxTimeuuid('2015-05-21 10:00:00+0000')"],
+  varint: ['blobAsVarint(0x7f)', "fromJson('128')"],
+}
+
+function termOf(draws: Draws, { type }: Domain): string | null {
+  const terms = TERMS[type]
+  return terms === undefined ? null : draws.pick(terms)
 }
 
 const NULL: Value = { literal: 'null', bound: null }
@@ -121,7 +150,7 @@ export class WriteDraws {
   }
 
   #alone(kind: string): Step {
-    const draft = new Draft(this.#draws)
+    const draft = this.#draft()
     const when = this.#when(draft, kind)
     const text = this.#one(kind, draft, when.using)
     return {
@@ -135,6 +164,10 @@ export class WriteDraws {
       },
       ...{ timestamp: when.timestamp, expiresMs: when.expiresMs, faults: draft.faults },
     }
+  }
+
+  #draft(): Draft {
+    return new Draft(this.#draws, this.#table.mustBind || this.#draws.chance(0.4))
   }
 
   #one(kind: string, draft: Draft, using: When['using']): string {
@@ -170,8 +203,8 @@ export class WriteDraws {
   }
 
   /**
-   * Values have times of their own, in any order: of two with one time 3.0 takes the greater one by signed bytes, where we
-   * look at when they expire and at unsigned bytes.
+   * Requests have times of their own, in any order: of two values with one time 3.0 takes the greater one by signed bytes,
+   * where we look at when they expire and at unsigned bytes.
    */
   #valueTime(): number {
     const time = 1000 * (1 + this.#draws.below(TIMES)) + this.#times.length
@@ -340,23 +373,17 @@ export class WriteDraws {
       .join(' AND ')
   }
 
-  /** Of a batch: values of one time meet in none, see #valueTime. */
+  /** Of a batch, whose values may have one time: there 3.0's rule of ties is ours, too. */
   #parts(draft: Draft, isConditional: boolean, isTimed: boolean): string[] {
     const draws = this.#draws
     const { isCounter } = this.#table
-    let hasValues = false
-    return Array.from({ length: 1 + draws.below(3) }, () => {
+    // Some are so many that their size or their partitions are worth a warning.
+    const count = draws.chance(0.04) ? 60 + draws.below(100) : 1 + draws.below(3)
+    return Array.from({ length: count }, () => {
       if (isCounter) return this.#one('update', draft, NOTHING)
-      const isValue = draws.chance(0.7)
-      const mayShare = isValue && !hasValues
-      hasValues ||= isValue
-      const kind = !isValue ? 'delete' : draws.chance(0.5) ? 'insert' : 'update'
-      if (isConditional) {
-        if (draws.chance(0.6) && mayShare) return this.#conditional(draft)
-        return this.#one(mayShare ? kind : 'delete', draft, NOTHING)
-      }
-      if (isTimed) return this.#one(mayShare ? kind : 'delete', draft, NOTHING)
-      if (mayShare && draws.chance(0.7)) return this.#one(kind, draft, NOTHING)
+      const kind = !draws.chance(0.7) ? 'delete' : draws.chance(0.5) ? 'insert' : 'update'
+      if (isConditional) return draws.chance(0.6) ? this.#conditional(draft) : this.#one(kind, draft, NOTHING)
+      if (isTimed || draws.chance(0.7)) return this.#one(kind, draft, NOTHING)
       const time = kind === 'delete' ? this.#deletionTime() : this.#valueTime()
       return this.#one(kind, draft, () => ` USING TIMESTAMP ${time}`)
     })
@@ -369,7 +396,7 @@ export class WriteDraws {
 
   #textBatch(): Step {
     const draws = this.#draws
-    const draft = new Draft(draws)
+    const draft = this.#draft()
     const { isCounter } = this.#table
     const isConditional = !isCounter && draws.chance(0.25)
     const type = isCounter !== draft.isWrong() ? 'COUNTER ' : draws.pick(['', 'UNLOGGED '])

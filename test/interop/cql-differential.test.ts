@@ -10,6 +10,7 @@ import { Gateway } from '../support/gateway.js'
 import { Cassandra } from './cassandra-server.js'
 import { Node } from './cql-differential-answers.js'
 import { Comparison, SEQUENCE } from './cql-differential-comparison.js'
+import { SCHEMA_STATEMENTS } from './cql-differential-schemas.js'
 import { USER_TYPE } from './cql-differential-values.js'
 
 const STATEMENTS = Number(process.env['GODWIT_CQL_STATEMENTS'] ?? 1_000)
@@ -34,6 +35,22 @@ after(async () => {
   for (const node of nodes) await node.close()
   await gateway?.dispose()
   if (typeof cassandra !== 'string') await cassandra.dispose()
+})
+
+test('statements about schemas are answered as Cassandra answers them', { timeout: 600_000 }, async (t) => {
+  const [theirs, ours] = nodes
+  if (typeof cassandra === 'string' || theirs === undefined || ours === undefined) {
+    t.skip(`not run: ${typeof cassandra === 'string' ? cassandra : 'a server is missing'}`)
+    return
+  }
+  const reports: string[] = []
+  for (const statement of SCHEMA_STATEMENTS) {
+    const [expected, actual] = [await theirs.define(statement), await ours.define(statement)]
+    if (expected === actual) continue
+    reports.push(`${statement}\nCassandra: ${expected}\nGodwit:    ${actual}\n`)
+  }
+  t.diagnostic(`statements: ${SCHEMA_STATEMENTS.length}`)
+  assert.equal(reports.join('\n'), '')
 })
 
 test('generated statements are answered as Cassandra answers them', { timeout: 3_600_000 }, async (t) => {

@@ -99,7 +99,7 @@ const family = fc.oneof(
 const qualifier = fc.constantFrom('', 'x', 'xy', 'y', '\x00z')
 const column = fc.tuple(family, qualifier).map(([f, q]) => `${f}:${q}`)
 const columnOrFamily = fc.oneof({ weight: 3, arbitrary: column }, { weight: 1, arbitrary: family })
-const value = fc.constantFrom('', '1', '2', 'v\xff', '\0\0\0\0\0\0\0\x05')
+const value = fc.constantFrom('', '1', '2', '2\n', 'v\xff', '\0\0\0\0\0\0\0\x05')
 const time = fc.integer({ min: 0, max: 9 }).map(BigInt)
 const mutation = fc.record({
   isDelete: fc.boolean(),
@@ -180,6 +180,24 @@ const writes1 = fc.oneof(
       }),
     })),
   fc
+    .record({ rows: fc.uniqueArray(rowName, { maxLength: 3 }), mutations: stamped })
+    .map(({ rows, mutations }): Draft => ({
+      method: 'mutateRows',
+      isStamped: true,
+      args: (prefix) => ({
+        ...row1,
+        rowBatches: rows.map((row) => ({
+          row: keyIn(prefix, row),
+          mutations: mutations.map(toMutation),
+        })),
+      }),
+    })),
+  fc.record({ row: rowName, column: columnOrFamily }).map(({ row, column: name }): Draft => ({
+    method: 'deleteAll',
+    isStamped: true,
+    args: (prefix) => ({ ...row1, row: keyIn(prefix, row), column: bytes(name) }),
+  })),
+  fc
     .record({ row: rowName, column: columnOrFamily, timestamp: time })
     .map(({ row, column: name, timestamp }): Draft => ({
       method: 'deleteAllTs',
@@ -203,6 +221,20 @@ const changes1 = fc.oneof(
       method: 'atomicIncrement',
       isStamped: true,
       args: (prefix) => ({ ...row1, row: keyIn(prefix, row), column: bytes(name), value: amount }),
+    })),
+  fc
+    .array(fc.record({ row: rowName, column: columnOrFamily, ammount: fc.constantFrom(0n, 3n) }), {
+      minLength: 1,
+      maxLength: 2,
+    })
+    .map((all): Draft => ({
+      method: 'incrementRows',
+      isStamped: true,
+      args: (prefix) => ({
+        increments: all.map(({ row, column: name, ammount }) =>
+          one.makeTIncrement({ table: TABLE, row: keyIn(prefix, row), column: bytes(name), ammount }),
+        ),
+      }),
     })),
   fc
     .record({ row: rowName, columns: fc.uniqueArray(columnOrFamily, { maxLength: 2 }), value })
@@ -234,6 +266,10 @@ const changes1 = fc.oneof(
 )
 
 const reads1 = fc.oneof(
+  fc.record({ row: rowName, column: columnOrFamily }).map(({ row, column: name }): Draft => ({
+    method: 'get',
+    args: (prefix) => ({ ...row1, row: keyIn(prefix, row), column: bytes(name) }),
+  })),
   fc
     .record({ row: rowName, column: columnOrFamily, numVersions: fc.integer({ min: 0, max: 4 }) })
     .map(({ row, column: name, numVersions }): Draft => ({
@@ -319,6 +355,7 @@ const scans1 = fc
     columns: fc.array(columnOrFamily, { maxLength: 2 }),
     timestamp: fc.option(time),
     filter: fc.option(filter),
+    batchSize: fc.option(fc.integer({ min: 1, max: 3 }), { freq: 1 }),
     isReversed: fc.boolean(),
     sortColumns: fc.boolean(),
   })
@@ -334,6 +371,8 @@ const scans1 = fc
           columns: wish.columns.map(bytes),
           timestamp: wish.timestamp,
           filterString: wish.filter === null ? null : bytes(wish.filter),
+          // HBase refuses it beside most filters.
+          batchSize: wish.filter === null ? wish.batchSize : null,
           reversed: wish.isReversed,
           sortColumns: wish.sortColumns,
         }),
@@ -363,11 +402,17 @@ const delete2 = fc.record({
   deleteType: fc.integer({ min: 0, max: 3 }),
   timestamp: time,
 })
+/** By the server's clock; a family's version has a time or is refused. */
+const stampedDelete2 = fc.record({
+  columns: fc.option(fc.array(fc.tuple(column2, fc.constant(null)), { maxLength: 2 })),
+  deleteType: fc.integer({ min: 0, max: 3 }),
+  timestamp: fc.constant(null),
+})
 
 interface DeleteWish {
-  readonly columns: readonly (readonly [two.TColumn, bigint])[] | null
+  readonly columns: readonly (readonly [two.TColumn, bigint | null])[] | null
   readonly deleteType: number
-  readonly timestamp: bigint
+  readonly timestamp: bigint | null
 }
 
 function toDelete(row: Buffer, wish: DeleteWish): two.TDelete {
@@ -381,6 +426,8 @@ const get2 = fc
     timestamp: fc.option(time, { freq: 1 }),
     timeRange: fc.option(fc.tuple(time, time)),
     maxVersions: fc.option(fc.integer({ min: 1, max: 5 })),
+    storeLimit: fc.option(fc.integer({ min: 0, max: 3 }), { freq: 1 }),
+    storeOffset: fc.option(fc.integer({ min: 0, max: 2 }), { freq: 1 }),
     filter: fc.option(filter),
     /** As Java clients send it. */
     isInBytes: fc.boolean(),
@@ -390,6 +437,8 @@ const get2 = fc
     timestamp: wish.timestamp,
     timeRange: wish.timeRange === null ? null : { minStamp: wish.timeRange[0], maxStamp: wish.timeRange[1] },
     maxVersions: wish.maxVersions,
+    storeLimit: wish.storeLimit,
+    storeOffset: wish.storeOffset,
     filterString: wish.filter === null || wish.isInBytes ? null : bytes(wish.filter),
     filterBytes:
       wish.filter === null || !wish.isInBytes ? null : filterBytesOf(parseFilter(bytes(wish.filter))),
@@ -413,6 +462,65 @@ const calls2 = fc.oneof(
     method: 'deleteSingle',
     args: (prefix) => ({ table: TABLE, tdelete: toDelete(keyIn(prefix, row), remove) }),
   })),
+  fc.record({ row: rowName, remove: stampedDelete2 }).map(({ row, remove }): Draft => ({
+    method: 'deleteSingle',
+    isStamped: true,
+    args: (prefix) => ({ table: TABLE, tdelete: toDelete(keyIn(prefix, row), remove) }),
+  })),
+  fc.array(fc.record({ row: rowName, remove: delete2 }), { maxLength: 3 }).map((all): Draft => ({
+    method: 'deleteMultiple',
+    args: (prefix) => ({
+      table: TABLE,
+      tdeletes: all.map(({ row, remove }) => toDelete(keyIn(prefix, row), remove)),
+    }),
+  })),
+  fc.array(fc.record({ row: rowName, get: get2 }), { maxLength: 3 }).map((gets): Draft => ({
+    method: 'existsAll',
+    args: (prefix) => ({
+      table: TABLE,
+      tgets: gets.map(({ row, get }) => two.makeTGet({ row: keyIn(prefix, row), ...get })),
+    }),
+  })),
+  fc
+    .record({ row: rowName, family, qualifier, expected: fc.option(value), cells: put2, remove: delete2 })
+    .chain((wish) =>
+      fc.constantFrom('checkAndPut', 'checkAndDelete').map((method): Draft => ({
+        method,
+        args: (prefix) => {
+          const row = keyIn(prefix, wish.row)
+          return {
+            table: TABLE,
+            row,
+            family: bytes(wish.family),
+            qualifier: bytes(wish.qualifier),
+            value: wish.expected === null ? null : bytes(wish.expected),
+            ...(method === 'checkAndPut'
+              ? { tput: two.makeTPut({ row, columnValues: wish.cells }) }
+              : { tdelete: toDelete(row, wish.remove) }),
+          }
+        },
+      })),
+    ),
+  fc
+    .record({ row: rowName, family, qualifier, value, returnResults: fc.option(fc.boolean()) })
+    .map((wish): Draft => ({
+      method: 'append',
+      isStamped: true,
+      args: (prefix) => ({
+        table: TABLE,
+        tappend: two.makeTAppend({
+          row: keyIn(prefix, wish.row),
+          columns: [
+            two.makeTColumnValue({
+              family: bytes(wish.family),
+              qualifier: bytes(wish.qualifier),
+              value: bytes(wish.value),
+            }),
+          ],
+          returnResults: wish.returnResults,
+        }),
+      }),
+    })),
   fc
     .record({ row: rowName, cells: put2, remove: delete2, isDeleteFirst: fc.boolean() })
     .map((wish): Draft => ({
@@ -485,13 +593,17 @@ const calls2 = fc.oneof(
       from: rowName,
       isReversed: fc.boolean(),
       limit: fc.option(fc.integer({ min: 1, max: 3 })),
+      batchSize: fc.option(fc.integer({ min: 1, max: 3 }), { freq: 1 }),
+      numRows: fc.integer({ min: 0, max: 3 }),
+      method: fc.constantFrom('scan', 'scan', 'getScannerResults'),
     })
-    .map(({ get, from, isReversed, limit }): Draft => ({
-      method: 'scan',
+    .map(({ get, from, isReversed, limit, batchSize, numRows, method }): Draft => ({
+      method,
       args: (prefix) => {
         const [low, high] = [bytes(prefix + from), bytes(`${prefix}s`)]
         return {
           table: TABLE,
+          numRows,
           tscan: two.makeTScan({
             startRow: isReversed ? high : low,
             stopRow: isReversed ? low : high,
@@ -500,6 +612,7 @@ const calls2 = fc.oneof(
             maxVersions: get.maxVersions ?? 1,
             filterString: get.filterString,
             filterBytes: get.filterBytes,
+            batchSize: get.filterString === null && get.filterBytes === null ? batchSize : null,
             reversed: isReversed,
             limit,
           }),

@@ -9,6 +9,8 @@ import type { GatewayStatus, PlacementStatus } from '../../src/model/operations.
 import { Gateway } from './gateway.js'
 
 const WAIT_MS = 30_000
+/** Of 100,000 rows, where others have the processors. */
+const LOAD_WAIT_MS = 120_000
 
 /** A port that nobody listens on now. */
 export async function freePort(): Promise<number> {
@@ -85,7 +87,7 @@ export async function load(gateway: Gateway, dataset: string, path: string): Pro
   const answer = await gateway.admin('POST', `/v1/datasets/${dataset}/loads`, request)
   assert.ok(answer.status < 300, answer.text)
   const { id } = (answer.body as { load: { id: string } }).load // what the route answers
-  const endMs = performance.now() + WAIT_MS
+  const endMs = performance.now() + LOAD_WAIT_MS
   while (performance.now() < endMs) {
     await pause(20)
     const { body } = await gateway.admin('GET', `/v1/loads/${id}`)

@@ -13,12 +13,17 @@ import { type CliOutcome, godwit } from '../unit/cli/run-cli.js'
 import { Uploader } from './file-sets.js'
 import { Gateway } from './gateway.js'
 import { hfileOf } from './hfile-writer.js'
+import { freePort } from './leaf-processes.js'
 import type { StockClient } from './stock-client.js'
 
-const PORTS =
-  'listeners:\n  kvstore: { port: 0 }\n  admin: { port: 0 }\n' +
-  '  terrapin: { port: 0, enabled: true }\n  terrapinController: { port: 0, enabled: true }\n' +
-  'threads: { data: 2 }\n'
+function settingsOf(ports: Readonly<Record<'terrapin' | 'terrapinController', number>>): string {
+  return (
+    'listeners:\n  kvstore: { port: 0 }\n  admin: { port: 0 }\n' +
+    `  terrapin: { port: ${ports.terrapin}, enabled: true }\n` +
+    `  terrapinController: { port: ${ports.terrapinController}, enabled: true }\n` +
+    'threads: { data: 2 }\n'
+  )
+}
 
 /** Small numbers, so that a test sees what takes hours. */
 export const QUICK_MIGRATION =
@@ -54,11 +59,16 @@ export class MigrationPair {
   static async start(more = QUICK_MIGRATION): Promise<MigrationPair> {
     const hdfs = mkdtempSync(join(tmpdir(), 'godwit-hdfs-'))
     const common = `terrapin:\n  owner: { name: pins, contact: pins@example.org }\n  root: "${pathToFileURL(hdfs).href}"\n`
-    const old = await Gateway.start({ ports: PORTS, config: common })
+    // Known before they listen, so that both start at the same time.
+    const ports = { terrapin: await freePort(), terrapinController: await freePort() }
     const west =
-      `origins:\n  west: { api: terrapin, host: 127.0.0.1, port: ${old.port('terrapin')}, clusters: [local],` +
-      ` breakerResetMs: 200, controller: { host: 127.0.0.1, port: ${old.port('terrapinController')} } }\n`
-    const front = await Gateway.start({ ports: PORTS, config: common + west + more })
+      `origins:\n  west: { api: terrapin, host: 127.0.0.1, port: ${ports.terrapin}, clusters: [local],` +
+      ` breakerResetMs: 200, controller: { host: 127.0.0.1, port: ${ports.terrapinController} } }\n`
+    const any = { terrapin: 0, terrapinController: 0 }
+    const [old, front] = await Promise.all([
+      Gateway.start({ ports: settingsOf(ports), config: common }),
+      Gateway.start({ ports: settingsOf(any), config: common + west + more }),
+    ])
     return new MigrationPair(hdfs, old, front)
   }
 
@@ -110,10 +120,11 @@ export class MigrationPair {
     return stdout
   }
 
+  /** Of the admin API: asked often, and the command costs more than the answer. */
   async report(name: string): Promise<MigrationReport> {
-    const { stdout, stderr } = await this.godwit('migrate', name, 'status', '--json')
-    assert.notEqual(stdout, '', stderr)
-    return JSON.parse(stdout) as MigrationReport
+    const { body, status, text } = await this.front.admin('GET', `/v1/datasets/${name}/migration`)
+    assert.equal(status, 200, text)
+    return (body as { migration: MigrationReport }).migration // our own admin API
   }
 
   /** Waits until a report fits. */

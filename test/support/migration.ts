@@ -193,11 +193,12 @@ export async function metricsOf(
 export async function settledShadows(gateway: Gateway): Promise<ShadowFigures> {
   for (let look = 0; look < 100; look += 1) {
     await pause(TOLD_WITHIN_MS)
-    const [sent, results, waiting, unaccounted] = await Promise.all([
+    const [sent, results, waiting, unaccounted, unconfirmed] = await Promise.all([
       metricsOf(gateway, 'godwit_migration_shadow_reads_total'),
       metricsOf(gateway, 'godwit_migration_shadow_results_total', 'result'),
       metricsOf(gateway, 'godwit_migration_shadow_waiting'),
       metricsOf(gateway, 'godwit_migration_shadow_unaccounted'),
+      metricsOf(gateway, 'godwit_migration_shadow_unconfirmed_total'),
     ])
     assert.equal(unaccounted.get('') ?? 0, 0, 'shadow reads are unaccounted for')
     if ((waiting.get('') ?? 0) > 0) continue
@@ -205,6 +206,7 @@ export async function settledShadows(gateway: Gateway): Promise<ShadowFigures> {
     const counts = {
       ...{ matched: of('matched'), mismatched: of('mismatched'), tied: of('tied'), dropped: of('dropped') },
       ...{ expired: of('expired'), failed: of('failed'), waiting: 0, baseline: 0, unstable: 0 },
+      unconfirmed: unconfirmed.get('') ?? 0,
     }
     return { sent: sent.get('') ?? 0, ...counts }
   }

@@ -27,7 +27,8 @@ export class S3Server {
   }
 
   static #run(programs: string): Promise<S3Server> {
-    const child = spawn(join(programs, 'moto_server'), ['-H', '127.0.0.1', '-p', '0'], {
+    // By module: its script names the folder that the environment was made in, which may have been moved since.
+    const child = spawn(join(programs, 'python3'), ['-m', 'moto.server', '-H', '127.0.0.1', '-p', '0'], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, PYTHONUNBUFFERED: '1', PYTHONDONTWRITEBYTECODE: '1' },
     })

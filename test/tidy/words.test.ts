@@ -110,7 +110,7 @@ test('every test file holds a test, and none is switched off or run alone', () =
   const faults: string[] = []
   for (const path of sources('test').filter((name) => name.endsWith('.test.ts'))) {
     const text = textOf(path)
-    if (!/\b(test|testDriver)\(/.test(text)) faults.push(`${path}: no test`)
+    if (!/\b(test|testDriver|testScripts)\(/.test(text)) faults.push(`${path}: no test`)
     const off = /\b(test|it|describe|suite)\.(skip|only|todo)\(|\b(skip|only|todo): *true/.exec(text)
     // This file names them to find them.
     if (off !== null && path !== 'test/tidy/words.test.ts') faults.push(`${path}: ${off[0]}`)

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { type Asked, COLUMNS, CqlPeer, query } from './cql-peers.js'
+import { COMPRESSIONS } from '../../shims/rocksandra/protocol/compression.js'
+import { type Asked, COLUMNS, CqlPeer, bytes, query, short } from './cql-peers.js'
 
 const QUERY = 7
 const ROW_BYTES = 32 * 1024
@@ -49,6 +50,23 @@ describe('a client that does not read', () => {
       assert.equal(frame.stream, stream)
       assert.ok(frame.body.includes(String(stream)))
     }
+  })
+
+  test('packed requests count with what they are unpacked', async () => {
+    peer = await CqlPeer.start({ limits: { maxUnsentBytesPerConnection: 1024 * 1024 } })
+    const client = await peer.ready(4, { COMPRESSION: 'lz4' })
+    const waiting: Asked[] = []
+    peer.engine.answer = (asked) => void waiting.push(asked)
+    const value = Buffer.concat([Buffer.of(1), short(1), bytes(Buffer.alloc(500_000))])
+    const packed = COMPRESSIONS.lz4.compress(query('q', value))
+    assert.ok(packed.length < 5_000)
+    const count = 200
+    for (let stream = 0; stream < count; stream++) client.send(QUERY, packed, { stream, flags: 1 })
+    const taken = await settled(() => waiting.length)
+    assert.ok(taken < 5, `${taken} of ${count} requests of half a megabyte each are with the engine`)
+    peer.engine.answer = ({ done }) => done({ kind: 'void' })
+    for (const { done } of waiting) done({ kind: 'void' })
+    for (let answered = 0; answered < count; answered++) await client.next()
   })
 
   test('with others like it is cut when the thread holds too much, and a reader is not', async () => {

@@ -59,6 +59,7 @@ const OPTIONS: TerrapinServiceOptions = {
   onAnswered: () => undefined,
   hasSeveralPlaces: () => false,
   secondReads: new SecondReads({ startTimer: startSystemTimer, onEvent: () => undefined }),
+  onValues: null,
 }
 
 function cell(value: string): RowOutcome {
@@ -234,6 +235,34 @@ describe('multiGet', () => {
     assert.equal(Buffer.from(reply, 'hex').readUInt32BE(4 + 4 + 4 + 8 + 4 + 3 + 3 + 2), keys.length)
   })
 
+  test('a part of many keys that cannot be read fails its own, and one that is gone the call', async () => {
+    const keys = Array.from({ length: 20_001 }, (_, index) => `k${index}`)
+    const rows = Object.fromEntries(keys.map((key) => [key, cell('v')]))
+    for (const [code, entries] of [
+      ['DEADLINE_EXCEEDED', 20_001],
+      ['VERSION_NOT_FOUND', null],
+    ] as const) {
+      const store = new FakeStore(rows)
+      const read = store.read.bind(store)
+      // The second part of three.
+      store.read = (request, done) => {
+        if (store.reads.length === 1) {
+          store.reads.push(request)
+          done(new KVError(code, 'a part'))
+        } else read(request, done)
+      }
+      const reply = await exchange(await serve(createTerrapinService(store, OPTIONS)), multiGet(keys))
+      if (entries === null) {
+        assert.ok(reply.includes('08000200' + '0000cd'), 'INVALID_FILE_SET_VIEW of the call')
+        continue
+      }
+      const bytes = Buffer.from(reply, 'hex')
+      assert.equal(bytes.readUInt32BE(4 + 4 + 4 + 8 + 4 + 3 + 3 + 2), entries)
+      const failed = reply.split('0800020000006700').length - 1
+      assert.equal(failed, 10_000, 'keys of READ_ERROR')
+    }
+  })
+
   test('a call has a million keys and clusters at most; one with more is a broken message', async () => {
     const keys = Array.from({ length: 1_000_000 }, () => 'k1')
     const socket = await serve(createTerrapinService(new FakeStore({ k1: cell('v1') }), OPTIONS))
@@ -282,6 +311,23 @@ describe('multiGet', () => {
       ['get', 'no', 'DATASET_NOT_FOUND'],
     ])
     assert.ok(store.reads.every(({ context }) => context.isCountedByShim === true))
+  })
+
+  test('bytes of values are counted as Terrapin did: of a get what it found, of a multiGet all of it', async () => {
+    const counted: unknown[] = []
+    const onValues: TerrapinServiceOptions['onValues'] = (...sizes) => void counted.push(sizes)
+    const rows = { k1: cell('v1'), k2: new KVError('UNAVAILABLE', 'gone'), k3: cell('longer') }
+    const socket = await serve(createTerrapinService(new FakeStore(rows), { ...OPTIONS, onValues }))
+    await exchange(socket, GET)
+    await exchange(socket, GET.replace('6b31', '6b32'))
+    await exchange(socket, GET.replace('6b31', '6b39'))
+    await exchange(socket, multiGet(['k1', 'k2', 'k3', 'k9', 'k3']))
+    await exchange(socket, multiGet(['k9']))
+    assert.deepEqual(counted, [
+      ['get', 'fs', 2],
+      ['multiGet', 'fs', 8],
+      ['multiGet', 'fs', 0],
+    ])
   })
 
   test('no key at all is an empty map, of a file set that exists', async () => {

@@ -51,10 +51,11 @@ export interface DecodedKey {
  */
 export function decodeOrdered(parts: readonly KeyPart[], bytes: Buffer, at = 0): DecodedKey {
   const reader = new OrderedReader(bytes, at)
-  const values = parts.map(({ type, isReversed }) => {
+  const values: Buffer[] = []
+  for (const { type, isReversed } of parts) {
     reader.isInverted = isReversed
-    return codecOf(type).read(reader)
-  })
+    values.push(codecOf(type).read(reader))
+  }
   return { values, end: reader.at }
 }
 

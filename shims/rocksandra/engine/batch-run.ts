@@ -1,9 +1,11 @@
 /**
- * Batches: their rules, and how they are written. All that goes to one partition is one atomic request; several partitions
- * are written at the same time, each of them atomic. Rules and texts as BatchStatement.java of Cassandra 3.0.
+ * Batches, and how they are written. All that goes to one partition is one atomic request; several partitions are written
+ * at the same time, each of them atomic, and of a logged batch all or none (batch-log.ts). Rules are batch-rules.ts.
  */
 import type { KVError } from '../../../src/base/errors.js'
 import { type CqlError, invalid } from '../cql/errors.js'
+import type { BatchLog } from './batch-log.js'
+import { type BatchSizes, type BatchType, batchWarnings, checkBatch } from './batch-rules.js'
 import type { CqlDone } from './contract.js'
 import { conditionalKey, runConditional } from './lwt-run.js'
 import type { Modification } from './modify.js'
@@ -18,16 +20,9 @@ import {
   timesOf,
   writeAll,
 } from './modify-run.js'
-import type { RowWrites } from './row-writes.js'
 import type { TableSchema } from './schema.js'
 import { type Store, errorOf } from './select-run.js'
 import type { Bindings } from './terms.js'
-
-/** cassandra.yaml of 3.0: batch_size_warn_threshold_in_kb, batch_size_fail_threshold_in_kb. */
-const WARN_BYTES = 5 * 1024
-const FAIL_BYTES = 50 * 1024
-
-export type BatchType = 'LOGGED' | 'UNLOGGED' | 'COUNTER'
 
 export interface BatchPart {
   readonly modification: Modification
@@ -44,37 +39,12 @@ export interface BatchRun {
   readonly consistency: number
 }
 
-/** @throws {CqlError} */
-export function checkBatch(type: BatchType, parts: readonly Modification[], hasTimestamp: boolean): void {
-  let counters = 0
-  let conditions = 0
-  for (const { table, condition, timestamp } of parts) {
-    if (timestamp !== null && hasTimestamp) {
-      throw invalid('Timestamp must be set either on BATCH or individual statements')
-    }
-    if (table.isCounter) {
-      if (type === 'LOGGED') throw invalid('Cannot include a counter statement in a logged batch')
-      counters++
-    } else if (type === 'COUNTER') throw invalid('Cannot include non-counter statement in a counter batch')
-    if (condition !== null) conditions++
-  }
-  if (counters > 0 && counters < parts.length) {
-    throw invalid('Counter and non-counter mutations cannot exist in the same batch')
-  }
-  if (counters > 0 && hasTimestamp) throw invalid('Cannot provide custom timestamp for counter BATCH')
-  if (conditions === 0) return
-  if (hasTimestamp) throw invalid('Cannot provide custom timestamp for conditional BATCH')
-  if (parts.some(({ timestamp }) => timestamp !== null)) {
-    throw invalid('Cannot provide custom timestamp for conditional BATCH')
-  }
-  if (parts.some(({ table }) => table !== parts[0]?.table)) {
-    throw invalid('Batch with conditions cannot span multiple tables')
-  }
-}
-
 interface BatchAround {
   readonly store: Store
   readonly tools: WriteTools
+  readonly sizes: BatchSizes
+  /** Null: batches of several partitions are written without one. */
+  readonly log: BatchLog | null
 }
 
 /** Answers once; never throws. */
@@ -124,7 +94,7 @@ function runPlain(batch: BatchRun, around: BatchAround, done: CqlDone): void {
 
 function writePlain(
   { type, parts, timestamp, defaultTimestamp }: BatchRun,
-  { store, tools }: BatchAround,
+  { store, tools, sizes, log }: BatchAround,
   { rowsOf, done }: { readonly rowsOf: (table: TableSchema) => RowsAsTheyAre; readonly done: CqlDone },
 ): void {
   // One time for all that has none: of two statements on one cell, none is the later one.
@@ -135,29 +105,18 @@ function writePlain(
     gather(modification, bindings, { writes, times, tools, rows: rowsOf(modification.table) })
   }
   const all = writes.all()
-  const warnings = sizeWarnings(type, all)
-  writeAll(all, store, (failure: CqlError | KVError | null) => {
-    done(failure ?? { kind: 'void', ...(warnings.length === 0 ? {} : { warnings }) })
-  })
-}
-
-/** Of batches of several partitions alone (CASSANDRA-10876). @throws {CqlError} */
-function sizeWarnings(type: BatchType, writes: readonly RowWrites[]): readonly string[] {
-  if (writes.length <= 1 || type === 'COUNTER') return []
-  const size = writes.reduce((sum, one) => sum + sizeOf(one), 0)
-  const names = [...new Set(writes.map(({ table }) => `${table.keyspace}.${table.name}`))].join(', ')
-  if (size > FAIL_BYTES) throw invalid('Batch too large')
-  if (size <= WARN_BYTES) return []
-  return [
-    `Batch for [${names}] is of size ${size}, exceeding specified threshold of ${WARN_BYTES} by ${size - WARN_BYTES}.`,
-  ]
-}
-
-function sizeOf(writes: RowWrites): number {
-  let size = writes.rowKey.length
-  for (const mutation of writes.mutations()) {
-    if (mutation.kind !== 'PUT') continue
-    for (const { localKey, value } of mutation.cells) size += localKey.length + value.length
+  const warnings = batchWarnings({ type, parts }, all, sizes)
+  const finish = (failure: CqlError | KVError | null): void => {
+    if (failure !== null) done(errorOf(failure))
+    else done({ kind: 'void', ...(warnings.length === 0 ? {} : { warnings }) })
   }
-  return size
+  if (log === null || type !== 'LOGGED' || all.length <= 1) writeAll(all, store, finish)
+  else {
+    const { context } = store
+    log.write(
+      all.map((writes) => writes.request([], context)),
+      context,
+      finish,
+    )
+  }
 }

@@ -2,7 +2,7 @@
 import type * as ast from '../cql/ast.js'
 import { invalid } from '../cql/errors.js'
 import { parseStatement } from '../cql/parser.js'
-import { type BatchType, checkBatch } from './batch-run.js'
+import { type BatchType, checkBatch } from './batch-rules.js'
 import type { ColumnSpec, PreparedStatement } from './contract.js'
 import { type Modification, compileModification, compileUsing } from './modify.js'
 import { NO_KEYSPACE, isSchemaStatement } from './schema-calls.js'

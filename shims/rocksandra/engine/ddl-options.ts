@@ -6,6 +6,7 @@ import type { Owner } from '../../../src/model/dataset.js'
 import type { CqlOptions } from '../../../src/model/table-call.js'
 import type { Properties } from '../cql/ast.js'
 import { CqlError, invalid } from '../cql/errors.js'
+import { doubleText } from '../cql/values/doubles.js'
 
 const TEXTS = ['comment', 'speculative_retry', 'id'] as const
 const MAPS = ['caching', 'compaction', 'compression', 'extensions', 'owner'] as const
@@ -26,17 +27,121 @@ const FRACTIONS = [
 /** Instagram's. */
 const BOOLEANS = ['purge_ttl_on_expiration']
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
 /** Attributes.MAX_TTL: twenty years. */
 const MAX_TTL_SECONDS = 630_720_000
 
-/** Of a new table. @throws {CqlError} SYNTAX_ERROR, CONFIG_ERROR */
-export function tableOptions(properties: Properties): CqlOptions {
-  const options: Record<string, string | Readonly<Record<string, string>>> = {}
+/** BloomCalculations.minSupportedBloomFilterFpChance. */
+const MIN_BLOOM_CHANCE = 6.71e-5
+const [DEFAULT_MIN_INTERVAL, DEFAULT_MAX_INTERVAL] = [128, 2_048]
+
+/** Of a table, those that it had before included. @throws {CqlError} SYNTAX_ERROR, CONFIG_ERROR */
+export function tableOptions(properties: Properties, before: CqlOptions = {}): CqlOptions {
+  const options: Record<string, string | Readonly<Record<string, string>>> = { ...before }
   for (const [name, value] of properties) {
     checkOption(name, value)
-    options[name] = typeof value === 'string' ? value : Object.fromEntries(value)
+    if (typeof value !== 'string') checkClass(name, value)
+    const chance = typeof value === 'string' || name !== 'compression' ? undefined : value.get(CRC_CHANCE)
+    if (chance !== undefined) {
+      // Where it stood once (CASSANDRA-9839).
+      checkFraction(CRC_CHANCE, chance)
+      options[CRC_CHANCE] = chance
+    }
+    if (name === 'caching' && typeof value !== 'string') options[name] = cachingOf(value)
+    else if (name === 'speculative_retry' && typeof value === 'string') options[name] = retryOf(value)
+    else options[name] = typeof value === 'string' ? value : Object.fromEntries(value)
   }
+  checkIntervals(options)
   return options
+}
+
+function checkIntervals({ min_index_interval: min, max_index_interval: max }: CqlOptions): void {
+  const [least, most] = [Number(min ?? DEFAULT_MIN_INTERVAL), Number(max ?? DEFAULT_MAX_INTERVAL)]
+  if (most < least) {
+    throw config(
+      `max_index_interval must be greater than or equal to min_index_interval (${least}) (got ${most})`,
+    )
+  }
+}
+
+const CRC_CHANCE = 'crc_check_chance'
+const COMPACTIONS = /^(SizeTiered|Leveled|DateTiered|TimeWindow)CompactionStrategy$/
+const COMPRESSORS = /^(LZ4|Snappy|Deflate)Compressor$/
+const COMPACTION_PACKAGE = 'org.apache.cassandra.db.compaction.'
+const COMPRESSION_PACKAGE = 'org.apache.cassandra.io.compress.'
+
+/** That there is what is named; what else it is told means nothing here. */
+function checkClass(option: string, given: ReadonlyMap<string, string>): void {
+  if (option === 'compaction') {
+    const name = given.get('class')
+    if (name === undefined) throw config("Missing sub-option 'class' for the 'compaction' option")
+    if (!COMPACTIONS.test(simpleName(name, COMPACTION_PACKAGE))) {
+      const full = name.includes('.') ? name : COMPACTION_PACKAGE + name
+      throw config(`Unable to find compaction strategy class '${full}'`)
+    }
+  } else if (option === 'compression') {
+    const name = given.get('class') ?? given.get('sstable_compression')
+    const isOn = given.size > 0 && given.get('enabled') !== 'false'
+    if (isOn && name === undefined) throw config("Missing sub-option 'class' for the 'compression' option.")
+    if (
+      isOn &&
+      name !== undefined &&
+      name !== '' &&
+      !COMPRESSORS.test(simpleName(name, COMPRESSION_PACKAGE))
+    ) {
+      const full = name.includes('.') ? name : COMPRESSION_PACKAGE + name
+      throw config(`Could not create Compression for type ${full}`)
+    }
+  }
+}
+
+function simpleName(name: string, javaPackage: string): string {
+  return name.startsWith(javaPackage) ? name.slice(javaPackage.length) : name
+}
+
+/** As CachingParams.java shows them again. */
+function cachingOf(given: ReadonlyMap<string, string>): Readonly<Record<string, string>> {
+  const { keys = NONE, rows_per_partition: rows = NONE, ...others } = Object.fromEntries(given)
+  const isWord = (text: string) => /^(all|none)$/i.test(text)
+  if (!isWord(keys)) {
+    throw config(`Invalid value '${keys}' for caching sub-option 'keys': only 'ALL' and 'NONE' are allowed`)
+  }
+  if (!isWord(rows) && !/^\d+$/.test(rows)) {
+    throw config(
+      `Invalid value '${rows}' for caching sub-option 'rows_per_partition': only 'ALL', 'NONE', and integer values are allowed`,
+    )
+  }
+  const names = Object.keys(others)
+  if (names.length > 0) {
+    const allowed = "only 'keys' and 'rows_per_partition' are allowed"
+    throw config(`Invalid caching sub-options [${names.join(', ')}]: ${allowed}`)
+  }
+  const shown = isWord(rows) ? rows.toUpperCase() : String(Number(rows))
+  return { keys: keys.toUpperCase(), rows_per_partition: shown === '0' ? NONE : shown }
+}
+
+const NONE = 'NONE'
+
+/** As SpeculativeRetryParam.java shows it again. */
+function retryOf(value: string): string {
+  const [, number = '', unit = ''] = /^(.*?)(ms|percentile)$/i.exec(value) ?? []
+  const name = "option 'speculative_retry'"
+  if (unit === '' ? value !== 'ALWAYS' && value !== NONE : Number.isNaN(numberOf(number))) {
+    throw config(`Invalid value ${value} for ${name}`)
+  }
+  if (unit === '') return value
+  const amount = numberOf(number)
+  if (unit.toLowerCase() === 'ms') return `${doubleText(amount)}ms`
+  if (amount < 0 || amount > 100) {
+    throw config(`Invalid value ${value} for PERCENTILE ${name}: must be between 0.0 and 100.0`)
+  }
+  const digits = String(Number(amount.toFixed(5)))
+  return `${digits.replace(/^0\./, '.')}PERCENTILE`
+}
+
+function numberOf(text: string): number {
+  return text.trim() === '' ? NaN : Number(text)
 }
 
 function checkOption(name: string, value: string | ReadonlyMap<string, string>): void {
@@ -53,6 +158,7 @@ function checkOption(name: string, value: string | ReadonlyMap<string, string>):
       isKnown ? `Invalid value for property '${name}'. It should be a string` : `Unknown property '${name}'`,
     )
   }
+  if (name === 'id' && !UUID.test(value)) throw config('Invalid table id')
   if (TEXTS.some((known) => known === name) || BOOLEANS.includes(name)) return
   const least = INTEGERS[name]
   if (least !== undefined) checkInteger(name, value, least)
@@ -61,8 +167,10 @@ function checkOption(name: string, value: string | ReadonlyMap<string, string>):
 }
 
 function checkInteger(name: string, value: string, least: number): void {
-  if (!/^-?\d+$/.test(value)) throw syntax(`Invalid integer value ${value} for '${name}'`)
   const number = Number(value)
+  if (!/^[-+]?\d+$/.test(value) || number !== (number | 0)) {
+    throw syntax(`Invalid integer value ${value} for '${name}'`)
+  }
   if (number < least) {
     throw config(`${name} must be greater than or equal to ${least} (got ${value})`)
   }
@@ -72,10 +180,17 @@ function checkInteger(name: string, value: string, least: number): void {
 }
 
 function checkFraction(name: string, value: string): void {
-  const number = Number(value)
-  if (value.trim() === '' || Number.isNaN(number)) throw syntax(`Invalid double value ${value} for '${name}'`)
+  const number = numberOf(value)
+  if (Number.isNaN(number)) throw syntax(`Invalid double value ${value} for '${name}'`)
+  const got = `(got ${doubleText(number)})`
+  if (name === 'bloom_filter_fp_chance') {
+    if (number > MIN_BLOOM_CHANCE && number <= 1) return
+    throw config(
+      `${name} must be larger than ${doubleText(MIN_BLOOM_CHANCE)} and less than or equal to 1.0 ${got}`,
+    )
+  }
   if (number < 0 || number > 1) {
-    throw config(`${name} must be larger than or equal to 0 and smaller than or equal to 1.0 (got ${value})`)
+    throw config(`${name} must be larger than or equal to 0 and smaller than or equal to 1.0 ${got}`)
   }
 }
 
@@ -103,33 +218,61 @@ function booleanOf(name: string, value: string | ReadonlyMap<string, string>): b
 const STRATEGIES = 'org.apache.cassandra.locator.'
 
 /** @throws {CqlError} SYNTAX_ERROR, CONFIG_ERROR */
-export function keyspaceOptions(properties: Properties): KeyspaceOptions {
+export function keyspaceOptions(
+  properties: Properties,
+  about: { readonly keyspace: string; readonly isNew: boolean },
+): KeyspaceOptions {
   const options: { replication?: Readonly<Record<string, string>>; durableWrites?: boolean } = {}
   for (const [name, value] of properties) {
-    if (name === 'replication') options.replication = replicationOf(value)
-    else if (name === 'durable_writes') options.durableWrites = booleanOf(name, value)
+    if (name === 'replication') {
+      const replication = replicationOf(value, about)
+      if (replication !== undefined) options.replication = replication
+    } else if (name === 'durable_writes') options.durableWrites = booleanOf(name, value)
     else throw syntax(`Unknown property '${name}'`)
   }
   return options
 }
 
-function replicationOf(value: string | ReadonlyMap<string, string>): Readonly<Record<string, string>> {
+/** Undefined: it names no class, and nothing else either. */
+function replicationOf(
+  value: string | ReadonlyMap<string, string>,
+  { keyspace, isNew }: { readonly keyspace: string; readonly isNew: boolean },
+): Readonly<Record<string, string>> | undefined {
   if (typeof value === 'string') throw syntax("Invalid value for property 'replication'. It should be a map.")
-  const { class: name = '', ...options } = Object.fromEntries(value)
-  if (name === '') throw config('Missing replication strategy class')
+  const { class: name, ...options } = Object.fromEntries(value)
+  if (name === undefined) {
+    if (isNew || Object.keys(options).length === 0) return undefined
+    throw config('Missing replication strategy class')
+  }
   const simple = name.startsWith(STRATEGIES) ? name.slice(STRATEGIES.length) : name
   if (!/^(SimpleStrategy|NetworkTopologyStrategy|LocalStrategy|OldNetworkTopologyStrategy)$/.test(simple)) {
     throw config(`Unable to find replication strategy class '${STRATEGIES}${simple}'`)
   }
-  if (simple === 'SimpleStrategy' && options['replication_factor'] === undefined) {
+  if (simple === 'LocalStrategy') {
+    throw config('Unable to use given strategy class: LocalStrategy is reserved for internal use.')
+  }
+  checkFactors(simple, options, keyspace)
+  return { class: `${STRATEGIES}${simple}`, ...options }
+}
+
+function checkFactors(strategy: string, options: Readonly<Record<string, string>>, keyspace: string): void {
+  const isSimple = strategy === 'SimpleStrategy'
+  const factor = options['replication_factor']
+  if (isSimple && factor === undefined) {
     throw config('SimpleStrategy requires a replication_factor strategy option.')
   }
-  for (const [option, factor] of Object.entries(options)) {
-    if (!/^\d+$/.test(factor)) {
-      throw config(`Replication factor must be numeric; found ${factor} for ${option}`)
-    }
+  if (strategy === 'NetworkTopologyStrategy' && factor !== undefined) {
+    throw config('replication_factor is an option for SimpleStrategy, not NetworkTopologyStrategy')
   }
-  return { class: `${STRATEGIES}${simple}`, ...options }
+  for (const [option, one] of Object.entries(options)) {
+    if (isSimple && option !== 'replication_factor') {
+      throw config(
+        `Unrecognized strategy option {${option}} passed to SimpleStrategy for keyspace ${keyspace}`,
+      )
+    }
+    if (!/^[-+]?\d+$/.test(one)) throw config(`Replication factor must be numeric; found ${one}`)
+    if (Number(one) < 0) throw config(`Replication factor must be non-negative; found ${one}`)
+  }
 }
 
 /** @throws {CqlError} INVALID for what names no keyspace or table (Cassandra makes directories of them) */

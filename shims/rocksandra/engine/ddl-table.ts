@@ -1,11 +1,20 @@
 /**
- * What CREATE TABLE, ALTER TABLE and the statements about indexes make of a table: checks and texts of
- * CreateTableStatement.java, AlterTableStatement.java and CreateIndexStatement.java of Cassandra 3.0. Pure.
+ * What CREATE TABLE and ALTER TABLE make of a table: checks and texts of CreateTableStatement.java and
+ * AlterTableStatement.java of Cassandra 3.0. Pure.
  */
-import type { CqlColumn, CqlColumnKind, CqlIndex, CqlTable } from '../../../src/model/table-call.js'
-import type { ColumnDefinition, CreateIndex, CreateTable, PrimaryKey, TableAlteration } from '../cql/ast.js'
+import type { CqlColumn, CqlColumnKind, CqlTable } from '../../../src/model/table-call.js'
+import type { ColumnDefinition, CreateTable, PrimaryKey, TableAlteration } from '../cql/ast.js'
 import { CqlError, invalid } from '../cql/errors.js'
-import { type CqlType, type UserType, isCounter, isMultiCell, resolveType, typeText } from '../cql/types.js'
+import { checkExtent } from '../cql/type-extent.js'
+import {
+  type CqlType,
+  type UserType,
+  typeClassName,
+  isCounter,
+  isMultiCell,
+  resolveType,
+  typeText,
+} from '../cql/types.js'
 import { checkName, tableOptions } from './ddl-options.js'
 import { typeOfText } from './schema.js'
 
@@ -42,12 +51,13 @@ export function newTable(statement: CreateTable, around: TypesAround, id: string
   const reversed = reversedOf(statement, key.clustering)
   const keyColumn = (kind: CqlColumnKind) => (name: string, position: number) =>
     record({ name, type: byName.get(name)?.type, kind, position, isReversed: reversed.has(name) })
-  const options = tableOptions(statement.properties)
+  const { id: ownId, ...options } = tableOptions(statement.properties)
   if (others.some(({ type }) => isCounter(type)) && Number(options['default_time_to_live'] ?? 0) > 0) {
     throw invalid('Cannot set default_time_to_live on a table with counters')
   }
   return {
-    ...{ keyspace: around.keyspace, name: table.name, id, isCompact, options, indexes: [], dropped: [] },
+    ...{ keyspace: around.keyspace, name: table.name, isCompact, options, indexes: [], dropped: [] },
+    id: typeof ownId === 'string' ? ownId.toLowerCase() : id,
     columns: [
       ...key.partition.map(keyColumn('partition_key')),
       ...key.clustering.map(keyColumn('clustering')),
@@ -58,8 +68,13 @@ export function newTable(statement: CreateTable, around: TypesAround, id: string
   }
 }
 
-function resolved({ name, type, isStatic }: ColumnDefinition, { keyspace, types }: TypesAround): Resolved {
-  return { name, type: resolveType(type, keyspace, (_, user) => types.get(user) ?? null), isStatic }
+function resolved(
+  { name, type: written, isStatic }: ColumnDefinition,
+  { keyspace, types }: TypesAround,
+): Resolved {
+  const type = resolveType(written, keyspace, (_, user) => types.get(user) ?? null)
+  checkExtent(type)
+  return { name, type, isStatic }
 }
 
 function record(column: {
@@ -124,15 +139,16 @@ function reversedOf({ clusteringOrder }: CreateTable, clustering: readonly strin
   if (clusteringOrder.length > clustering.length) {
     throw invalid('Only clustering key columns can be defined in CLUSTERING ORDER directive')
   }
-  clustering.forEach((name, index) => {
-    const ordered = clusteringOrder[index]
-    if (ordered?.column === name) return
+  // 3.0 takes the first of them alone, too.
+  clusteringOrder.forEach(({ column: ordered }, index) => {
+    const name = clustering[index] ?? ''
+    if (ordered === name) return
     if (!clusteringOrder.some(({ column }) => column === name)) {
       throw invalid(`Missing CLUSTERING ORDER for column ${name}`)
     }
     throw invalid(
       'The order of columns in the CLUSTERING ORDER directive must be the one of the clustering key ' +
-        `(${name} must appear before ${ordered?.column ?? ''})`,
+        `(${name} must appear before ${ordered})`,
     )
   })
   return new Set(clusteringOrder.filter(({ isDescending }) => isDescending).map(({ column }) => column))
@@ -148,14 +164,25 @@ export function alteredTable(
     case 'add':
       return withColumn(table, alteration, around)
     case 'drop':
-      return withoutColumn(table, alteration.column, alteration.timestamp ?? around.nowUs)
+      return withoutColumn(table, alteration.column, {
+        ...around,
+        droppedAtUs: alteration.timestamp ?? around.nowUs,
+      })
     case 'alterColumn':
-      return withType(table, alteration, around)
+      throw invalid('Altering of types is not allowed')
     case 'rename':
       return alteration.renamings.reduce(renamed, table)
     case 'options':
-      return { ...table, options: { ...table.options, ...tableOptions(alteration.properties) } }
+      if (alteration.properties.has('id')) throw new CqlError('CONFIG_ERROR', 'Cannot alter table id.')
+      return withOptions(table, tableOptions(alteration.properties, table.options))
   }
+}
+
+function withOptions(table: CqlTable, options: CqlTable['options']): CqlTable {
+  if (hasCounters(table) && Number(options['default_time_to_live'] ?? 0) > 0) {
+    throw invalid('Cannot set default_time_to_live on a table with counters')
+  }
+  return { ...table, options }
 }
 
 function withColumn(
@@ -179,18 +206,24 @@ function withColumn(
     )
   }
   const { type } = resolved({ name, type: added.type, isStatic }, around)
-  const isCounterTable = table.columns.some((column) => column.type === 'counter')
-  if (
-    isCounter(type) !== isCounterTable &&
-    table.columns.some(({ kind }) => kind === 'regular' || kind === 'static')
-  ) {
+  const former = table.dropped.find((dropped) => dropped.name === name)
+  const isCounterTable = hasCounters(table)
+  if (isCounterTable && former !== undefined) {
+    throw invalid(`Cannot re-add previously dropped counter column ${name}`)
+  }
+  const kind = isStatic ? 'static' : 'regular'
+  if (isCounter(type) !== isCounterTable) {
     throw new CqlError(
       'CONFIG_ERROR',
-      `Cannot add a ${isCounter(type) ? '' : 'non '}counter column (${name}) in a ${isCounterTable ? '' : 'non '}counter column family`,
+      `Cannot add a ${isCounter(type) ? '' : 'non '}counter column (${isCounter(type) ? name : definitionText(name, type, kind)}) in a ${isCounterTable ? '' : 'non '}counter column family`,
     )
   }
-  const former = table.dropped.find((dropped) => dropped.name === name)
-  if (former !== undefined && isMultiCell(type) && former.type !== typeText(type)) {
+  if (
+    former !== undefined &&
+    isMultiCell(type) &&
+    isOpenText(former.type) &&
+    former.type !== typeText(type)
+  ) {
     throw invalid(
       `Cannot add a collection with the name ${name} because a collection with the same name and a different type` +
         ` (${former.type}) has already been used in the past`,
@@ -198,19 +231,39 @@ function withColumn(
   }
   return {
     ...table,
-    columns: [...table.columns, record({ name, type, kind: isStatic ? 'static' : 'regular' })],
+    columns: [...table.columns, record({ name, type, kind })],
   }
 }
 
-function withoutColumn(table: CqlTable, name: string, droppedAtUs: bigint): CqlTable {
-  if (table.isCompact) throw invalid('Cannot drop columns from a COMPACT STORAGE table')
+/** As Cassandra shows a column, which is as Java does. */
+function definitionText(name: string, type: CqlType, kind: CqlColumnKind): string {
+  return `ColumnDefinition{name=${name}, type=${typeClassName(type)}, kind=${kind.toUpperCase()}, position=-1}`
+}
+
+/** A table stays one of counters when it has lost them all. */
+function hasCounters({ columns, dropped }: CqlTable): boolean {
+  return [...columns, ...dropped].some(({ type }) => type === 'counter')
+}
+
+/** Of a collection with a cell an element. */
+function isOpenText(type: string): boolean {
+  return /^(list|set|map)</.test(type)
+}
+
+function withoutColumn(
+  table: CqlTable,
+  name: string,
+  { droppedAtUs, keyspace, types }: TypesAround & { readonly droppedAtUs: bigint },
+): CqlTable {
+  if (table.isCompact) throw invalid('Cannot drop columns from a non-CQL3 table')
   const column = found(table, name)
   if (column.kind === 'partition_key' || column.kind === 'clustering') {
     throw invalid(`Cannot drop PRIMARY KEY part ${name}`)
   }
   const index = table.indexes.find((one) => one.column === name)
   if (index !== undefined) {
-    throw invalid(`Cannot drop column ${name} because it has dependent secondary indexes (${index.name})`)
+    const shown = definitionText(name, typeOfText(column.type, keyspace, types), column.kind)
+    throw invalid(`Cannot drop column ${shown} because it has dependent secondary indexes (${index.name})`)
   }
   const dropped = { name, type: column.type, droppedAtUs: String(droppedAtUs) }
   return {
@@ -218,43 +271,6 @@ function withoutColumn(table: CqlTable, name: string, droppedAtUs: bigint): CqlT
     columns: table.columns.filter((one) => one !== column),
     dropped: [...table.dropped.filter((one) => one.name !== name), dropped],
   }
-}
-
-/** AbstractType.isValueCompatibleWith and isCompatibleWith, as far as they say yes for different types. */
-const WIDER: Readonly<Record<string, readonly string[]>> = {
-  ascii: ['text', 'blob'],
-  text: ['blob'],
-  bigint: ['timestamp', 'varint', 'blob'],
-  int: ['varint', 'blob'],
-  timestamp: ['bigint', 'varint', 'blob'],
-  timeuuid: ['uuid', 'blob'],
-  uuid: ['blob'],
-}
-/** Those whose values order differently, or not at all, in a key. */
-const WIDER_IN_KEYS: Readonly<Record<string, readonly string[]>> = { ascii: ['text', 'blob'], text: ['blob'] }
-
-function withType(
-  table: CqlTable,
-  { column: name, type }: Extract<TableAlteration, { kind: 'alterColumn' }>,
-  around: TypesAround,
-): CqlTable {
-  const column = found(table, name)
-  const after = typeText(resolved({ name, type, isStatic: false }, around).type)
-  if (after === column.type) return table
-  const isKey = column.kind === 'partition_key' || column.kind === 'clustering'
-  const allowed = isKey ? WIDER_IN_KEYS[column.type] : WIDER[column.type]
-  const isAny = !isKey && after === 'blob' && !/^(list|set|map|counter)/.test(column.type)
-  if (!isAny && allowed?.includes(after) !== true) {
-    const why =
-      isKey && column.kind === 'clustering'
-        ? ': types are not order-compatible.'
-        : ': types are incompatible.'
-    throw new CqlError(
-      'CONFIG_ERROR',
-      `Cannot change ${name} from type ${column.type} to type ${after}${why}`,
-    )
-  }
-  return { ...table, columns: table.columns.map((one) => (one === column ? { ...one, type: after } : one)) }
 }
 
 function renamed(table: CqlTable, { from, to }: { readonly from: string; readonly to: string }): CqlTable {
@@ -270,8 +286,9 @@ function renamed(table: CqlTable, { from, to }: { readonly from: string; readonl
   if (column.kind !== 'partition_key' && column.kind !== 'clustering') {
     throw invalid(`Cannot rename non PRIMARY KEY part ${from}`)
   }
-  if (table.indexes.some((index) => index.column === from)) {
-    throw invalid(`Cannot rename column ${from} because it is secondary indexed`)
+  const index = table.indexes.find((one) => one.column === from)
+  if (index !== undefined) {
+    throw invalid(`Cannot rename column ${from} because it has dependent secondary indexes (${index.name})`)
   }
   return { ...table, columns: table.columns.map((one) => (one === column ? { ...one, name: to } : one)) }
 }
@@ -280,84 +297,4 @@ function found(table: CqlTable, name: string): CqlColumn {
   const column = table.columns.find((one) => one.name === name)
   if (column === undefined) throw invalid(`Column ${name} was not found in table ${table.name}`)
   return column
-}
-
-/** Null: it exists and IF NOT EXISTS was said. @throws {CqlError} */
-export function withIndex(
-  table: CqlTable,
-  statement: CreateIndex,
-  around: TypesAround & { readonly indexNames: ReadonlySet<string> },
-): CqlTable | null {
-  if (statement.isCustom || statement.customClass !== null) {
-    throw invalid('CREATE CUSTOM INDEX is not supported: index columns by their values')
-  }
-  if (table.columns.some(({ type }) => type === 'counter')) {
-    throw invalid('Secondary indexes are not supported on counter tables')
-  }
-  const [target, second] = statement.targets
-  if (target === undefined)
-    throw invalid('Only CUSTOM indexes can be created without specifying a target column')
-  if (second !== undefined) throw invalid('Only CUSTOM indexes support multiple columns')
-  const column = table.columns.find(({ name }) => name === target.column)
-  if (column === undefined) throw invalid(`No column definition found for column ${target.column}`)
-  const kind = checkTarget(table, column, {
-    target: target.target,
-    type: typeOfText(column.type, around.keyspace, around.types),
-  })
-  const existing = table.indexes.find((one) => one.column === column.name && one.target === kind)
-  const name = statement.name ?? freeIndexName(`${table.name}_${column.name}_idx`, around.indexNames)
-  if (around.indexNames.has(name) || existing !== undefined) {
-    if (statement.ifNotExists) return null
-    throw invalid(
-      around.indexNames.has(name)
-        ? `Index ${name} already exists`
-        : `Index ${name} is a duplicate of existing index ${existing?.name ?? ''}`,
-    )
-  }
-  const index: CqlIndex = { name, column: column.name, target: kind }
-  return { ...table, indexes: [...table.indexes, index] }
-}
-
-function checkTarget(
-  table: CqlTable,
-  column: CqlColumn,
-  { target, type }: { readonly target: CqlIndex['target']; readonly type: CqlType },
-): CqlIndex['target'] {
-  const { name } = column
-  const keys = table.columns.filter(({ kind }) => kind === 'partition_key')
-  if (table.isCompact && column.kind !== 'regular') {
-    throw invalid('Secondary indexes are not supported on PRIMARY KEY columns in COMPACT STORAGE tables')
-  }
-  if (column.kind === 'static') throw invalid('Secondary indexes are not allowed on static columns')
-  if (column.kind === 'partition_key' && keys.length === 1) {
-    throw invalid(`Cannot create secondary index on partition key column ${name}`)
-  }
-  const isFrozenCollection =
-    (type.kind === 'list' || type.kind === 'set' || type.kind === 'map') && type.isFrozen
-  if (isFrozenCollection && target !== 'full') {
-    throw invalid(
-      `Cannot create ${target === 'simple' ? 'values' : target}() index on frozen column ${name}. Frozen collections only support full() indexes`,
-    )
-  }
-  if (target === 'full') {
-    if (!isFrozenCollection) throw invalid('full() indexes can only be created on frozen collections')
-    return target
-  }
-  if (!isMultiCell(type)) {
-    if (target === 'simple' || target === 'values') return 'simple'
-    throw invalid(
-      `Cannot create ${target}() index on ${name}. Non-collection columns support only simple indexes`,
-    )
-  }
-  if ((target === 'keys' || target === 'entries') && type.kind !== 'map') {
-    throw invalid(`Cannot create index on ${target} of column ${name} with non-map type`)
-  }
-  return target === 'simple' ? 'values' : target
-}
-
-function freeIndexName(wished: string, taken: ReadonlySet<string>): string {
-  const base = wished.replaceAll(/\W/g, '')
-  let name = base
-  for (let count = 1; taken.has(name); count++) name = `${base}_${count}`
-  return name
 }

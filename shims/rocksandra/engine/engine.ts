@@ -11,8 +11,10 @@ import type { ClusterMap } from '../../../src/model/cluster-map.js'
 import type { KVStore } from '../../../src/model/kvstore.js'
 import type { RequestContext } from '../../../src/model/request.js'
 import type { CqlCall, CqlSchemaChange } from '../../../src/model/table-call.js'
-import { type CqlError, invalid } from '../cql/errors.js'
+import { invalid } from '../cql/errors.js'
 import { TimeuuidSource } from '../cql/values/uuids.js'
+import type { BatchLog } from './batch-log.js'
+import type { BatchSizes } from './batch-rules.js'
 import { type BatchPart, runBatch } from './batch-run.js'
 import { CompiledStatement, compileStatement } from './compiled.js'
 import { checkRead, checkWrite } from './consistency.js'
@@ -41,8 +43,18 @@ export interface EngineOptions {
   /** The thread's newest. */
   readonly mapOf: () => ClusterMap
   readonly virtualTables: readonly VirtualTable[]
+  readonly batchSizes: BatchSizes
+  /** Null: logged batches are as unlogged ones. */
+  readonly batchLog: BatchLog | null
   /** Null: it changed nothing. @throws {CqlError, KVError} */
   readonly changeSchema: (call: CqlCall) => Promise<CqlSchemaChange | null>
+}
+
+interface Asked {
+  readonly session: CqlSession
+  readonly options: QueryOptions
+  /** One for each variable of the statement. */
+  readonly values: readonly BoundValue[]
 }
 
 export class GatewayCqlEngine implements CqlEngine {
@@ -69,14 +81,14 @@ export class GatewayCqlEngine implements CqlEngine {
   }
 
   query(text: string, session: CqlSession, options: QueryOptions, done: CqlDone): void {
-    let statement: CompiledStatement
     try {
-      statement = this.#compiled(text, session)
+      const statement = this.#compiled(text, session)
+      const values = valuesOf(statement, options)
+      if (values.length !== statement.variables.length) throw invalid('Invalid amount of bind variables')
+      this.#run(statement, { session, options, values }, done)
     } catch (error) {
       done(errorOf(error))
-      return
     }
-    this.execute(statement, session, options, done)
   }
 
   /** Kept for as long as its tables are those that it was made for. */
@@ -93,19 +105,20 @@ export class GatewayCqlEngine implements CqlEngine {
       if (!(statement instanceof CompiledStatement)) {
         throw new KVError('INTERNAL', 'a statement that this engine did not prepare')
       }
-      this.#run(statement, { session, options }, done)
+      const values = valuesOf(statement, options)
+      const markers = statement.variables.length
+      if (values.length !== markers) {
+        throw invalid(`there were ${markers} markers(?) in CQL but ${values.length} bound variables`)
+      }
+      this.#run(statement, { session, options, values }, done)
     } catch (error) {
       done(errorOf(error))
     }
   }
 
-  #run(
-    statement: CompiledStatement,
-    { session, options }: { readonly session: CqlSession; readonly options: QueryOptions },
-    done: CqlDone,
-  ): void {
+  #run(statement: CompiledStatement, { session, options, values }: Asked, done: CqlDone): void {
     const { plan } = statement
-    const bindings = this.#bindings(valuesOf(statement, options))
+    const bindings = this.#bindings(values)
     const { consistency, timestamp } = options
     switch (plan.kind) {
       case 'select': {
@@ -169,9 +182,11 @@ export class GatewayCqlEngine implements CqlEngine {
       const { nowMs, timeuuids } = this.#bindings([])
       const parts = batch.items.map(({ statement, values }): BatchPart => {
         const compiled = typeof statement === 'string' ? this.#compiled(statement, session) : statement
+        const markers = compiled.variables.length
+        if (markers !== values.length) {
+          throw invalid(`There were ${markers} markers(?) in CQL but ${values.length} bound variables`)
+        }
         const modification = modificationOf(compiled)
-        if (compiled.variables.length !== values.length)
-          throw amount(compiled.variables.length, values.length)
         return { modification, bindings: { values, nowMs, timeuuids } }
       })
       checkWrite(options, parts)
@@ -199,7 +214,8 @@ export class GatewayCqlEngine implements CqlEngine {
   }
 
   #around(method: string, session: CqlSession, options: QueryOptions) {
-    return { store: this.#store(method, session, options), tools: this.#tools }
+    const { batchSizes: sizes, batchLog: log } = this.#options
+    return { store: this.#store(method, session, options), tools: this.#tools, sizes, log }
   }
 
   #store(method: string, { caller, user, address }: CqlSession, { deadline }: QueryOptions): Store {
@@ -216,21 +232,15 @@ export class GatewayCqlEngine implements CqlEngine {
 
 const VOID = { kind: 'void' } as const
 
-/** In the order of the variables, by place or by name. @throws {CqlError} */
+/** In the order of the variables, by place or by name; fewer than these where names are missing, as in QueryOptions.java. */
 function valuesOf({ variables }: CompiledStatement, { values, names }: QueryOptions): readonly BoundValue[] {
-  if (names !== null) {
-    return variables.map(({ name }) => {
-      const value = values[names.indexOf(name)]
-      if (value === undefined) throw invalid(`Missing value for bind variable ${name}`)
-      return value
-    })
-  }
-  if (values.length !== variables.length) throw amount(variables.length, values.length)
-  return values
-}
-
-function amount(markers: number, values: number): CqlError {
-  return invalid(`there were ${markers} markers(?) in CQL but ${values} bound variables`)
+  if (names === null) return values
+  // Of a name that comes twice the first counts.
+  const byName = new Map(names.map((name, index) => [name, values[index]] as const).reverse())
+  return variables.flatMap(({ name }) => {
+    const value = byName.get(name)
+    return value === undefined ? [] : [value]
+  })
 }
 
 function modificationOf(statement: PreparedStatement): Modification {

@@ -76,7 +76,8 @@ export async function runConditional(
     }
     const writes = new WriteSet()
     for (const { modification, bindings } of parts) {
-      const times = timesOf(modification, bindings, null)
+      // The writer's, as Paxos' own: a time that a statement of a batch says counts for nothing (CQL3CasRequest.RowUpdate).
+      const times = { ...timesOf(modification, bindings, null), timestamp: null }
       gather(modification, bindings, { writes, times, tools, rows })
     }
     const guard = involved.flatMap((one) => guardOf(one, table, rowOf(one.prefix)))

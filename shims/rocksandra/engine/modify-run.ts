@@ -113,7 +113,10 @@ export function gather(
         if ((operation.column.kind === 'static') === isStatic) operation.apply(target, bindings)
       }
     }
-    if (operations.some(({ column }) => column.kind === 'static')) apply(STATIC_PREFIX, true)
+    if (operations.some(({ column }) => column.kind === 'static')) {
+      // Once a row, as UpdateStatement.addUpdateForKey of 3.0: a static counter counts each.
+      for (let row = 0; row < Math.max(1, prefixes.length); row++) apply(STATIC_PREFIX, true)
+    }
     for (const prefix of prefixes) {
       if (modification.kind === 'insert' && hasMarker(table)) writes.mark(prefix, to.times)
       apply(prefix, false)

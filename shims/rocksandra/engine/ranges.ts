@@ -80,6 +80,12 @@ export function rangesBehind(
   key: Buffer,
   isReversed: boolean,
 ): readonly ByteRange[] {
+  const [only] = ranges
+  if (only !== undefined && ranges.length === 1 && !isReversed) {
+    const from = Buffer.concat([key, ZERO])
+    if (only.from.compare(from) > 0) return ranges
+    return only.to === null || from.compare(only.to) < 0 ? [{ from, to: only.to }] : []
+  }
   const rest: ByteRange = isReversed
     ? { from: EMPTY_BYTES, to: key }
     : { from: Buffer.concat([key, ZERO]), to: null }

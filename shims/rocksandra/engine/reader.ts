@@ -148,9 +148,12 @@ export class TableReader {
 
   /** The static cells of a partition; null: there are none. */
   async statics(rowKey: Buffer): Promise<readonly ColumnCells[] | null> {
-    const { cells } = await this.#chunk(rowKey, { ...WHOLE_ROW, ranges: [STATIC_RANGE] })
-    const [row] = this.#assembled({ rowKey, key: [], statics: null }, cells)
-    return row === undefined || row.clustering !== null ? null : row.cells
+    // Collections among them may take several chunks.
+    const wish = { ranges: [STATIC_RANGE], isReversed: false, rows: MAX_CHUNK_CELLS }
+    for await (const [row] of this.rows({ rowKey, key: [], statics: null }, wish)) {
+      if (row !== undefined) return row.clustering === null ? row.cells : null
+    }
+    return null
   }
 
   /** Chunk by chunk: a promise a row costs more than the row. */

@@ -12,7 +12,7 @@ import {
   WHOLE_ROW,
   columnsNamed,
 } from '../../../src/model/row.js'
-import { CellsByKey } from './cells-by-key.js'
+import { CellsByKey, winsAsMarker } from './cells-by-key.js'
 import { columnKey, elementKey } from './mapping.js'
 import { type Column, type TableSchema, datasetName } from './schema.js'
 
@@ -32,6 +32,8 @@ interface Deletion {
 }
 
 const NO_MUTATIONS: readonly Mutation[] = []
+/** A counter's shard, the times of a cell and of its collection. */
+const MAX_CELL_OVERHEAD_BYTES = 80
 
 export class RowWrites {
   readonly table: TableSchema
@@ -41,6 +43,7 @@ export class RowWrites {
   readonly #cells = new CellsByKey()
   #deletions: Map<CellTimestamp | null, Deletion> | null = null
   #deltas: Map<string, { readonly localKey: Buffer; readonly delta: bigint }> | null = null
+  #maxDataBytes = 0
 
   constructor(table: TableSchema, rowKey: Buffer) {
     this.table = table
@@ -56,12 +59,19 @@ export class RowWrites {
     )
   }
 
+  /** What Cassandra would count for it, or more: rules of batches ask it of each. */
+  get maxDataBytes(): number {
+    return this.#maxDataBytes
+  }
+
   /** The row's own marker. */
-  mark(prefix: Buffer, times: WriteTimes): void {
-    this.put(prefix, EMPTY_BYTES, times)
+  mark(prefix: Buffer, { timestamp, ttlSeconds }: WriteTimes): void {
+    this.#noteData(prefix, 0)
+    this.#cells.keep({ localKey: prefix, value: EMPTY_BYTES, timestamp, ttlSeconds }, winsAsMarker)
   }
 
   put(localKey: Buffer, value: Buffer, { timestamp, ttlSeconds }: WriteTimes): void {
+    this.#noteData(localKey, value.length)
     this.#cells.keep({ localKey, value, timestamp, ttlSeconds })
   }
 
@@ -74,6 +84,7 @@ export class RowWrites {
   }
 
   deleteCell(localKey: Buffer, timestamp: CellTimestamp | null): void {
+    this.#noteData(localKey, 0)
     this.#deletion(timestamp).localKeys.push(localKey)
   }
 
@@ -82,6 +93,7 @@ export class RowWrites {
    * ones, so that these live (UpdateParameters.setComplexDeletionTimeForOverwrite); null: the mutation before theirs.
    */
   deleteElements(localKey: Buffer, timestamp: CellTimestamp | null): void {
+    this.#noteData(localKey, 0)
     this.#overwritten ??= new CellsByKey()
     this.#overwritten.keep({ localKey, value: EMPTY_BYTES, timestamp, ttlSeconds: null })
   }
@@ -105,9 +117,15 @@ export class RowWrites {
   }
 
   increment(localKey: Buffer, delta: bigint): void {
+    this.#noteData(localKey, 0)
     const key = localKey.toString('latin1')
     this.#deltas ??= new Map()
     this.#deltas.set(key, { localKey, delta: (this.#deltas.get(key)?.delta ?? 0n) + delta })
+  }
+
+  /** A key has the row's clustering values in about as many bytes, and no cell takes more beside its value. */
+  #noteData(localKey: Buffer, valueBytes: number): void {
+    this.#maxDataBytes += 2 * localKey.length + valueBytes + MAX_CELL_OVERHEAD_BYTES
   }
 
   #deletion(timestamp: CellTimestamp | null): Deletion {

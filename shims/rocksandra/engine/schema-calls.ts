@@ -18,7 +18,8 @@ import type * as ast from '../cql/ast.js'
 import { CqlError, invalid } from '../cql/errors.js'
 import { parseStatement } from '../cql/parser.js'
 import { checkName, keyspaceOptions, ownerOf } from './ddl-options.js'
-import { type TypesAround, alteredTable, newTable, withIndex } from './ddl-table.js'
+import { withIndex } from './ddl-index.js'
+import { type TypesAround, alteredTable, newTable } from './ddl-table.js'
 import { withAlteredType, withNewType, withoutType } from './ddl-types.js'
 import { datasetName, userTypes } from './schema.js'
 
@@ -146,7 +147,10 @@ export class SchemaCalls {
     { change }: Asked,
   ): Promise<CqlSchemaChange | null> {
     const { keyspace: name } = statement
-    if (SYSTEM_KEYSPACES.includes(name)) throw unauthorized(name)
+    if (SYSTEM_KEYSPACES.includes(name)) {
+      if (statement.kind === 'createKeyspace') throw invalid(`${name} keyspace is not user-modifiable`)
+      throw unauthorized(name)
+    }
     const known = this.#keyspace(name)
     if (statement.kind === 'dropKeyspace') {
       if (known === null) {
@@ -157,7 +161,10 @@ export class SchemaCalls {
       await this.#metastore.removeKeyspace(name, change)
       return { change: 'DROPPED', target: 'KEYSPACE', keyspace: name, name: null }
     }
-    const { replication, durableWrites } = keyspaceOptions(statement.properties)
+    const { replication, durableWrites } = keyspaceOptions(statement.properties, {
+      keyspace: name,
+      isNew: statement.kind === 'createKeyspace',
+    })
     if (statement.kind === 'alterKeyspace') {
       if (known === null) throw invalid(`Unknown keyspace ${name}`)
       const next = {
@@ -231,7 +238,8 @@ export class SchemaCalls {
     const record = this.#metastore.get(datasetName({ keyspace, name: named.name }))
     if (record?.cql === undefined) {
       if (ifExists) return null
-      throw config(`Cannot drop non existing table '${named.name}' in keyspace '${keyspace}'.`)
+      if (this.#keyspace(keyspace) === null) throw invalid(`Keyspace ${keyspace} does not exist`)
+      throw invalid(`unconfigured table ${named.name}`)
     }
     await this.#metastore.removeDataset(record.name, asked.change)
     return { change: 'DROPPED', target: 'TABLE', keyspace, name: named.name }
@@ -245,6 +253,7 @@ export class SchemaCalls {
     const known = this.#keyspace(keyspace)
     const { name } = statement.type
     if (known === null) {
+      if (statement.kind === 'dropType' && statement.ifExists) return null
       throw invalid(
         statement.kind === 'createType'
           ? `Cannot add type in unknown keyspace ${keyspace}`
@@ -276,6 +285,7 @@ export class SchemaCalls {
 
   async #dropIndex({ index, ifExists }: ast.DropIndex, asked: Asked): Promise<CqlSchemaChange | null> {
     const keyspace = this.#keyspaceOf(index, asked)
+    if (this.#keyspace(keyspace) === null) throw invalid(`Keyspace ${keyspace} does not exist`)
     const isOf = ({ cql }: DatasetRecord) => cql?.indexes.some(({ name }) => name === index.name) === true
     const record = this.#tables(keyspace).find(isOf)
     if (record?.cql === undefined) {

@@ -80,6 +80,12 @@ export function datasetName({
   return `${keyspace}.${name}`
 }
 
+/** Whether there is a table of that dataset. */
+export function isTableOf({ keyspaces }: Schema, dataset: string): boolean {
+  const dot = dataset.indexOf('.')
+  return keyspaces.get(dataset.slice(0, dot))?.tables.has(dataset.slice(dot + 1)) === true
+}
+
 export interface TableDraft {
   readonly keyspace: string
   readonly name: string
@@ -134,7 +140,7 @@ export function tableSchema(draft: TableDraft): TableSchema {
     regulars: ofKind('regular'),
     byName: new Map(columns.map((column) => [column.name, column])),
     isCompact: draft.isCompact ?? false,
-    isCounter: columns.some(({ type }) => isCounter(type)),
+    isCounter: columns.some(({ type }) => isCounter(type)) || dropped.some(({ type }) => type === 'counter'),
     indexes: draft.indexes ?? [],
     defaultTtl: Number(options['default_time_to_live'] ?? 0),
     virtual: draft.virtual ?? null,
@@ -142,7 +148,11 @@ export function tableSchema(draft: TableDraft): TableSchema {
 }
 
 /** A type of a record, as text. One that does not resolve any more is bytes to whoever reads it. */
-export function typeOfText(text: string, keyspace: string, types: ReadonlyMap<string, UserType>): CqlType {
+export function typeOfText(
+  text: string,
+  keyspace: string,
+  types: Pick<ReadonlyMap<string, UserType>, 'get'>,
+): CqlType {
   try {
     return resolveType(parseTypeName(text), keyspace, (_, name) => types.get(name) ?? null)
   } catch (error) {
@@ -151,17 +161,30 @@ export function typeOfText(text: string, keyspace: string, types: ReadonlyMap<st
   }
 }
 
-/** In the order of their creation, so that a type finds those that it is made of. */
+/** By name, in the order of their creation. A type may be made of later ones, by fields that were added; never of itself. */
 export function userTypes({ name: keyspace, types }: CqlKeyspace): Map<string, UserType> {
-  const known = new Map<string, UserType>()
-  for (const { name, fields } of types) {
-    const resolved = fields.map((field) => ({
-      name: field.name,
-      type: typeOfText(field.type, keyspace, known),
-    }))
-    known.set(name, { kind: 'user', keyspace, name, fields: resolved })
+  const resolved = new Map<string, UserType>()
+  const pending = new Map(types.map((type) => [type.name, type]))
+  const lookup = {
+    get: (name: string): UserType | undefined => {
+      const type = pending.get(name)
+      if (type === undefined) return resolved.get(name)
+      pending.delete(name)
+      const fields = type.fields.map((field) => ({
+        name: field.name,
+        type: typeOfText(field.type, keyspace, lookup),
+      }))
+      const made: UserType = { kind: 'user', keyspace, name, fields }
+      resolved.set(name, made)
+      return made
+    },
   }
-  return known
+  return new Map(
+    types.flatMap(({ name }) => {
+      const type = lookup.get(name)
+      return type === undefined ? [] : [[name, type] as const]
+    }),
+  )
 }
 
 function tableOfRecord(record: CqlTable, types: ReadonlyMap<string, UserType>): TableSchema {

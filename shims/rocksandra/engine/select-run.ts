@@ -11,7 +11,7 @@ import { comparatorOf } from '../cql/compare.js'
 import { CqlError, invalid } from '../cql/errors.js'
 import type { CqlDone, RowsResult } from './contract.js'
 import type { FunctionContext } from './functions.js'
-import { PageBytes, type PagePosition, decodePaging, encodePaging } from './paging.js'
+import { PageBytes, type PagePosition, decodePaging, encodePaging, pageSource } from './paging.js'
 import { type PartitionKey, type RowTest, partitionKeys, rowPrefixes, rowRanges, rowTest } from './paths.js'
 import { rangesBehindPrefix } from './ranges.js'
 import {
@@ -143,7 +143,8 @@ class SelectRun {
     this.#hasPages = pageSize !== null
     this.#isPaged = this.#hasPages && !selection.isAggregate
     this.#pageSize = this.#isPaged ? (pageSize ?? NO_LIMIT) : NO_LIMIT
-    this.#position = paging === null || !this.#isPaged ? null : decodePaging(paging)
+    this.#position =
+      paging === null || !this.#isPaged ? null : decodePaging(paging, pageSource(table, plan.isReversed))
     this.#remaining = this.#position?.remaining ?? plan.limit(bindings) ?? NO_LIMIT
     this.#perPartition = plan.isDistinct ? 1 : (plan.perPartitionLimit(bindings) ?? NO_LIMIT)
   }
@@ -251,13 +252,14 @@ class SelectRun {
     const isSame = before?.rowKey.equals(partition.rowKey) === true && before.mark !== null
     const left = (isSame ? before.remainingInPartition : this.#perPartition) - inPartition
     const isThrough = left <= 0 || prefix.length === 0 || clustering === null
-    return encodePaging({
+    const position = {
       remaining: this.#remaining - rows,
       remainingInPartition: left,
       offset: (before?.offset ?? 0) + rows,
       rowKey: partition.rowKey,
       mark: isThrough ? null : prefix,
-    })
+    }
+    return encodePaging(position, pageSource(this.#plan.table, this.#plan.isReversed))
   }
 
   async #aggregate(): Promise<RowsResult> {

@@ -1,6 +1,7 @@
 /** Rows of tables that lie nowhere, selected as any others. They are few: each request looks at all of them. */
 import { EMPTY_BYTES } from '../../../src/base/bytes.js'
 import type { Cell } from '../../../src/model/row.js'
+import { comparatorOf } from '../cql/compare.js'
 import { choiceTest, limitTest, rowTest } from './paths.js'
 import { type ColumnCells, type TableRow, valueOf } from './rows.js'
 import type { TableSchema } from './schema.js'
@@ -20,8 +21,7 @@ export function* virtualRows(plan: SelectPlan, bindings: Bindings, offset: numbe
   let skipped = 0
   let before: TableRow | null = null
   let inPartition = 0
-  for (const values of inOrder(table, plan.isReversed)) {
-    const row = rowOf(table, values)
+  for (const row of inOrder(plan)) {
     if (!tests.every((test) => test(row)) || filter?.(row) === false) continue
     inPartition = before !== null && isSamePartition(table, before, row) ? inPartition + 1 : 1
     before = row
@@ -33,9 +33,14 @@ export function* virtualRows(plan: SelectPlan, bindings: Bindings, offset: numbe
 
 type Values = readonly (Buffer | null)[]
 
-function inOrder({ virtual }: TableSchema, isReversed: boolean): Iterable<Values> {
-  const rows = virtual?.rows() ?? []
-  return isReversed ? [...rows].reverse() : rows
+/** That of a scan; of several partitions that are named, of their keys. */
+function inOrder({ table, where, isReversed }: SelectPlan): TableRow[] {
+  const rows = Array.from(table.virtual?.rows() ?? [], (values) => rowOf(table, values))
+  if (isReversed) rows.reverse()
+  const [key] = table.partitionKey
+  if (key === undefined || !where.partition.some(({ isIn }) => isIn)) return rows
+  const compare = comparatorOf(key.type)
+  return rows.sort((a, b) => compare(valueOf(a, key) ?? EMPTY_BYTES, valueOf(b, key) ?? EMPTY_BYTES))
 }
 
 function isSamePartition({ partitionKey }: TableSchema, a: TableRow, b: TableRow): boolean {

@@ -92,19 +92,24 @@ function compactionOf(options: OptionsMap): OptionsMap {
   const { class: name, ...rest } = options
   if (name === undefined) return { ...DEFAULT_COMPACTION, ...rest }
   const { max_threshold, min_threshold } = DEFAULT_COMPACTION
-  const isSizeTiered = name.endsWith('SizeTieredCompactionStrategy')
-  const defaults = isSizeTiered ? { max_threshold, min_threshold } : {}
+  const defaults = name.endsWith('LeveledCompactionStrategy') ? {} : { max_threshold, min_threshold }
   return { class: withPackage(name, COMPACTION), ...defaults, ...rest }
 }
 
 function compressionOf(option: CqlOptions[string] | undefined): OptionsMap {
   const given = mapOf(option)
-  const { class: name, sstable_compression: formerName, enabled, ...rest } = given
+  const { class: name, sstable_compression: formerName, enabled, ...others } = given
   const isEmpty = option !== undefined && Object.keys(given).length === 0
   const isOff = enabled === 'false' || isEmpty || (name ?? formerName) === ''
   if (isOff) return { enabled: 'false' }
   const className = name ?? formerName
   const chosen = className === undefined ? {} : { class: withPackage(className, COMPRESSION) }
+  // Names of before, which 3.0 takes and shows as its own.
+  const rest = Object.fromEntries(
+    Object.entries(others)
+      .filter(([option]) => option !== 'crc_check_chance')
+      .map(([option, value]) => [option === 'chunk_length_kb' ? 'chunk_length_in_kb' : option, value]),
+  )
   return { ...DEFAULT_COMPRESSION, ...rest, ...chosen }
 }
 
@@ -197,7 +202,7 @@ export function indexRows({ tables }: KeyspaceSchema): Fields[] {
       keyspace_name: text(table.keyspace),
       table_name: text(table.name),
       index_name: text(name),
-      kind: text('COMPOSITES'),
+      kind: text(table.isCompact ? 'KEYS' : 'COMPOSITES'),
       options: map({ target: targetText(target, quoteIdentifier(column)) }),
     })),
   )

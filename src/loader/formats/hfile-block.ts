@@ -14,9 +14,10 @@ export type BlockHeaderSize = (typeof BLOCK_HEADER_SIZES)[number]
 
 const DATA = 'DATABLK*'
 const ENCODED_DATA = 'DATABLKE'
+const FILE_INFO = 'FILEINF2'
 /** Index, Bloom filter and meta blocks, which stand between data blocks and behind them. */
 const OTHERS = new Set([
-  ...['IDXLEAF2', 'IDXINTE2', 'IDXROOT2', 'FILEINF2', 'METABLKc', 'BLMFBLK2', 'BLMFMET2', 'DFBLMET2'],
+  ...['IDXLEAF2', 'IDXINTE2', 'IDXROOT2', 'METABLKc', 'BLMFBLK2', 'BLMFMET2', 'DFBLMET2'],
 ])
 
 /** Numbers as in HBase's enums. */
@@ -28,6 +29,7 @@ export type HFileCompression = 'GZ' | 'NONE' | 'SNAPPY'
 
 export interface HFileBlock {
   readonly isData: boolean
+  readonly isFileInfo: boolean
   readonly headerSize: BlockHeaderSize
   /** Header, payload and checksums. */
   readonly size: number
@@ -58,7 +60,8 @@ export function parseBlockHeader(header: Buffer, offset: number, url: string): H
       `${url}:${offset}: encoded data blocks are not read: write it without`,
     )
   }
-  if (magic !== DATA && !OTHERS.has(magic)) throw damaged(url, offset, 'no block begins here')
+  if (magic !== DATA && magic !== FILE_INFO && !OTHERS.has(magic))
+    throw damaged(url, offset, 'no block begins here')
   const headerSize = header.length === BLOCK_HEADER_SIZES[0] ? BLOCK_HEADER_SIZES[0] : BLOCK_HEADER_SIZES[1]
   const size = headerSize + header.readInt32BE(8)
   const payloadSize = header.readInt32BE(12)
@@ -75,6 +78,7 @@ export function parseBlockHeader(header: Buffer, offset: number, url: string): H
   const bytesPerChecksum = isChecked ? header.readInt32BE(25) : 0
   const block = {
     isData: magic === DATA,
+    isFileInfo: magic === FILE_INFO,
     headerSize,
     size,
     payloadSize,
@@ -126,7 +130,10 @@ function checkChecksums(
   { checksumType, bytesPerChecksum, checkedSize }: HFileBlock,
   { offset, url }: { readonly offset: number; readonly url: string },
 ): void {
-  if (checksumType === CHECKSUM.NULL) return
+  if (checksumType === CHECKSUM.NULL) {
+    requireNoChecksums(bytes.subarray(checkedSize), offset + checkedSize, url)
+    return
+  }
   const sum = checksumType === CHECKSUM.CRC32 ? crc32 : crc32c
   let checksumAt = checkedSize
   for (let from = 0; from < checkedSize; from += bytesPerChecksum) {
@@ -136,6 +143,12 @@ function checkChecksums(
     }
     checksumAt += CHECKSUM_SIZE
   }
+}
+
+/** HBase leaves their places empty. One flipped bit of the type would have a block that has some pass unchecked. */
+function requireNoChecksums(places: Buffer, offset: number, url: string): void {
+  if (places.every((byte) => byte === 0)) return
+  throw damaged(url, offset, 'the block says that it has no checksums, and has some')
 }
 
 function decompressed(

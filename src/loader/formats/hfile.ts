@@ -7,6 +7,7 @@
  * the file says, and in order.
  */
 import { KVError } from '../../base/errors.js'
+import { limits } from '../../base/limits.js'
 import type { ObjectStore } from '../../objects/object-store.js'
 import { BadLineError } from '../json-text.js'
 import type { SourcePart, SourceRow } from '../load-source.js'
@@ -24,6 +25,8 @@ import { PartReader, type ReadOptions } from './part-reader.js'
 /** Behind the row in the key of a cell that Terrapin shows: family `cf`, no qualifier, timestamp 2^63 - 1, type Put. */
 const SHOWN = Buffer.from('0263667fffffffffffffff04', 'hex')
 const UNNAMED = { name: '', localKey: Buffer.alloc(0) }
+/** More than the blocks of usual size hold. */
+const ROWS_AT_ONCE = 1_000
 /** Sizes of a cell's key and value. */
 const CELL_HEAD = 8
 const ROW_SIZE_BYTES = 2
@@ -34,6 +37,7 @@ export class HFileReader extends PartReader {
   readonly #part: SourcePart
   readonly #objects: ObjectStore
   #entries = 0
+  #unpackedBytes = 0
   #skippedCells = 0
   #lastKey: Buffer | null = null
   #lastRow: Buffer | null = null
@@ -72,6 +76,7 @@ export class HFileReader extends PartReader {
   async #readFileInfo({ headerSize, fileInfoOffset: offset, compression }: HFileTrailer): Promise<boolean> {
     const { url } = this.#part
     const block = parseBlockHeader(await this.#readRange(offset, headerSize), offset, url)
+    if (!block.isFileInfo) throw damaged(url, offset, 'its file info does not begin here')
     const bytes = await this.#readRange(offset, block.size)
     return hasMemstoreNumbers(readPayload(bytes, block, { offset, url, compression }), offset, url)
   }
@@ -92,7 +97,8 @@ export class HFileReader extends PartReader {
         if (bytes === null) throw damaged(url, offset, 'it ends inside a block')
         if (block.isData) {
           const payload = readPayload(bytes, block, { offset, url, compression })
-          yield this.#rowsOf(payload, offset, withNumbers)
+          this.#refuseBomb(payload.length, block.size)
+          yield* this.#rowsOf(payload, offset, withNumbers)
         }
         offset += block.size
         this.readBytes += block.size
@@ -102,8 +108,9 @@ export class HFileReader extends PartReader {
     }
   }
 
-  #rowsOf(payload: Buffer, offset: number, withNumbers: boolean): SourceRow[] {
-    const rows: SourceRow[] = []
+  /** Blocks hold millions of rows where their writer was told so, or a bomb unpacks to them. */
+  *#rowsOf(payload: Buffer, offset: number, withNumbers: boolean): Generator<SourceRow[]> {
+    let rows: SourceRow[] = []
     let at = 0
     while (at < payload.length) {
       const cell = this.#cellAt(payload, at, offset)
@@ -111,8 +118,23 @@ export class HFileReader extends PartReader {
       this.#entries++
       const row = this.#toRow(cell.key, cell.value)
       if (row !== null) rows.push(row)
+      if (rows.length < ROWS_AT_ONCE) continue
+      yield rows
+      rows = []
     }
-    return rows
+    yield rows
+  }
+
+  /** By the rule that holds for packed files as a whole. */
+  #refuseBomb(payloadSize: number, blockSize: number): void {
+    this.#unpackedBytes += payloadSize
+    if (this.#unpackedBytes <= limits.unpackedBytesBeforeRatio) return
+    if (this.#unpackedBytes <= (this.readBytes + blockSize) * limits.maxUnpackingRatio) return
+    throw new KVError(
+      'INVALID_ARGUMENT',
+      `${this.#part.url} unpacks to more than ${limits.maxUnpackingRatio} times its size; ` +
+        'if that is right, write it without compression',
+    )
   }
 
   #cellAt(payload: Buffer, at: number, offset: number): { key: Buffer; value: Buffer; end: number } {

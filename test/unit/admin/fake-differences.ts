@@ -30,6 +30,7 @@ export const differenceReport: DifferenceReport = {
       suggestedCause: 'rows did not reach the target',
     },
   ],
+  otherGroups: 4,
 }
 
 export const someFlight: FlightRecord = {
@@ -41,7 +42,7 @@ export const someFlight: FlightRecord = {
 /** Differences are of all times, decisions of the last minute. */
 export const fakeDifferences: DifferenceAccess = {
   differences: (dataset) => {
-    const empty = { ...differenceReport, dataset, total: 0, lost: 0, groups: [] }
+    const empty = { ...differenceReport, dataset, total: 0, lost: 0, groups: [], otherGroups: 0 }
     return Promise.resolve(dataset === 'cities' ? differenceReport : empty)
   },
   flights: (lastMs, dataset) => {

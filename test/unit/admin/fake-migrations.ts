@@ -75,6 +75,7 @@ export class FakeMigrations implements MigrationAccess {
           expired: 0,
           failed: 0,
           waiting: 0,
+          unconfirmed: 2,
           baseline: 10,
           unstable: 1,
         },

@@ -174,3 +174,29 @@ test('every reference of the description leads somewhere', async () => {
     assert.equal(typeof place, 'object', path)
   }
 })
+
+interface DescribedParameter {
+  readonly name: string
+  readonly in: string
+  readonly required?: boolean
+}
+
+test('a parameter of a query is required where a request without it is refused, and nowhere else', async () => {
+  const { paths } = (await ask('GET /openapi.json')).body as {
+    paths: Record<string, Record<string, { parameters: DescribedParameter[] }>>
+  }
+  for (const route of table) {
+    const described = paths[route.path.replaceAll(/:(\w+)/g, '{$1}')]?.[route.method.toLowerCase()]
+    const required = described?.parameters.filter(({ in: place, required }) => place === 'query' && required)
+    const { line, options } = requestOf(route)
+    const [path = '', query = ''] = line.split('?')
+    const needed: string[] = []
+    for (const name of new URLSearchParams(query).keys()) {
+      const others = new URLSearchParams(query)
+      others.delete(name)
+      if ((await ask(`${path}?${others.toString()}`, options)).status === 400) needed.push(name)
+    }
+    // The examples have what is needed, and nothing else.
+    assert.deepEqual(required?.map(({ name }) => name) ?? [], needed, nameOf(route))
+  }
+})

@@ -115,6 +115,19 @@ for (const { request, what, args } of changes) {
   })
 }
 
+test('actor and reason of headers are read as UTF-8, and as Latin-1 where they are none', async () => {
+  const { ask, metastore } = startFakeAdmin()
+  for (const [sent, reason] of [
+    [Buffer.from('May – June, größer'), 'May – June, größer'],
+    [Buffer.from('größer', 'latin1'), 'größer'],
+  ] as const) {
+    // As Node hands the bytes of a header over.
+    const headers = { 'if-match': '7', 'x-godwit-actor': 'ann', 'x-godwit-reason': sent.toString('latin1') }
+    assert.equal((await ask('POST /v1/datasets/cities/rollback', { headers })).status, 200)
+    assert.deepEqual(metastore.calls.at(-1)?.args.at(-1), { ...who, reason, ifRevision: 7, isDryRun: false })
+  }
+})
+
 test('a version that is no number is refused', async () => {
   const { ask } = startFakeAdmin()
   const answer = await ask('POST /v1/datasets/cities/versions/newest/publish', {

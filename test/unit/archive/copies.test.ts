@@ -13,6 +13,7 @@ import { type ErrorCode, KVError } from '../../../src/base/errors.js'
 import type { VersionFigures } from '../../../src/model/metastore.js'
 import { FileObjects } from '../../../src/objects/file-objects.js'
 import type { ObjectStore } from '../../../src/objects/object-store.js'
+import { clearPlace } from '../../../src/snapshot/export.js'
 import { cellOf, FailingObjects, SEALED, sealVersion, shardsBelow } from '../../support/sealed-versions.js'
 
 const SHARDS = 2
@@ -290,6 +291,25 @@ test('a purge removes the copy, the manifest first, and nothing else', async () 
     ['notes.txt'],
   )
   await purge(objects, { urls: [url], datasetId: 'd1' })
+})
+
+test('a place that cannot be listed is not taken for empty', async () => {
+  const { path, url } = await archive()
+  const names = () => readdirSync(path, { recursive: true }).sort()
+  const before = names()
+  class Unlisted extends FailingObjects {
+    override list(): Promise<never> {
+      return Promise.reject(new KVError('INVALID_ARGUMENT', 'access is denied'))
+    }
+  }
+  const denied = new Unlisted(objects, 'read', 0)
+  const refused = refusedWith('INVALID_ARGUMENT', /access is denied/)
+  await assert.rejects(purge(denied, { urls: [url], datasetId: 'd1' }), refused)
+  await assert.rejects(copyOut(outTask(url), { objects: denied, shards: SEALED, onProgress }), refused)
+  await assert.rejects(clearPlace(denied, url), refused)
+  assert.deepEqual(names(), before)
+  const nowhere = newPlace()
+  await purge(objects, { urls: [nowhere.url], datasetId: 'd1' })
 })
 
 test('a purge leaves what another dataset put in the same place, and of whole copies all but the one it is about', async () => {

@@ -29,6 +29,7 @@ suite('godwit diff', () => {
     ]) {
       assert.ok(stdout.includes(part), `${part} is missing in:\n${stdout}`)
     }
+    assert.match(stdout, /and 4 smaller groups/)
     assert.match(stdout, /2 more were found/)
     for (const line of stdout.split('\n').slice(0, 3)) assert.ok(line.length <= 80, line)
   })

@@ -12,6 +12,7 @@ import {
   formatTime,
   right,
   whole,
+  wrapText,
 } from '../../../src/cli/format.js'
 
 test('a table is aligned, without blanks at the ends of lines', () => {
@@ -49,7 +50,8 @@ test('a column that says nothing when it is cut is whole, and the others make ro
     assert.match(line, new RegExp(`^${name} +x+… +7$`))
     assert.ok(head.startsWith('GUARD') && displayWidth(line) <= width, table)
   }
-  assert.match(formatTable([whole('GUARD'), 'FOUND'], [[name, 'yes']], { width: 20 }), /^GUARD +shadow/)
+  const block = formatTable([whole('GUARD'), 'FOUND'], [[name, 'x'.repeat(99)]], { width: 20 })
+  assert.match(block, new RegExp(`^GUARD +${name}\nFOUND +x+…\n$`))
 })
 
 test('no table is wider than the terminal as long as its columns have eight places each', () => {
@@ -86,6 +88,7 @@ test('wide characters take two columns and combining marks none', () => {
 
 test('a stored value cannot steer the terminal or break a table', () => {
   assert.equal(printable('a\n\t\x1b[31mred\u009b'), 'a\\n\\t\\x1b[31mred\\x9b')
+  assert.equal(printable('for \u202egnitset\u2028'), 'for \\u202egnitset\\u2028')
   assert.equal(formatPairs([['k', 'a\nb']]), 'k  a\\nb\n')
   assert.ok(!formatTable(['A'], [['\x1b[2J']], { width: null }).includes('\x1b'))
 })
@@ -123,4 +126,23 @@ test('bytes travel as text or base64 and come back', () => {
   ] as const) {
     assert.throws(() => textToBytes(text, encoding), { exitCode: 2 })
   }
+})
+
+test('what does not fit a terminal goes on in its next lines, broken at blanks', () => {
+  const text = 'one two three four five six seven eight nine ten eleven'
+  for (const [width, indent] of [
+    [20, 4],
+    [30, 0],
+  ] as const) {
+    const lines = (' '.repeat(indent) + wrapText(text, width, indent)).split('\n')
+    assert.ok(lines.length > 1)
+    for (const line of lines) {
+      assert.ok(displayWidth(line) <= width, line)
+      assert.match(line, new RegExp(`^ {${indent}}\\S`))
+    }
+    assert.equal(lines.map((line) => line.trim()).join(' '), text)
+  }
+  assert.equal(wrapText(text, null, 4), text)
+  assert.equal(wrapText('x'.repeat(99), 20, 4), 'x'.repeat(99))
+  assert.equal(formatPairs([['name', 'some words of it']], 14), 'name  some\n      words of\n      it\n')
 })

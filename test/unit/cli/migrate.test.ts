@@ -35,6 +35,7 @@ test('migrate status shows state, figures, debts and the next move in 80 columns
     }
     assert.match(stdout, /the target owes hdfs:\/\/a\/5, tried 3 times: full/)
     assert.match(stdout, /sides agree/)
+    assert.match(stdout, /2 differed at first and could not be looked at again/)
     const tables = stdout.split('\n').filter((line) => /^(SIDE|origin|SHADOW|GUARD|target's)/.test(line))
     for (const line of tables) assert.ok(line.replaceAll(/\u001b\[\d+m/g, '').length <= 80, line)
   }))
@@ -61,6 +62,20 @@ test('migrate plan ends with 1 while the move onwards may not be made, and says 
     assert.equal((await godwit(['migrate', 'cities', 'plan', '--json'], { admin: url })).exitCode, 0)
   })
 })
+
+test('what callers and old stores say is shown without what it would do to a terminal', () =>
+  withAdmin(async ({ url, migrations }) => {
+    const wild = 'caller \u001b[2J\u0007 has asked for nothing'
+    migrations.plan = { ...migrations.plan, warnings: [wild] }
+    for (const args of [
+      ['migrate', 'cities', 'plan'],
+      ['migrate', 'cities', 'switch', ...REASON],
+    ]) {
+      const { stdout } = await godwit(args, { admin: url })
+      assert.match(stdout, /note: caller \\x1b\[2J\\x07 has asked for nothing\n/)
+      assert.ok(!stdout.includes('\u001b'))
+    }
+  }))
 
 const verbs: readonly { readonly args: readonly string[]; readonly asks: readonly [string, ...unknown[]] }[] =
   [

@@ -8,9 +8,11 @@ import { ConfigError, loadConfig } from '../../../src/config/load.js'
 const folder = mkdtempSync(join(tmpdir(), 'godwit-config-'))
 after(() => rmSync(folder, { recursive: true }))
 
-function faultsOf(zookeeper: string, isInternalOn = true): readonly string[] {
+function faultsOf(zookeeper: string, isInternalOn = true, isControllerOn = false): readonly string[] {
   const file = join(folder, 'config.yaml')
-  const listeners = `listeners:\n  terrapinInternal: { enabled: ${String(isInternalOn)} }\n`
+  const listeners =
+    `listeners:\n  terrapinInternal: { enabled: ${String(isInternalOn)} }\n` +
+    `  terrapinController: { enabled: ${String(isControllerOn)} }\n`
   writeFileSync(file, `${listeners}terrapin:\n  zookeeper: ${zookeeper}\n`)
   try {
     loadConfig({ file, environment: {}, flags: [] })
@@ -45,4 +47,10 @@ test('what is no server, no cluster or no host that clients can reach is refused
     assert.equal(faults('zk1:2181', cluster).length, 1, cluster)
   for (const host of ['0.0.0.0', 'gw1:9090', 'a/b'])
     assert.equal(faults('zk1:2181', 'terra', host).length, 1, host)
+})
+
+test('uploaders cut the controller at "_", so that its host has none', () => {
+  const underscored = '{ quorum: ["zk1:2181"], clusters: [terra], advertisedHost: "gw_1.example.org" }'
+  assert.deepEqual(faultsOf(underscored), [])
+  assert.match(faultsOf(underscored, true, true).join(), /advertisedHost gw_1\.example\.org has a "_"/)
 })

@@ -79,6 +79,15 @@ const refused: [name: string, action: () => unknown, code: string][] = [
     () => counters({ localKeys: new Array<Buffer>(10_001).fill(key) }),
     'TOO_LARGE',
   ],
+  [
+    'getCounters of one column again and again for many keys',
+    () =>
+      counters({
+        keys: new Array<Buffer>(1_001).fill(key),
+        localKeys: new Array<Buffer>(100).fill(key),
+      }),
+    'TOO_LARGE',
+  ],
   ['getCounters withInfo', counting({ withInfo: true }), 'UNSUPPORTED'],
   ['getCounters withTimestamps', counting({ withTimestamps: true }), 'UNSUPPORTED'],
   ['getCounters withTtl', counting({ withTtl: true }), 'UNSUPPORTED'],
@@ -121,6 +130,12 @@ suite('reads and scans of the wire', () => {
   test('a page may be asked for as large as a frame, and is made small enough that it fits one', () => {
     assert.equal(reading({ pageSizeBytes: limits.maxFrameBytes })().pageBytes, limits.maxPageBytes)
     assert.equal(reading({ pageSizeBytes: 7 })().pageBytes, 7)
+  })
+
+  test('as many counters may be asked for as a request may name cells', () => {
+    const keys = new Array<Buffer>(1_000).fill(key)
+    const localKeys = new Array<Buffer>(limits.maxCellsPerRequest / keys.length).fill(key)
+    assert.equal(counters({ keys, localKeys }).rowKeys.length, keys.length)
   })
 
   test('local keys of counters are read once each', () => {

@@ -73,6 +73,92 @@ test('a step that is not done comes again before those behind it, in whatever tu
   assert.equal(log.at(-1), 'later')
 })
 
+/** A step that takes 5 ms in each of so many slices. */
+function slowRow(
+  { clock, log }: { clock: StoppedClock; log: string[] },
+  name: string,
+  slices: number,
+): ReadStep {
+  let left = slices
+  return () => {
+    clock.ms += 5
+    log.push(name)
+    return --left > 0
+  }
+}
+
+test('a row that takes long lets other requests go on, and takes turns with scans', async () => {
+  const world = makePace()
+  const { pace, log } = world
+  const request = { heldBytes: 1_000 }
+  pace.addStep(slowRow(world, 'long', 60), request)
+  pace.addStep(slowRow(world, 'short', 1))
+  pace.addStep(slowRow(world, 'of the same', 1), request)
+  pace.addScan(slowRow(world, 'scan', 3))
+  pace.run()
+  while (!log.includes('of the same')) await nextTurn()
+  assert.ok(log.indexOf('short') < 10, log.join())
+  assert.equal(log.filter((name) => name === 'scan').length, 3)
+  // Rows of one request stay in their order: they share what it may hold.
+  assert.equal(log.lastIndexOf('long'), log.indexOf('of the same') - 1)
+  assert.equal(log.filter((name) => name === 'long').length, 60)
+})
+
+test('of rows that take long any number lets others go on, and four of them take turns', async () => {
+  const world = makePace()
+  const { pace, log } = world
+  for (let i = 0; i < 20; i++) pace.addStep(slowRow(world, `long ${i}`, 30))
+  pace.addStep(slowRow(world, 'short', 1))
+  pace.run()
+  while (!log.includes('short')) await nextTurn()
+  assert.ok(log.length < 20 * 10, `${log.length} slices`)
+  const from = log.length
+  while (log.length < 1 + 20 * 30) await nextTurn()
+  assert.ok(new Set(log.slice(from, from + 40)).size <= 8, log.slice(from, from + 40).join())
+  const isLate = log.lastIndexOf('long 3') < log.indexOf('long 19', from)
+  assert.ok(isLate, 'the first ones are through before the last ones go on')
+})
+
+test('requests that were set aside and hold much by now go on one at a time', async () => {
+  const world = makePace()
+  const { pace, log } = world
+  const requests = ['a', 'b', 'c'].map((name) => ({ name, heldBytes: MEGABYTE }))
+  for (const request of requests) pace.addStep(slowRow(world, request.name, 60), request)
+  pace.addStep(slowRow(world, 'short', 1))
+  pace.run()
+  while (!log.includes('short')) await nextTurn()
+  for (const request of requests) request.heldBytes = 40 * MEGABYTE
+  const from = log.length
+  while (log.length < from + 20) await nextTurn()
+  assert.deepEqual([...new Set(log.slice(from, from + 20))], ['a'])
+})
+
+test('requests that hold much keep those behind them waiting rather than be held beside others', async () => {
+  const world = makePace()
+  const { pace, log } = world
+  for (const name of ['a', 'b', 'c', 'd']) {
+    pace.addStep(slowRow(world, name, 30), { heldBytes: 24 * MEGABYTE })
+  }
+  pace.addStep(slowRow(world, 'short', 1))
+  pace.run()
+  while (!log.includes('short')) await nextTurn()
+  // Two of them are set aside, a third is not before one of these is through.
+  const third = log.slice(0, log.indexOf('d')).filter((name) => name === 'c').length
+  assert.ok(third > 10, log.join())
+  while (log.length < 4 * 30 + 1) await nextTurn()
+})
+
+test('a row that takes long and has none behind it goes on as it is', async () => {
+  const world = makePace()
+  const { pace, log } = world
+  pace.addStep(slowRow(world, 'long', 30))
+  pace.run()
+  while (log.length < 30) await nextTurn()
+  pace.addStep(() => log.push('next') === 0)
+  pace.run()
+  assert.equal(log.at(-1), 'next')
+})
+
 test('only so many reads are on the pool, and those that continue a request go first', () => {
   const { pace, log } = makePace()
   const releases: (() => void)[] = []

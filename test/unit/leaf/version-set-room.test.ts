@@ -101,6 +101,42 @@ suite('room for open versions', () => {
     world.checkSettled()
   })
 
+  test('behind a start one at a time is opened, beside what is asked for and what a change needs', async () => {
+    const world = new ServingWorld()
+    const records = Array.from({ length: 12 }, (_, index) =>
+      datasetRecord({ name: `b${index}`, id: `b${index}`, mode: 'BATCH', versions: [version(1, 'CURRENT')] }),
+    )
+    for (const record of records) world.records.set(record.name, record)
+    for (const { name } of records) for (const shard of world.shardsOf(name, 1)) world.disk.add(shard)
+    const gates: (() => void)[] = []
+    const newGate = () => {
+      world.store.gate = new Promise<void>((resolve) => gates.push(resolve))
+    }
+    newGate()
+    const started = world.set.start(records)
+    await world.settle()
+    assert.equal(world.store.opening, 4)
+    world.timers.advance(1_000)
+    await world.finish(started)
+    newGate()
+    gates[0]?.()
+    await world.settle()
+    assert.equal(world.store.opening, 1)
+    const asked = world.set.open('b11', 1)
+    await world.settle()
+    assert.equal(world.store.opening, 2)
+    // Its turn behind the start waits for its opening.
+    const changed = world.amend('b10', { description: 'new' })
+    await world.settle()
+    assert.equal(world.store.opening, 3)
+    world.store.gate = null
+    gates[1]?.()
+    await world.finish(Promise.all([asked, changed]))
+    await world.settle()
+    assert.equal(world.set.openCount(), 12)
+    world.checkSettled()
+  })
+
   test('files of an archived version go and its record stays; restored, it is served, and can be archived again', async () => {
     const world = await worldWith(2, 1)
     await world.setState('b', 1, 'ARCHIVED')

@@ -18,7 +18,8 @@ const nothingDone = {
 
 function figures(readBytes: number): PartFigures {
   const nothingElse = { badLineCount: 0, badLines: [], foreignCellCount: 0, unseenColumns: [] }
-  return { part: 0, rows: readBytes / 100, readBytes, ...nothingElse }
+  const packed = { packedBytes: 0, packMs: 0 }
+  return { part: 0, rows: readBytes / 100, readBytes, ...packed, ...nothingElse }
 }
 
 const paces: readonly { name: string; bytesPerSecond: (atMs: number) => number }[] = [
@@ -80,5 +81,60 @@ test('while shards are written the time is told by what is left to write', () =>
   for (let count = 0; count < 20; count++, step(100)) tally.noteWritten(1_000)
   const { phase, leftMs, rows } = tally.progress()
   assert.deepEqual([phase, rows], ['WRITING', 10])
-  assert.ok(leftMs !== null && Math.abs(leftMs - 8_000) < 800, String(leftMs))
+  // 8 s of writing, and 0.75 of all of it to seal.
+  assert.ok(leftMs !== null && Math.abs(leftMs - 15_500) < 1_500, String(leftMs))
+})
+
+/** One shard after the other; sealing takes so much beside writing. */
+const writings = [
+  { shards: 1, sealing: 0.75, isAsAssumed: true },
+  { shards: 1, sealing: 0.65, isAsAssumed: true },
+  { shards: 4, sealing: 0.75, isAsAssumed: true },
+  { shards: 8, sealing: 1.1, isAsAssumed: false },
+  { shards: 8, sealing: 0.4, isAsAssumed: false },
+]
+for (const { shards, sealing, isAsAssumed } of writings) {
+  test(`the time left to write ${shards} shards, sealing ${sealing} of that, is right within 20 %`, () => {
+    const { clock, step, now } = steppedClock()
+    const tally = new LoadTally([{ index: 0, url: 'u', sizeBytes: 1_000, tag: 't' }], nothingDone, clock)
+    tally.note(figures(1_000))
+    const perShard = 80_000
+    tally.startWriting(shards * perShard)
+    const seen: { readonly atMs: number; readonly leftMs: number }[] = []
+    for (let shard = 0; shard < shards; shard++) {
+      for (let written = 0; written < perShard; written += 1_000) {
+        step(50)
+        tally.noteWritten(1_000)
+        const { leftMs } = tally.progress()
+        // Otherwise it is learnt from the shards before, and of the last one half is still assumed.
+        const isKnown = isAsAssumed || (shard > 0 && shard < shards - 1)
+        if (leftMs !== null && now() > 2_000 && isKnown) seen.push({ atMs: now(), leftMs })
+      }
+      step(perShard * 0.05 * sealing)
+      tally.noteSealed(perShard)
+    }
+    const end = now()
+    assert.ok(seen.length > 30)
+    for (const { atMs, leftMs } of seen) {
+      const isRight = Math.abs(leftMs - (end - atMs)) <= Math.max(0.2 * (end - atMs), 500)
+      assert.ok(isRight, `at ${atMs}: ${leftMs} said, ${end - atMs} were left`)
+    }
+  })
+}
+
+test('while it is read, the time to write is told by how long packing takes, on whatever machine', () => {
+  for (const msPerRow of [1, 4]) {
+    const { clock, step } = steppedClock()
+    const tally = new LoadTally([{ index: 0, url: 'u', sizeBytes: 20_000, tag: 't' }], nothingDone, clock)
+    const half = (rows: number): PartFigures => {
+      return { ...figures(rows * 100), packedBytes: rows * 50, packMs: rows * msPerRow }
+    }
+    // Reading a row takes 20 times as long as packing it.
+    for (let rows = 0; rows <= 100; rows++, step(20 * msPerRow)) tally.note(half(rows))
+    const { leftMs } = tally.progress()
+    const reading = 100 * 20 * msPerRow
+    const writingAndSealing = 200 * msPerRow * 2 * 1.75
+    const expected = reading + writingAndSealing
+    assert.ok(leftMs !== null && Math.abs(leftMs - expected) < 0.1 * expected, `${leftMs} of ${expected}`)
+  }
 })

@@ -229,6 +229,18 @@ const mistakes: readonly Mistake[] = [
     },
   },
   {
+    name: 'what differs is lost before it is found, and what agrees is not',
+    in: 'VERIFY',
+    guard: 'sides agree',
+    outcome: 'TOO_LITTLE',
+    figure: /^0 of 10000 differ, 100 more may$/,
+    make: ({ figures }) => {
+      figures.shadow.sent += 100
+      figures.shadow.expired += 100
+      figures.shadow.unconfirmed += 100
+    },
+  },
+  {
     name: 'the origin does not even agree with itself',
     in: 'VERIFY',
     guard: 'origin agrees with itself',
@@ -473,6 +485,18 @@ test('an origin that is lost for good holds no dataset: what it cannot do any mo
     String(world.metastore.audit(9).find(({ detail }) => detail.includes('RETIRED'))?.detail),
     /forced past: .*origin owes no load/,
   )
+})
+
+test('keys are not taken back to an origin that is gone, unless somebody insists; a lower split leaves them a stand-in', async () => {
+  const world = await readyIn('RAMP')
+  world.origin = { ...ORIGIN, problem: 'ECONNREFUSED at 10.0.0.1:9010' }
+  await assert.rejects(
+    world.control.move('cities', 'revert', BY),
+    kvError('FAILED_PRECONDITION', /origin answers: ECONNREFUSED/),
+  )
+  await world.control.dial('cities', { splitShare: 100 }, BY)
+  await world.control.move('cities', 'revert', { ...BY, isForced: true })
+  assert.equal(world.record().migrationState, 'VERIFY')
 })
 
 test('what the target owes is never forced past', async () => {

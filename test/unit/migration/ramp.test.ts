@@ -301,6 +301,19 @@ test('a disk that stalls under one dataset holds up the step back of no other on
   await world.watcher.close()
 })
 
+// Each try dumped the last decisions: after ten of them nothing was left of what had led to the breach.
+test('a step back that cannot be stored is tried until it can, and what led to it is kept once', async () => {
+  const world = await ramping()
+  await world.seconds(90, well(world))
+  world.onAwait = (what) => (what === 'change' ? Promise.reject(new Error('disk full')) : Promise.resolve())
+  await world.seconds(20, () => world.figures.mismatched(20))
+  assert.deepEqual([split(world), world.breaches.length], [5_000, 1])
+  world.onAwait = () => Promise.resolve()
+  assert.ok((await secondsUntil(world, 0, () => undefined)) <= 2)
+  assert.equal(world.breaches.length, 1)
+  await world.watcher.close()
+})
+
 test('one or two failures are no breach, however few the others are', async () => {
   const world = await ramping()
   await world.seconds(25, well(world))
@@ -353,6 +366,34 @@ test('a clock that was put back hides no breach behind a long good time', async 
   assert.ok(before > 0)
   assert.ok((await secondsUntil(world, 0, () => world.figures.answered(400, 200))) <= 5)
   await world.watcher.close()
+})
+
+// The time since the last step was taken from the clock: a step came at once, on evidence of the step before.
+test('a clock that was put forward makes no step before its time', async () => {
+  const world = await ramping()
+  await world.seconds(25, well(world))
+  assert.equal(split(world), 2_500)
+  await world.seconds(5, well(world))
+  world.clock.ms += 86_400_000
+  await world.seconds(40, well(world))
+  assert.equal(split(world), 2_500)
+  await world.seconds(20, well(world))
+  assert.equal(split(world), 5_000)
+  await world.watcher.close()
+})
+
+test('a ramp whose last step lies in the future of a clock goes on with the next start', async () => {
+  const world = await ramping()
+  await world.seconds(90, well(world))
+  assert.equal(split(world), 5_000)
+  await world.watcher.close()
+  const again = await migrationWorld(world.store)
+  again.clock.ms = world.clock.ms - 86_400_000
+  again.watcher.start()
+  await settled()
+  await again.seconds(70, well(again))
+  assert.equal(split(again), 7_500)
+  await again.watcher.close()
 })
 
 test('a split that is dialled by hand ends the ramp', async () => {

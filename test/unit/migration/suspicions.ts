@@ -1,6 +1,7 @@
 /** What is probably not meant so, though nothing forbids it, one at a time: what makes it, what is asked, what is said. */
 import type { MigrationState } from '../../../src/model/migration.js'
 import type { MigrationPlan } from '../../../src/model/migration-plan.js'
+import { CHANGE } from '../kvsm/fixtures.js'
 import { DRY, ORIGIN, type World } from './world.js'
 
 export interface Suspicion {
@@ -26,6 +27,12 @@ const ramp =
 
 const withTimes = (times: Partial<typeof ORIGIN.settings>) => (world: World) =>
   (world.origin = { ...ORIGIN, settings: { ...ORIGIN.settings, ...times } })
+
+/** Half of the keys are the target's when it happens. */
+async function loseOrigin(world: World): Promise<void> {
+  await world.metastore.migrate('cities', { dials: { splitShare: 5_000 } }, CHANGE)
+  world.origin = { ...ORIGIN, problem: 'ECONNREFUSED at 10.0.0.1:9010' }
+}
 
 const MAPS = new Map([['maps-web', 10]])
 
@@ -129,5 +136,19 @@ export const SUSPICIONS: readonly Suspicion[] = [
     in: 'RAMP',
     says: /the ramp is one step of 100 %/,
     ask: ramp(10_000, 10_000, 60_000),
+  },
+  {
+    name: 'a split goes back to an origin that is gone',
+    in: 'RAMP',
+    says: /origin west does not answer \(ECONNREFUSED.*\), and after this the target answers nobody/,
+    make: loseOrigin,
+    ask: dial({ splitShare: 0 }),
+  },
+  {
+    name: 'a migration is given up while its origin is gone',
+    in: 'RAMP',
+    says: /origin west does not answer/,
+    make: loseOrigin,
+    ask: async ({ control }) => (await control.move('cities', 'abort', BY_DRY_RUN)).plan,
   },
 ]

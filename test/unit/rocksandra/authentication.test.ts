@@ -55,5 +55,8 @@ describe('PasswordAuthenticator', () => {
       assert.throws(() => readCredentials(Buffer.from(token)), { code: 'BAD_CREDENTIALS' })
     }
     assert.throws(() => readCredentials(null), { code: 'BAD_CREDENTIALS' })
+    assert.throws(() => readCredentials(Buffer.alloc(5_000)), {
+      message: 'A token of 5000 bytes exceeds 4096',
+    })
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { CellsByKey } from '../../../shims/rocksandra/engine/cells-by-key.js'
+import { CellsByKey, winsAsMarker } from '../../../shims/rocksandra/engine/cells-by-key.js'
 import { WriteSet } from '../../../shims/rocksandra/engine/modify-run.js'
 import { TYPES } from '../../../shims/rocksandra/cql/types.js'
 import { tableSchema } from '../../../shims/rocksandra/engine/schema.js'
@@ -44,6 +44,60 @@ describe('CellsByKey', () => {
         const wanted = Object.fromEntries([...expected].map(([key, { value }]) => [key, value]))
         assert.deepEqual({ ...kept(all) }, wanted)
       }),
+    )
+  })
+
+  test('of values of one time the greater one stays by signed bytes, of equal ones what lives longer', () => {
+    const keptOf = (puts: readonly { readonly hex: string; readonly ttl: number | null }[]) => {
+      const cells = new CellsByKey()
+      for (const { hex, ttl } of puts) {
+        const value = Buffer.from(hex, 'hex')
+        cells.keep({ localKey: Buffer.from('k'), value, timestamp: 5n, ttlSeconds: ttl })
+      }
+      return cells.list().map(({ value, ttlSeconds }) => [value.toString('hex'), ttlSeconds])
+    }
+    assert.deepEqual(
+      keptOf([
+        { hex: '7f', ttl: 9 },
+        { hex: 'ff', ttl: null },
+      ]),
+      [['7f', 9]],
+    )
+    assert.deepEqual(
+      keptOf([
+        { hex: '80', ttl: null },
+        { hex: 'ff', ttl: 1 },
+      ]),
+      [['ff', 1]],
+    )
+    assert.deepEqual(
+      keptOf([
+        { hex: '01', ttl: null },
+        { hex: '0180', ttl: null },
+      ]),
+      [['0180', null]],
+    )
+    assert.deepEqual(
+      keptOf([
+        { hex: '01', ttl: 9 },
+        { hex: '01', ttl: null },
+        { hex: '01', ttl: 10 },
+      ]),
+      [['01', null]],
+    )
+  })
+
+  test('of markers of one time one that expires stays, the later one of two', () => {
+    const cells = new CellsByKey()
+    for (const ttlSeconds of [null, 5, 9, null, 7]) {
+      cells.keep(
+        { localKey: Buffer.from('k'), value: Buffer.alloc(0), timestamp: 5n, ttlSeconds },
+        winsAsMarker,
+      )
+    }
+    assert.deepEqual(
+      cells.list().map(({ ttlSeconds }) => ttlSeconds),
+      [9],
     )
   })
 

@@ -102,7 +102,7 @@ test('statements that are not served are named', () => {
 
 test('size, depth and bind markers are bounded', () => {
   const deep = `SELECT * FROM t WHERE a = ${'['.repeat(limits.maxCqlDepth + 1)}`
-  assert.throws(() => parseStatement(deep), { code: 'SYNTAX_ERROR', message: /nested deeper than 64/ })
+  assert.throws(() => parseStatement(deep), { code: 'SYNTAX_ERROR', message: /nested deeper than 300/ })
   const relations = `SELECT * FROM t WHERE ${'('.repeat(100_000)}`
   assert.throws(() => parseStatement(relations), { code: 'SYNTAX_ERROR' })
   const markers = `SELECT * FROM t WHERE a IN (${'?,'.repeat(limits.maxCqlMarkers)}?)`

@@ -51,6 +51,7 @@ class Store {
     const kvstore = { read } as unknown as KVStore
     this.engine = new GatewayCqlEngine({
       ...{ kvstore, clock: systemClock, mapOf: () => map, virtualTables: [] },
+      ...{ batchSizes: { warnBytes: 5_120, failBytes: 51_200 }, batchLog: null },
       changeSchema: () => Promise.resolve(null),
     })
   }

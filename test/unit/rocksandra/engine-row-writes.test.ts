@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { TYPES } from '../../../shims/rocksandra/cql/types.js'
-import { decodePaging, encodePaging } from '../../../shims/rocksandra/engine/paging.js'
+import { decodePaging, encodePaging, pageSource } from '../../../shims/rocksandra/engine/paging.js'
 import { RowWrites } from '../../../shims/rocksandra/engine/row-writes.js'
 import { tableSchema } from '../../../shims/rocksandra/engine/schema.js'
 
@@ -82,16 +82,26 @@ describe('states of pages', () => {
 
   test('are read as they were made', () => {
     for (const mark of [null, PREFIX, V]) {
-      assert.deepEqual(decodePaging(encodePaging({ ...position, mark })), { ...position, mark })
+      assert.deepEqual(decodePaging(encodePaging({ ...position, mark }, 5), 5), { ...position, mark })
+    }
+  })
+
+  test('of another table, or of the other direction, are refused by the protocol', () => {
+    const of = (name: string, id: string, isReversed = false) =>
+      pageSource({ keyspace: 'ks', name, id }, isReversed)
+    const state = encodePaging({ ...position, mark: V }, of('t', '1'))
+    assert.deepEqual(decodePaging(state, of('t', '1')).mark, V)
+    for (const other of [of('u', '1'), of('t', '2'), of('t', '1', true)]) {
+      assert.throws(() => decodePaging(state, other), { code: 'PROTOCOL_ERROR' })
     }
   })
 
   test('that are cut, or of another format, are refused by the protocol', () => {
-    const state = encodePaging({ ...position, mark: null })
+    const state = encodePaging({ ...position, mark: null }, 5)
     for (let size = 0; size < state.length; size++) {
-      assert.throws(() => decodePaging(state.subarray(0, size)), { code: 'PROTOCOL_ERROR' })
+      assert.throws(() => decodePaging(state.subarray(0, size), 5), { code: 'PROTOCOL_ERROR' })
     }
-    assert.throws(() => decodePaging(Buffer.concat([Buffer.from([9]), state.subarray(1)])), {
+    assert.throws(() => decodePaging(Buffer.concat([Buffer.from([9]), state.subarray(1)]), 5), {
       message: 'Invalid value for the paging state',
     })
   })

@@ -91,7 +91,7 @@ describe('statements that change schemas', () => {
       'CREATED TABLE ks.t',
       'ALREADY_EXISTS Cannot add already existing table "t" to keyspace "ks"',
       'DROPPED TABLE ks.t',
-      "CONFIG_ERROR Cannot drop non existing table 't' in keyspace 'ks'.",
+      'INVALID unconfigured table t',
     ])
   })
 
@@ -114,6 +114,51 @@ describe('statements that change schemas', () => {
     assert.deepEqual(after?.cql, before?.cql)
   })
 
+  test('let fields of a type change their names at once, and a type have a field of a later one', async () => {
+    const { metastore, run } = await world()
+    await run('CREATE TYPE first (a int, b text)')
+    await run('CREATE TYPE later (x int)')
+    assert.equal(change(await run('ALTER TYPE first RENAME a TO b AND b TO a')), 'UPDATED TYPE ks.first')
+    assert.equal(change(await run('ALTER TYPE first ADD l frozen<later>')), 'UPDATED TYPE ks.first')
+    await run('CREATE TABLE t (k int PRIMARY KEY, v frozen<first>)')
+    const schema = new SchemaView(() => mapOf(metastore), []).current()
+    const type = schema.keyspaces.get('ks')?.tables.get('t')?.byName.get('v')?.type
+    assert.ok(type?.kind === 'user')
+    const fields = type.fields.map((field) => `${field.name} ${field.type.kind}`)
+    assert.deepEqual(fields, ['b native', 'a native', 'l user'])
+  })
+
+  test('keep a table of counters one when its counters are gone, and none of them comes back', async () => {
+    const { run } = await world()
+    await run('CREATE TABLE n (k int PRIMARY KEY, c counter)')
+    await run('ALTER TABLE n DROP c')
+    assert.match(
+      change(await run('ALTER TABLE n ADD v int')) ?? '',
+      /Cannot add a non counter column \(ColumnDefinition\{name=v, /,
+    )
+    const again = change(await run('ALTER TABLE n ADD c counter'))
+    assert.equal(again, 'INVALID Cannot re-add previously dropped counter column c')
+    assert.equal(change(await run('ALTER TABLE n ADD d counter')), 'UPDATED TABLE ks.n')
+  })
+
+  test('refuse types that would be too deep, or too large to be described, also behind user types', async () => {
+    const { run } = await world()
+    await run('CREATE TYPE t0 (a int)')
+    let answer: string | null = ''
+    for (let index = 1; answer?.startsWith('INVALID') === false && index < 100; index++) {
+      const field = `frozen<t${index - 1}>`
+      answer = change(await run(`CREATE TYPE t${index} (a ${field}, b ${field})`))
+    }
+    assert.match(answer ?? '', /^INVALID A type of \d+ types within each other, at most 10000: frozen<t\d+>$/)
+    const nested = `${'frozen<tuple<'.repeat(200)}int${'>>'.repeat(200)}`
+    assert.match(change(await run(`CREATE TYPE deep (a ${nested})`)) ?? '', /^SYNTAX_ERROR .*deeper than/)
+    const half = `${'frozen<tuple<'.repeat(140)}int${'>>'.repeat(140)}`
+    assert.equal(change(await run(`CREATE TYPE d1 (a ${half})`)), 'CREATED TYPE ks.d1')
+    await run(`CREATE TYPE d2 (a ${half.replace('int', 'd1')})`)
+    const deeper = change(await run(`CREATE TYPE d3 (a ${half.replace('int', 'd2')})`))
+    assert.match(deeper ?? '', /^INVALID Types within each other \d+ deep, at most 300/)
+  })
+
   const refused: readonly (readonly [string, RegExp])[] = [
     ['CREATE TABLE t2 (k int, PRIMARY KEY (x))', /Unknown definition x referenced in PRIMARY KEY/],
     [
@@ -126,14 +171,26 @@ describe('statements that change schemas', () => {
     ['ALTER TABLE t ADD v int', /Invalid column name v because it conflicts with an existing column/],
     ['ALTER TABLE t DROP k', /Cannot drop PRIMARY KEY part k/],
     ['ALTER TABLE t DROP x', /Column x was not found in table t/],
-    ['ALTER TABLE t ALTER v TYPE int', /Cannot change v from type text to type int: types are incompatible/],
+    ['ALTER TABLE t ALTER v TYPE blob', /^INVALID Altering of types is not allowed$/],
+    ['ALTER TABLE t ADD n counter', /Cannot add a counter column \(n\) in a non counter column family/],
+    ['ALTER TYPE p ALTER a TYPE blob', /^INVALID Altering of types is not allowed$/],
+    [
+      'ALTER TYPE p ADD a int',
+      /Cannot add new field a to type ks.p: a field of the same name already exists/,
+    ],
+    ['ALTER TYPE p ADD o frozen<list<frozen<q>>>', /to type ks.p as this would create a circular reference/],
+    ['ALTER TYPE p RENAME none TO x', /Unknown field none in type ks.p/],
+    ['ALTER TYPE p RENAME a TO b', /Duplicate field name b in type p/],
+    ['CREATE TYPE p (a int)', /A user type of name ks.p already exists/],
+    ['CREATE TYPE r (a counter, b nothing)', /A user type cannot contain counters/],
     ['ALTER TABLE t RENAME v TO w', /Cannot rename non PRIMARY KEY part v/],
     ['ALTER TABLE none ADD v int', /unconfigured table none/],
     ['CREATE INDEX ON t (x)', /No column definition found for column x/],
     ['CREATE INDEX ON t (k)', /Cannot create secondary index on partition key column k/],
     ["CREATE CUSTOM INDEX ON t (v) USING 'x'", /CREATE CUSTOM INDEX is not supported/],
     ['DROP INDEX none', /Index 'none' could not be found/],
-    ['DROP TYPE none', /No user type named none exists/],
+    ['DROP TYPE none', /No user type named ks.none exists/],
+    ['DROP TYPE p', /Cannot drop user type ks.p as it is still used by user type q/],
     [`CREATE KEYSPACE system WITH replication = ${REPLICATION}`, /not user-modifiable/],
     ["CREATE KEYSPACE x WITH replication = {'class': 'Nope'}", /Unable to find replication strategy class/],
     ['ALTER KEYSPACE none WITH durable_writes = true', /Unknown keyspace none/],
@@ -142,6 +199,8 @@ describe('statements that change schemas', () => {
     test(`${text} is refused as Cassandra refuses it`, async () => {
       const { run } = await world()
       await run('CREATE TABLE t (k int PRIMARY KEY, v text)')
+      await run('CREATE TYPE p (a int, b text)')
+      await run('CREATE TYPE q (p frozen<p>)')
       assert.match(change(await run(text)) ?? '', why)
     })
   }

@@ -5,6 +5,10 @@ import { NO_DEADLINE } from '../../../src/base/deadline.js'
 import { Bulkhead } from '../../../src/routing/bulkhead.js'
 import { FakeTimers } from '../../support/fake-timers.js'
 
+function never(error: KVError): never {
+  throw error
+}
+
 class Callers {
   readonly timers = new FakeTimers()
   readonly bulkhead: Bulkhead
@@ -87,4 +91,60 @@ test('closing refuses who waits', () => {
   callers.bulkhead.close()
   assert.deepEqual(callers.events, ['a', 'b UNAVAILABLE'])
   assert.equal(callers.timers.pendingCount, 0)
+})
+
+// Each call started the next one inside its own end: thousands of them, one in the other, were more than the stack holds.
+test('thousands of waiting calls that end as they start end one after the other, in order', () => {
+  const waiting = 40_000
+  const { bulkhead, events } = new Callers({ maxInFlight: 1, maxQueued: waiting, maxBytes: 1e9 })
+  const ended: number[] = []
+  let depth = 0
+  bulkhead.enter({ bytes: 1, deadline: NO_DEADLINE, start: () => events.push('first'), refuse: never })
+  for (let number = 0; number < waiting; number += 1) {
+    const start = (): void => {
+      depth += 1
+      assert.equal(depth, 1)
+      ended.push(number)
+      bulkhead.leave(1)
+      depth -= 1
+    }
+    bulkhead.enter({ bytes: 1, deadline: NO_DEADLINE, start, refuse: never })
+  }
+  bulkhead.leave(1)
+  assert.deepEqual(
+    ended,
+    Array.from({ length: waiting }, (_, number) => number),
+  )
+  assert.deepEqual([bulkhead.inFlight, bulkhead.queued], [0, 0])
+})
+
+test('a call that throws as it starts keeps no other one waiting', () => {
+  const callers = new Callers({ maxInFlight: 1, maxQueued: 2 })
+  callers.enter('a')
+  const start = (): void => {
+    throw new Error('broken')
+  }
+  callers.bulkhead.enter({ bytes: 1, deadline: NO_DEADLINE, start, refuse: never })
+  callers.enter('c')
+  assert.throws(() => callers.bulkhead.leave(1), /broken/)
+  // Its place is its own to give back.
+  callers.bulkhead.leave(1)
+  assert.deepEqual(callers.events, ['a', 'c'])
+})
+
+test('of very many that wait the late ones are looked for now and then, and none is forgotten', () => {
+  const waiting = 5_000
+  const callers = new Callers({ maxInFlight: 1, maxQueued: waiting, maxBytes: 1e9 })
+  callers.enter('a')
+  for (let number = 0; number < waiting; number += 1) callers.enter('late', { deadline: 1 + number / 10 })
+  let looks = 0
+  for (let ms = 0; ms < 600; ms += 1) {
+    const before = callers.events.length
+    callers.timers.advance(1)
+    if (callers.events.length > before) looks += 1
+  }
+  assert.equal(callers.events.filter((event) => event === 'late DEADLINE_EXCEEDED').length, waiting)
+  // Four fifths of them by tens of milliseconds, the last thousand as exactly as ever.
+  assert.ok(looks >= 100 && looks <= 160, `${looks} looks`)
+  assert.deepEqual([callers.bulkhead.queued, callers.timers.pendingCount], [0, 0])
 })

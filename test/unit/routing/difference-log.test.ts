@@ -3,6 +3,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileS
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, suite, test } from 'node:test'
+import { limits } from '../../../src/base/limits.js'
 import { silentLogger } from '../../../src/base/logger.js'
 import type { Difference } from '../../../src/model/difference.js'
 import { groupDifferences } from '../../../src/routing/difference-groups.js'
@@ -119,6 +120,27 @@ suite('difference log', () => {
     assert.equal(broken.lost, 1)
   })
 
+  // A reader waited for all that was being written: for ever, where differences came faster than the disk took them.
+  test('who reads is answered while differences come in without end', async () => {
+    const { log } = openLog()
+    const stop = { isAsked: false }
+    let added = 0
+    const addMore = (): void => {
+      if (stop.isAsked) return
+      log.add([difference((added += 1))], 0)
+      setImmediate(addMore)
+    }
+    addMore()
+    for (let round = 0; round < 5; round += 1) {
+      const { differences, damaged } = await log.read('cities', 0)
+      assert.equal(damaged, 0)
+      assert.ok(differences.length <= added)
+    }
+    stop.isAsked = true
+    await log.close()
+    assert.equal((await log.read('cities', 0)).differences.length + log.lost, added)
+  })
+
   test('a removed dataset takes its differences along', async () => {
     const { log } = openLog()
     log.add([difference(1)], 0)
@@ -161,5 +183,16 @@ suite('groups of differences', () => {
         ['YQ==', 1, 1],
       ],
     )
+  })
+
+  // A wide row has a group a column: the report of one was as large as all records of it.
+  test('of many columns the largest groups are shown, and how many others there are', () => {
+    const each = Array.from({ length: limits.maxDifferenceGroups + 30 }, (_, at) => {
+      return difference(at, { column: Buffer.from(`column ${at}`).toString('base64') })
+    })
+    const often = [difference(1, { column: 'YQ==' }), difference(2, { column: 'YQ==' })]
+    const { total, groups, otherGroups } = groupDifferences([...each, ...often], about)
+    assert.deepEqual([total, groups.length, otherGroups], [each.length + 2, limits.maxDifferenceGroups, 31])
+    assert.deepEqual([groups[0]?.column, groups[0]?.count], ['YQ==', 2])
   })
 })

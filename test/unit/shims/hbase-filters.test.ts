@@ -5,7 +5,7 @@ import { buildFilter } from '../../../shims/usermetastore/filter-build.js'
 import { parseFilter } from '../../../shims/usermetastore/filter-parse.js'
 import { rowRangeOf } from '../../../shims/usermetastore/filter-range.js'
 import { LinearRegex } from '../../../shims/usermetastore/filter-regex.js'
-import { filterRow } from '../../../shims/usermetastore/filter-run.js'
+import { filterRow, judging } from '../../../shims/usermetastore/filter-run.js'
 import { KVError } from '../../../src/base/errors.js'
 import { limits } from '../../../src/base/limits.js'
 import type { Cell } from '../../../src/model/row.js'
@@ -112,6 +112,10 @@ describe('what is no filter is refused', () => {
     ["ValueFilter(=, 'regexstring:(?=a)')", /look-around/],
     ["ValueFilter(=, 'regexstring:a*+')", /possessive/],
     ["ValueFilter(=, 'regexstring:((a{1000}){1000}){1000}')", /states/],
+    [
+      Array.from({ length: 101 }, () => "RowFilter(=, 'regexstring:a{1000}')").join(' OR '),
+      /have more than \d+ states/,
+    ],
     ['('.repeat(limits.maxFilterDepth + 1), /nested/],
     [`KeyOnlyFilter()${' AND KeyOnlyFilter()'.repeat(limits.maxFilterParts)}`, /parts/],
     ['x'.repeat(limits.maxFilterBytes + 1), /bytes, at most/],
@@ -139,6 +143,12 @@ describe('regular expressions', () => {
     ['ü$', ['grü'], ['u']],
     ['^a*?b$', ['aab', 'b'], ['a']],
     ['[]a]', [']', 'a'], ['[']],
+    // java.util.regex.Pattern: without MULTILINE a line's end at the end of the text stands behind it.
+    ['^a$', ['a', 'a\n', 'a\r\n', 'a\u2028'], ['a\n\n', 'a\nb', '\na']],
+    ['a\n$', ['a\n', 'a\n\n'], ['a']],
+    ['[^\\d\\s]x', ['ax'], ['1x', ' x']],
+    ['^[b-da-c\\-]+$', ['abcd-'], ['e', '']],
+    ['^.$', ['\u{1f600}'], ['\u{1f600}\u{1f600}']],
   ]
   for (const [source, texts, others] of cases) {
     test(`/${source}/`, () => {
@@ -150,7 +160,27 @@ describe('regular expressions', () => {
 
   test('a match that takes too many steps is given up by name', () => {
     const regex = new LinearRegex('(a?){500}b$')
-    assert.throws(() => regex.isFoundIn('a'.repeat(200_000)), /takes the expression more than \d+ steps/)
+    assert.throws(() => regex.isFoundIn('a'.repeat(200_000)), /takes the regular expressions .* \d+ steps/)
+  })
+
+  test('empty alternatives count as steps, too', () => {
+    const regex = new LinearRegex(`(${'|'.repeat(900)})b`)
+    assert.throws(() => regex.isFoundIn('a'.repeat(200_000)), /takes the regular expressions/)
+  })
+
+  test('an expression that repeats nothing, again and again, is given up', () => {
+    const source = `${'('.repeat(6)}${'){1000}'.repeat(6)}`
+    assert.throws(() => new LinearRegex(source), /of more than \d+ states/)
+    assert.throws(() => new LinearRegex(`a${'{1}'.repeat(2_000)}`), /repetitions nested too deep/)
+  })
+
+  test('a class of very many characters takes no longer than one of a few', () => {
+    const characters = Array.from({ length: 20_000 }, (_, index) => String.fromCodePoint(0x1000 + 2 * index))
+    const regex = new LinearRegex(`^[${characters.join('')}]+$`)
+    const begun = performance.now()
+    assert.equal(regex.isFoundIn((characters[19_999] ?? '').repeat(100_000)), true)
+    assert.equal(regex.isFoundIn(String.fromCodePoint(0x1001)), false)
+    assert.ok(performance.now() - begun < 1_000)
   })
 
   test('an expression that would take a backtracking matcher for ever takes a moment', () => {
@@ -158,6 +188,37 @@ describe('regular expressions', () => {
     const begun = performance.now()
     assert.equal(regex.isFoundIn(`${'a'.repeat(5_000)}!`), false)
     assert.ok(performance.now() - begun < 1_000)
+  })
+})
+
+describe('what a filter does with a cell', () => {
+  test('is given up by name where it takes too long', () => {
+    const value = Buffer.alloc(8 * 1024 * 1024, 'a')
+    const row = [{ ...cell('a:x', ''), value }]
+    const parts = Array.from({ length: 20 }, () => "ValueFilter(!=, 'substring:b')")
+    assert.equal(left(parts.slice(0, 4).join(' AND '), { row })[0]?.length, 1)
+    assert.throws(() => left(parts.join(' AND '), { row }), /takes the regular expressions and substrings/)
+  })
+
+  test('stops for others within a row of many cells', () => {
+    const cells = Array.from({ length: 5_000 }, (_, index) => cell(`a:${index}`, 'x'))
+    const filter = buildFilter(parseFilter(bytes("ValueFilter(=, 'substring:x')")), false)
+    const job = judging(filter, { rowKey: bytes('r'), cells }, () => 1)
+    let stops = 0
+    let step = job.next()
+    for (; step.done !== true; step = job.next()) stops += 1
+    assert.equal(step.value?.length, 5_000)
+    assert.ok(stops > 0 && stops < 50, `${stops} stops`)
+  })
+
+  test('stops for others among rows that their keys drop', () => {
+    const filter = buildFilter(parseFilter(bytes("RowFilter(=, 'regexstring:none')")), false)
+    let stops = 0
+    for (let row = 0; row < 100; row++) {
+      const job = judging(filter, { rowKey: Buffer.alloc(1_000, 'r'), cells: [cell('a:x', '1')] }, () => 1)
+      for (let step = job.next(); step.done !== true; step = job.next()) stops += 1
+    }
+    assert.ok(stops > 0 && stops < 50, `${stops} stops`)
   })
 })
 

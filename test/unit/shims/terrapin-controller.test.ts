@@ -33,6 +33,14 @@ test('a directory is found by its path or URL, and 13 digits name its version', 
     `/${'x'.repeat(900)}`,
   ])
     assert.throws(() => toDirectory(asked, 'hdfs://'), { code: 'INVALID_ARGUMENT' }, asked.slice(0, 10))
+  // A path is no URL: nothing in it leads out of the root, and what looks like an escape is a name.
+  assert.equal(
+    toDirectory('/a b/%2e%2e/$1?2#3', 'file:///mnt').url,
+    'file:///mnt/a%20b/%252e%252e/$1%3F2%233/',
+  )
+  for (const asked of ['/../etc', '/x/../../etc', '/x/.', '/..'])
+    for (const root of ['hdfs://', 'file:///mnt/hdfs', 's3://bucket/data'])
+      assert.throws(() => toDirectory(asked, root), /write it without \. and \.\./, `${asked} below ${root}`)
   assert.throws(() => toDirectory('/x/1', null), /objects\.webhdfs\.urls, or terrapin\.root/)
   assert.equal(resourceOf(toDirectory(DIRECTORY, 'hdfs://')), '$terrapin$data$fs$1448390400000')
 })

@@ -144,6 +144,7 @@ test('only a call of two known clusters, for what several leaves have, is read t
     onAnswered: () => undefined,
     hasSeveralPlaces: (fileSet) => fileSet === 'spread',
     secondReads: new SecondReads({ startTimer: timers.start, onEvent: () => undefined }),
+    onValues: null,
   })
   const server = new ThriftServer({ name: 'terrapin', service, servesFinagle: true, logger: silentLogger })
   const listener = createServer({ allowHalfOpen: true }, (socket) => server.accept(socket))

@@ -8,22 +8,17 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { createUserMetaStoreService } from '../../../shims/usermetastore/listener.js'
 import { systemClock } from '../../../src/base/clock.js'
-import { type Done, KVError, toKVError } from '../../../src/base/errors.js'
+import { KVError } from '../../../src/base/errors.js'
 import { silentLogger } from '../../../src/base/logger.js'
-import { admitMutate, admitRead, admitScan, findDataset } from '../../../src/kvstore/admit.js'
 import { digestOfWrite } from '../../../src/kvstore/digest.js'
 import { AnswerTokens } from '../../../src/kvstore/pages.js'
 import { Tokens } from '../../../src/kvstore/tokens.js'
-import type { KVStore } from '../../../src/model/kvstore.js'
-import { type MutateRequest, type MutateResult, plainResult } from '../../../src/model/request.js'
-import type { ReadRequest, ReadResult } from '../../../src/model/request.js'
 import type { Cell, RowOutcome } from '../../../src/model/row.js'
-import type { ScanRequest, ScanResult } from '../../../src/model/scan.js'
-import { NO_TOKEN } from '../../../src/model/row-order.js'
 import { BinaryReader } from '../../../src/thrift/binary-reader.js'
 import { BinaryWriter } from '../../../src/thrift/binary-writer.js'
 import * as wire from '../../../src/thrift/generated/usermetastore.js'
 import { ThriftProtocolError, type BoundMethod } from '../../../src/thrift/protocol.js'
+import { CheckingStore, callOnce as callAnswered } from '../../support/checking-store.js'
 import { datasetEntry, mapOf } from '../../support/datasets.js'
 
 const RUNS = Number(process.env['GODWIT_FUZZ_RUNS'] ?? 300)
@@ -60,58 +55,10 @@ const anyOutcome: fc.Arbitrary<RowOutcome> = fc.oneof(
   fc.record({ cells: fc.array(anyCell, { maxLength: 4 }), next: anyPosition }),
 )
 
-/** Checks what it is asked as the gateway does, and answers what it was given. */
-class CheckingStore implements KVStore {
-  readonly #outcome: RowOutcome
-
-  constructor(outcome: RowOutcome) {
-    this.#outcome = outcome
-  }
-
-  read(request: ReadRequest, done: Done<ReadResult>): void {
-    this.#admit(done, () => {
-      admitRead(request, MAP, systemClock)
-      return { rows: request.rowKeys.map(() => this.#outcome), datasetVersion: null }
-    })
-  }
-
-  scan(request: ScanRequest, done: Done<ScanResult>): void {
-    this.#admit(done, () => {
-      admitScan(request, MAP, systemClock)
-      if (this.#outcome instanceof KVError) return this.#outcome
-      const rowKey = Buffer.from('k')
-      const rows = this.#outcome === null ? [] : [{ rowKey, row: this.#outcome }]
-      return { rows, next: { token: NO_TOKEN, rowKey }, datasetVersion: null }
-    })
-  }
-
-  mutate(request: MutateRequest, done: Done<MutateResult>): void {
-    this.#admit(done, () => {
-      admitMutate(request, MAP, systemClock)
-      if (this.#outcome instanceof KVError) return this.#outcome
-      return { ...plainResult(1n), row: this.#outcome, isApplied: this.#outcome !== null }
-    })
-  }
-
-  describeDataset(name: string) {
-    return findDataset(MAP, name)
-  }
-
-  #admit<T>(done: Done<T>, answer: () => T | KVError): void {
-    let outcome: T | KVError
-    try {
-      outcome = answer()
-    } catch (error) {
-      outcome = toKVError(error, 'admission')
-    }
-    done(outcome)
-  }
-}
-
 const tokens = new Tokens(Buffer.alloc(32, 1))
 
 function serviceOver(outcome: RowOutcome) {
-  return createUserMetaStoreService(new CheckingStore(outcome), {
+  return createUserMetaStoreService(new CheckingStore(MAP, outcome), {
     logger: silentLogger,
     clock: systemClock,
     build: 'test',
@@ -125,27 +72,11 @@ const writer = new BinaryWriter()
 
 /** @throws when it is not answered once, by what can be encoded, or as a fault of ours */
 function callOnce(bound: BoundMethod, args: unknown): void {
-  const { method } = bound
-  let answers = 0
-  const answered = (write: () => void): void => {
-    answers += 1
-    writer.clear()
-    write()
-  }
-  bound.handle(args, {
-    connection: { id: 1, remoteAddress: '127.0.0.1', clientName: null },
-    method: method.name,
-    receivedAtMs: systemClock.monotonicMs(),
-    reply: (result) => answered(() => method.writeResult(writer, result)),
-    fail: (exception) =>
-      answered(() => {
-        const { error } = exception as wire.UmsException
-        assert.notEqual(error?.code, wire.UmsErrorCode.INTERNAL, error?.message ?? '')
-        method.writeException(writer, exception)
-      }),
-    abort: (_type, message) => assert.fail(message),
-  })
-  assert.equal(answers, 1)
+  const { kind, value } = callAnswered(bound, args)
+  assert.notEqual(kind, 'abort', String(value))
+  if (kind !== 'fail') return
+  const { error } = value as wire.UmsException
+  assert.notEqual(error?.code, wire.UmsErrorCode.INTERNAL, error?.message ?? '')
 }
 
 // ---- arguments of the right types, and nothing else right about them

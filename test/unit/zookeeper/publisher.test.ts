@@ -227,6 +227,22 @@ test('a node of ours that another program changed is not ours any more', async (
   assert.equal(zookeeper.data('/terra/filesets/pins')?.toString(), 'theirs')
 })
 
+test('one that cannot be withdrawn holds up no other, and goes when what was in the way is gone', async () => {
+  const gateway = new FakeGateway('one')
+  gateway.serve('pins', 1)
+  await until('published', () => currentOf('pins') !== null)
+  // Another program's node below our claim: the claim cannot be removed, and with it nothing of the transaction is done.
+  zookeeper.put('/terra/godwit/filesets/pins/theirs', '')
+  gateway.drop('pins')
+  await until('refused', () => gateway.failures > 0)
+  gateway.serve('other', 1)
+  await until('published', () => currentOf('other') !== null)
+  assert.equal(currentOf('pins'), '$terrapin$data$pins$1')
+  zookeeper.remove('/terra/godwit/filesets/pins/theirs')
+  await until('withdrawn', () => currentOf('pins') === null)
+  assert.equal(hostsOf('pins', 1), 'none')
+})
+
 test('gateways of one metastore stand in one list, and one that ends is taken out', async () => {
   const one = new FakeGateway('one', 'shared')
   const two = new FakeGateway('two', 'shared')

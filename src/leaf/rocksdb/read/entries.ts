@@ -108,6 +108,8 @@ export class Entries {
     if (last >= 0 && this.#boundary === null && this.#isBehindFloor(boundary)) {
       if (this.#isBehind(last >> 1, boundary)) {
         this.#at = this.#find(boundary, last)
+        // What is read behind it next is twice as much.
+        if (wanted !== null) this.#step = Math.max(this.#step, Math.min(MAX_STEP, wanted) >> 1)
         return
       }
       if (this.#cursor.isDone) {

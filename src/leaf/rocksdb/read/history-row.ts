@@ -11,7 +11,7 @@
 import { KVError } from '../../../base/errors.js'
 import type { CellTimestamp } from '../../../model/row.js'
 import { CELL_KINDS, cellKind, payloadStart, readTimestamp } from '../../cell-codec.js'
-import { HISTORY_KINDS, HISTORY_VERSION_SIZE } from '../../row-codec.js'
+import { HISTORY_KINDS, HISTORY_VERSION_SIZE, readInvertedTimestamp } from '../../row-codec.js'
 import { isBefore } from '../../selection.js'
 import { MAX_READ_BYTES } from '../store/binding.js'
 import { ColumnNames } from './column-names.js'
@@ -94,7 +94,7 @@ export class ForwardHistoryCollector extends HistoryCollector {
       this.#lasting = Number.NEGATIVE_INFINITY
       return 'MORE'
     }
-    const version = versionOf(key, this.versionAt)
+    const version = readInvertedTimestamp(key, this.versionAt)
     if (kind === HISTORY_KINDS.DELETE_EXACT) {
       this.#deletedAt = version
       return 'MORE'
@@ -141,7 +141,7 @@ export class ForwardHistoryCollector extends HistoryCollector {
   #isDeleted(key: Buffer): boolean {
     const { deletedUpTo } = this
     if (deletedUpTo === null && this.#deletedAt === null) return false
-    const version = versionOf(key, this.versionAt)
+    const version = readInvertedTimestamp(key, this.versionAt)
     return version === this.#deletedAt || (deletedUpTo !== null && version <= deletedUpTo)
   }
 }
@@ -191,7 +191,7 @@ export class ReversedHistoryCollector extends HistoryCollector {
       this.setColumn(metaSize, key)
     }
     const kind = key[key.length - 1]
-    const version = versionOf(key, this.versionAt)
+    const version = readInvertedTimestamp(key, this.versionAt)
     if (kind === HISTORY_KINDS.DELETE_UP_TO) this.#clear()
     else if (kind === HISTORY_KINDS.DELETE_EXACT) {
       if (this.#pending?.version === version) this.#pending = null
@@ -319,10 +319,6 @@ export function historyCollector(wish: RowWish, bounds: RowBounds): RowCollector
 }
 
 const NO_BYTES = Buffer.alloc(0)
-
-function versionOf(key: Buffer, at: number): CellTimestamp {
-  return key.readBigInt64BE(at) ^ 0x7fff_ffff_ffff_ffffn
-}
 
 function damagedKey(key: Buffer): KVError {
   return new KVError('CORRUPT', `stored version has a damaged key of ${key.byteLength} bytes`)

@@ -65,7 +65,7 @@ export class MutableCollector extends RowCollector {
     }
     const isResumed = resume !== null && resume.timestamp !== null && resume.localKey.equals(localKey)
     if (!this.beginColumn(isResumed)) return 'STOP'
-    return this.answer(localKey, key.byteLength, stored, start, version)
+    return this.answer(localKey, key.length, stored, start, version)
   }
 }
 

@@ -13,9 +13,10 @@ import { type CellSelector, isPlain, type RowOutcome } from '../../../model/row.
 import { type Selection, selectionOf } from '../../selection.js'
 import { MAX_READ_BYTES } from '../store/binding.js'
 import { type ByteBudget, CELL_COST_BYTES, tooLarge } from './held-bytes.js'
+import type { PacedRequest } from './read-pace.js'
 import { cutAtPage, pageBytesOf } from './read-pages.js'
 
-export class ReadJob implements ByteBudget {
+export class ReadJob implements ByteBudget, PacedRequest {
   readonly read: ShardRead
   readonly #done: Done<readonly RowOutcome[]>
   readonly #rows: RowOutcome[]
@@ -44,6 +45,10 @@ export class ReadJob implements ByteBudget {
 
   get leftBytes(): number {
     return this.#leftBytes
+  }
+
+  get heldBytes(): number {
+    return MAX_READ_BYTES - this.#leftBytes
   }
 
   charge(bytes: number, cellCount = 0): void {
@@ -79,6 +84,11 @@ export class ReadJob implements ByteBudget {
   /** Of the cells that readers make: where a row is cut its last cell's must be known. */
   get withTimestamps(): boolean {
     return this.read.withTimestamps || this.isPaged
+  }
+
+  /** The same of a row that is walked: the first one is cut where its page ends, and then never again. */
+  withTimestampsOf(index: number): boolean {
+    return index === 0 ? this.read.withTimestamps : this.withTimestamps
   }
 
   selectorOf(index: number): CellSelector | null {

@@ -9,7 +9,8 @@
  *   answered. A request's second reading goes before another's first.
  *
  * Rows and what is read on the pool in the order in which they came: requests are finished and answered one after the
- * other, so that at any time only the first of them holds a part of its answer.
+ * other, so that at any time only the first of them holds a part of its answer. Only a request whose rows take long, for
+ * cells that were removed may be any number, lets those behind it go on: it takes its turns with the scans.
  */
 import type { Clock } from '../../../base/clock.js'
 
@@ -23,6 +24,18 @@ const MAX_POOL_READS = 8
 /** Scans that take turns; those behind them wait. Each holds a cursor and its page. */
 const MAX_ACTIVE_SCANS = 4
 
+/** A row that is not through after so many slices, 16 ms, is set aside with the rest of its request. */
+const SLICES_OF_ROW = 4
+
+/** Requests that were set aside; each holds a cursor, and a part of its answer. Beyond it nothing is set aside. */
+const MAX_ASIDE = 64
+
+/** Those of them that take turns; those behind them wait. */
+const MAX_ACTIVE_ASIDE = 4
+
+/** What they hold together: beyond it only the first of them goes on, and nothing is set aside. */
+const MAX_ASIDE_BYTES = 64 * 1024 * 1024
+
 /** Reads a little; answers whether there is more to do. What it read it adds to `slice`. */
 export type ReadStep = (slice: Slice) => boolean
 
@@ -30,15 +43,30 @@ export interface Slice {
   bytes: number
 }
 
+/** Whose rows are read. */
+export interface PacedRequest {
+  /** Of its answer, so far. */
+  readonly heldBytes: number
+}
+
+interface QueuedStep {
+  readonly step: ReadStep
+  readonly request: PacedRequest
+}
+
 /** Begins an asynchronous read; `release` is called once, when it has been answered. */
 export type PoolRead = (release: () => void) => void
 
 export class ReadPace {
   readonly #clock: Clock
-  #steps: ReadStep[] = []
+  #steps: QueuedStep[] = []
   #nextStep = 0
+  /** Slices in which the first of them was not through. */
+  #slicesOfFirst = 0
+  readonly #aside: QueuedStep[] = []
   #scans: ReadStep[] = []
-  #nextScan = 0
+  /** Among requests that were set aside, and scans behind them. */
+  #nextTurn = 0
   #isScanTurn = true
   /** Whether a slice is being read, or will be in a later turn. */
   #isDue = false
@@ -51,9 +79,9 @@ export class ReadPace {
     this.#clock = clock
   }
 
-  /** Queues what is read on this thread; `run` begins it. */
-  addStep(step: ReadStep): void {
-    this.#steps.push(step)
+  /** Queues what is read on this thread, of one row; `run` begins it. */
+  addStep(step: ReadStep, request: PacedRequest = { heldBytes: 0 }): void {
+    this.#steps.push({ step, request })
   }
 
   /** The same for a scan. */
@@ -69,7 +97,12 @@ export class ReadPace {
   }
 
   get #hasWork(): boolean {
-    return this.#nextStep < this.#steps.length || this.#scans.length > 0
+    return this.#nextStep < this.#steps.length || this.#hasTurns
+  }
+
+  /** Scans, and what takes its turns as they do. */
+  get #hasTurns(): boolean {
+    return this.#scans.length > 0 || this.#aside.length > 0
   }
 
   #runSlice(): void {
@@ -77,32 +110,62 @@ export class ReadPace {
     const endMs = this.#clock.monotonicMs() + SLICE_MS
     const isOver = () => slice.bytes >= SLICE_BYTES || this.#clock.monotonicMs() >= endMs
     const hasSteps = this.#nextStep < this.#steps.length
-    this.#isScanTurn = this.#scans.length > 0 && (!hasSteps || !this.#isScanTurn)
-    if (this.#isScanTurn) this.#runScan(slice, isOver)
+    this.#isScanTurn = this.#hasTurns && (!hasSteps || !this.#isScanTurn)
+    if (this.#isScanTurn) this.#runTurns(slice, isOver)
     else this.#runSteps(slice, isOver)
     this.#isDue = this.#hasWork
     if (this.#isDue) setImmediate(() => this.#runSlice())
   }
 
   #runSteps(slice: Slice, isOver: () => boolean): void {
+    let goesOn: boolean
     do {
-      if (this.#steps[this.#nextStep]?.(slice) !== true) this.#nextStep++
+      goesOn = this.#steps[this.#nextStep]?.step(slice) === true
+      if (!goesOn) this.#nextStep++
     } while (this.#nextStep < this.#steps.length && !isOver())
+    if (this.#nextStep > 0) this.#slicesOfFirst = 0
     // Steps that are done hold the keys of their requests.
     this.#steps.splice(0, this.#nextStep)
     this.#nextStep = 0
+    if (goesOn && ++this.#slicesOfFirst >= SLICES_OF_ROW) this.#setAside()
   }
 
-  /** Scans that end soon share a slice; one that does not gives way to the next at the slice's end. */
-  #runScan(slice: Slice, isOver: () => boolean): void {
+  /** Lets other requests pass the first one, if there are any and it may be held meanwhile. */
+  #setAside(): void {
+    const [first] = this.#steps
+    if (first === undefined) return
+    const { request } = first
+    const isFull = this.#aside.length >= MAX_ASIDE || this.#asideBytes() + request.heldBytes > MAX_ASIDE_BYTES
+    const others = this.#steps.filter((queued) => queued.request !== request)
+    if (others.length === 0 || isFull) return
+    const rows = this.#steps.filter((queued) => queued.request === request)
+    this.#steps = others
+    this.#slicesOfFirst = 0
+    const step = (slice: Slice): boolean => {
+      if (rows[0]?.step(slice) !== true) rows.shift()
+      return rows.length > 0
+    }
+    this.#aside.push({ step, request })
+  }
+
+  #asideBytes(): number {
+    return this.#aside.reduce((bytes, { request }) => bytes + request.heldBytes, 0)
+  }
+
+  /** Those that end soon share a slice; one that does not gives way to the next at the slice's end. */
+  #runTurns(slice: Slice, isOver: () => boolean): void {
     let goesOn: boolean
     do {
-      const active = Math.min(this.#scans.length, MAX_ACTIVE_SCANS)
-      if (this.#nextScan >= active) this.#nextScan = 0
-      goesOn = this.#scans[this.#nextScan]?.(slice) === true
-      if (!goesOn) this.#scans.splice(this.#nextScan, 1)
-    } while (this.#scans.length > 0 && !isOver())
-    if (goesOn) this.#nextScan++
+      const aside = this.#asideBytes() > MAX_ASIDE_BYTES ? 1 : Math.min(this.#aside.length, MAX_ACTIVE_ASIDE)
+      const active = aside + Math.min(this.#scans.length, MAX_ACTIVE_SCANS)
+      if (this.#nextTurn >= active) this.#nextTurn = 0
+      const isAside = this.#nextTurn < aside
+      const at = isAside ? this.#nextTurn : this.#nextTurn - aside
+      const step = isAside ? this.#aside[at]?.step : this.#scans[at]
+      goesOn = step?.(slice) === true
+      if (!goesOn) (isAside ? this.#aside : this.#scans).splice(at, 1)
+    } while (this.#hasTurns && !isOver())
+    if (goesOn) this.#nextTurn++
   }
 
   /** Begins a read on the pool, at once or when others have been answered. */

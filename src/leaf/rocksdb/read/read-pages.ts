@@ -11,7 +11,7 @@ export const NOT_READ: Row = { cells: [], next: START }
 
 export interface PageCut {
   readonly pageBytes: number
-  /** Whether the answer has timestamps; the given rows have them. */
+  /** Whether the answer has timestamps; the given rows have them, but for those that need not be cut any more. */
   readonly withTimestamps: boolean
 }
 
@@ -29,9 +29,13 @@ export function cutAtPage(
       leftBytes = 0
       return NOT_READ
     }
-    const cut = cutRow(row, leftBytes)
-    leftBytes = cut.next === null ? leftBytes - pageBytesOf(cut) : 0
-    return withTimestamps ? cut : { cells: cut.cells.map(withoutTimestamp), next: cut.next }
+    const rowBytes = pageBytesOf(row)
+    const cut = rowBytes < leftBytes ? row : cutRow(row, leftBytes)
+    leftBytes = cut.next === null ? leftBytes - rowBytes : 0
+    // Of a sealed row some cells may have been loaded without one.
+    return withTimestamps || cut.cells.every(({ timestamp }) => timestamp === null)
+      ? cut
+      : withoutTimestamps(cut)
   })
 }
 
@@ -57,9 +61,9 @@ function cutRow(row: Row, room: number): Row {
 }
 
 function cellBytes({ localKey, value }: Cell): number {
-  return localKey.byteLength + value.byteLength + PAGE_BYTES_PER_CELL
+  return localKey.length + value.length + PAGE_BYTES_PER_CELL
 }
 
-function withoutTimestamp(cell: Cell): Cell {
-  return { ...cell, timestamp: null }
+function withoutTimestamps({ cells, next }: Row): Row {
+  return { cells: cells.map((cell) => ({ ...cell, timestamp: null })), next }
 }

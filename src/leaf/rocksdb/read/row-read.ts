@@ -44,7 +44,12 @@ export class RowRead {
     })
     this.#entries = new Entries(this.#cursor, { isReversed, firstStep: firstStepOf(selection) })
     const rangeStep = rangeStepOf(selection)
-    const walk = new RowWalk(this.#entries, this.#collector, { format, selection, rangeStep })
+    const walk = new RowWalk(this.#entries, this.#collector, {
+      format,
+      selection,
+      rangeStep,
+      endsWithCursor: true,
+    })
     this.#steps = walk.run(metaKey)
     this.#steps.next()
   }

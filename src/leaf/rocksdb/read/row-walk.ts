@@ -12,15 +12,20 @@ import type { Entries } from './entries.js'
 import { isOfRow } from '../store/key-bytes.js'
 import type { RowCollector } from './row-collector.js'
 
-/** Entries of a first step: a narrow row whole; or the deletions and what is sought next, if that stands in front. */
+/**
+ * Entries of a first step: a narrow row whole; or the deletions and a column that is sought next, if that stands in front;
+ * or, where a range is sought, one, by which it is seen that there are no deletions.
+ */
 const WHOLE_ROW_STEP = 32
 const SOUGHT_STEP = 4
+const LOOK_STEP = 1
 const LEAD_SIZE = 1
 
 /** A range from a row's first columns on is what a first step may hold; one further back is sought. */
 export function firstStepOf(selection: Selection): number {
   const [first] = selection.spans
-  if (first === undefined || first.isColumn || first.from.byteLength > LEAD_SIZE) return SOUGHT_STEP
+  if (first === undefined || first.isColumn) return SOUGHT_STEP
+  if (first.from.length > LEAD_SIZE) return LOOK_STEP
   return selection.limit === Number.POSITIVE_INFINITY
     ? WHOLE_ROW_STEP
     : SOUGHT_STEP + (rangeStepOf(selection) ?? WHOLE_ROW_STEP)
@@ -55,10 +60,14 @@ export interface RowWalkOptions {
   readonly selection: Selection
   /** Entries to read at once behind the sought begin of a range; null: as many as before. */
   readonly rangeStep?: number | null
+  /** Forward: the cursor ends at walkEnd, so that nothing behind the last span comes. */
+  readonly endsWithCursor?: boolean
 }
 
 export class RowWalk {
   readonly #rangeStep: number | null
+  /** The span whose end need not be looked for; null: none. */
+  readonly #openSpan: ColumnSpan | null
   readonly #format: WritableFormat
   readonly #selection: Selection
   readonly #entries: Entries
@@ -67,8 +76,9 @@ export class RowWalk {
   constructor(
     entries: Entries,
     collector: RowCollector,
-    { format, selection, rangeStep = null }: RowWalkOptions,
+    { format, selection, rangeStep = null, endsWithCursor = false }: RowWalkOptions,
   ) {
+    this.#openSpan = endsWithCursor && !selection.isReversed ? (selection.spans.at(-1) ?? null) : null
     this.#entries = entries
     this.#collector = collector
     this.#format = format
@@ -91,7 +101,8 @@ export class RowWalk {
       // A span from the first column on begins right behind the deletions.
       if (isReversed) this.#entries.seek(end, this.#rangeStep)
       else if (span.isColumn || span.from.byteLength > 0) this.#entries.seek(first, this.#rangeStep)
-      const isOpen = !span.isColumn && (isReversed ? span.from.byteLength === 0 : span.to === null)
+      const isOpen =
+        !span.isColumn && (isReversed ? span.from.length === 0 : span.to === null || span === this.#openSpan)
       const isThrough = yield* this.#span(metaKey, span, isOpen ? null : isReversed ? first : end)
       if (isThrough) return
     }
@@ -161,12 +172,14 @@ export class RowWalk {
   }
 }
 
-const META_PART = 0x00
-const CELL_PART = 0x01
+/** Behind a row's prefix: its deletions, and its cells. */
+export const META_PART = 0x00
+export const CELL_PART = 0x01
 const BEHIND_COLUMN = 0x02
 const ZERO = Buffer.from([0x00])
 
-function behindColumn(key: Buffer): Buffer {
+/** The lowest key behind all versions of the column that a version's key is of. */
+export function behindColumn(key: Buffer): Buffer {
   return withLast(key, key.byteLength - HISTORY_VERSION_SIZE, BEHIND_COLUMN)
 }
 

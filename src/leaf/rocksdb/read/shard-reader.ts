@@ -406,7 +406,7 @@ export class ShardReader {
       if (!(values instanceof KVError)) slice.bytes += sizeOf(values, 0, values.length)
       this.#finish([task], { keys, values, offset: task.from }, nowSeconds)
       return false
-    })
+    }, job)
   }
 
   #addWalk(job: ReadJob, index: number, nowSeconds: number): void {
@@ -430,7 +430,7 @@ export class ShardReader {
       row?.close()
       job.settle(index, outcome)
       return false
-    })
+    }, job)
   }
 
   #beginWalk(
@@ -451,7 +451,7 @@ export class ShardReader {
       wish: {
         selection: job.selectionOf(index),
         maxCellVersions: this.#maxCellVersions,
-        withTimestamps: job.withTimestamps,
+        withTimestamps: job.withTimestampsOf(index),
         withTtl,
         nowSeconds,
         superseded: this.#superseded(),
@@ -526,6 +526,6 @@ function chunksOf(task: RowTask, values: Values, at: number): ReadonlyMap<number
 
 function sizeOf(values: Values, from: number, to: number): number {
   let bytes = 0
-  for (let i = from; i < to; i++) bytes += values[i]?.byteLength ?? 0
+  for (let i = from; i < to; i++) bytes += values[i]?.length ?? 0
   return bytes
 }

@@ -5,20 +5,29 @@
  */
 import { KVError } from '../../../base/errors.js'
 import type { WritableFormat } from '../../../model/cluster-map.js'
-import { boundKey, FIRST_ROW_KEY, rowOfKey, splitRowKey, wholeRowEnd } from '../../row-codec.js'
-import { type Selection, turned } from '../../selection.js'
+import { boundKey, FIRST_ROW_KEY, rowOfKey, type RowPart, splitRowKey, wholeRowEnd } from '../../row-codec.js'
+import { isEveryColumn, type Selection, turned } from '../../selection.js'
 import type { Cursor, Database } from '../store/binding.js'
 import { Entries } from '../read/entries.js'
 import { HeldBytes } from '../read/held-bytes.js'
 import { isOfRow } from '../store/key-bytes.js'
 import type { RowCollector } from '../read/row-collector.js'
 import { collectorOf } from '../read/row-read.js'
-import { RowWalk } from '../read/row-walk.js'
+import { behindColumn, CELL_PART, META_PART, RowWalk } from '../read/row-walk.js'
 import type { RowSource } from './scan-page.js'
 import { type ScanTarget, ScanWish } from './scan-wish.js'
 
 /** Entries of the first step; more follow at once if there are more rows. */
 const FIRST_STEP = 32
+
+/** The row that the walk is in. */
+interface WalkedRow {
+  /** Its first stored key, and how much of it is the row's. */
+  readonly key: Buffer
+  readonly metaSize: number
+  /** The last cell that was looked at. */
+  lastCell: Buffer | null
+}
 
 /** Walks the same columns of row after row. */
 interface RowReader {
@@ -55,7 +64,8 @@ export class RowScan implements RowSource {
     const { tested, selection } = this.#wish
     this.#answered = this.#reader(format, selection, request.withTimestamps)
     this.#tested = tested === null ? null : this.#reader(format, tested, true)
-    this.steps = this.#run()
+    const isPlain = tested === null && !isReversed && isEveryColumn(selection)
+    this.steps = isPlain ? this.#runWhole() : this.#run()
   }
 
   get readCount(): number {
@@ -82,6 +92,57 @@ export class RowScan implements RowSource {
     return { collector, walk: new RowWalk(this.#entries, collector, { format, selection }) }
   }
 
+  /** Whole rows from the first to the last: one walk over all entries, where making one for each row costs a tenth more. */
+  *#runWhole(): Generator<void, void> {
+    const { page } = this.#target
+    const entries = this.#entries
+    const { collector } = this.#answered
+    if (this.#wish.isImpossible) return
+    let row: WalkedRow | null = null
+    for (;;) {
+      if (!entries.hasNext) {
+        // As in a walk of one row: older versions of a column that is through are left out rather than read.
+        if (row?.lastCell != null && collector.isColumnThrough) entries.seek(behindColumn(row.lastCell))
+        yield
+        if (!entries.fill()) break
+      }
+      const { key } = entries
+      if (row === null || !isOfRow(key, row.key, row.metaSize)) {
+        if (row !== null && !this.#takeRow(row)) return
+        if (!page.hasRoom()) return
+        row = { key, metaSize: this.#partOf(key).metaSize, lastCell: null }
+        collector.begin({ held: page.held, room: page.leftBytes })
+      }
+      const { metaSize } = row
+      const part = key[metaSize - 1]
+      if (part === CELL_PART && collector.take(metaSize, key, entries.value) === 'MORE') row.lastCell = key
+      else if (part === META_PART && key.length === metaSize) collector.takeRowTombstone(entries.value)
+      else if (part === META_PART) collector.takeRangeTombstones(entries.value)
+      else {
+        // A record of a write, or more than is wanted of the row: it is through.
+        if (!this.#takeRow(row)) return
+        row = null
+        entries.seek(wholeRowEnd(metaKeyOf(key, metaSize)))
+        continue
+      }
+      entries.advance()
+    }
+    if (row !== null) this.#takeRow(row)
+  }
+
+  /** Answers whether there may be another. */
+  #takeRow({ key, metaSize }: WalkedRow): boolean {
+    const { scan, page } = this.#target
+    return page.take(rowOfKey(scan.keyOrder, key, metaSize), this.#answered.collector.found)
+  }
+
+  /** @throws {KVError} CORRUPT */
+  #partOf(key: Buffer): RowPart {
+    const part = splitRowKey(this.#target.scan.keyOrder, key)
+    if (part === null) throw new KVError('CORRUPT', `stored key of ${key.length} bytes is no row's`)
+    return part
+  }
+
   *#run(): Generator<void, void> {
     const { scan, page } = this.#target
     const { keyOrder } = scan
@@ -94,9 +155,7 @@ export class RowScan implements RowSource {
       }
       if (!page.hasRoom()) return
       const { key } = entries
-      const part = splitRowKey(keyOrder, key)
-      if (part === null) throw new KVError('CORRUPT', `stored key of ${key.byteLength} bytes is no row's`)
-      const metaKey = metaKeyOf(key, part.metaSize)
+      const metaKey = metaKeyOf(key, this.#partOf(key).metaSize)
       const { collector, walk } = this.#answered
       collector.begin({ held: page.held, room: page.leftBytes })
       const isWanted = this.#tested === null || (yield* this.#passes(this.#tested, metaKey))

@@ -9,10 +9,10 @@ export function equalBytes(a: Buffer, b: Buffer, from: number, to: number): bool
   return true
 }
 
-/** Whether a key is a part of the row that has this meta key. */
-export function isOfRow(key: Buffer, metaKey: Buffer): boolean {
+/** Whether a key is a part of the row that has this meta key, or of which this key's first `metaSize` bytes are a part. */
+export function isOfRow(key: Buffer, metaKey: Buffer, metaSize = metaKey.length): boolean {
   // `length`: Node 20 reads `byteLength` of a Buffer seven times slower.
-  const prefixSize = metaKey.length - 1
+  const prefixSize = metaSize - 1
   return key.length > prefixSize && equalBytes(key, metaKey, 0, prefixSize)
 }
 

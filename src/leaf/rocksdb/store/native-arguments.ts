@@ -23,11 +23,7 @@ export function checkKey(key: Uint8Array): void {
 
 /** A boundary may be one byte longer than a key: the lowest key behind the longest one. */
 export function checkBound(bound: Uint8Array): void {
-  if (
-    !(bound instanceof Uint8Array) ||
-    bound.byteLength === 0 ||
-    bound.byteLength > limits.maxPhysicalKeyBytes + 1
-  ) {
+  if (!(bound instanceof Uint8Array) || bound.length === 0 || bound.length > limits.maxPhysicalKeyBytes + 1) {
     throw new KVError(
       'INVALID_ARGUMENT',
       `boundary of keys is not 1 to ${limits.maxPhysicalKeyBytes + 1} bytes`,

@@ -272,12 +272,10 @@ function newestOwn({ cells, timestamp, replaceRow }: PutMutation): CellTimestamp
   return newest
 }
 
-/** It removes nothing, and gives no version that may stand there already an end. */
-function onlyAdds({ cells, timestamp, replaceRow }: PutMutation): boolean {
+/** It removes nothing, and gives no version that may stand there already an end: a caller may have given a stamp's time. */
+function onlyAdds({ cells, replaceRow }: PutMutation): boolean {
   if (replaceRow) return false
-  for (const cell of cells) {
-    if (cell.ttlSeconds !== null && (cell.timestamp ?? timestamp) !== null) return false
-  }
+  for (const { ttlSeconds } of cells) if (ttlSeconds !== null) return false
   return true
 }
 

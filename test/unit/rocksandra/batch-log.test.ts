@@ -1,0 +1,342 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { KVError } from '../../../src/base/errors.js'
+import { silentLogger } from '../../../src/base/logger.js'
+import type { KVStore } from '../../../src/model/kvstore.js'
+import type { Metastore } from '../../../src/model/metastore.js'
+import type { Mutation } from '../../../src/model/mutation.js'
+import type { MutateRequest } from '../../../src/model/request.js'
+import { WHOLE_ROW, columnsNamed } from '../../../src/model/row.js'
+import { BATCH_LOG, BatchLog, ensureBatchLog } from '../../../shims/rocksandra/engine/batch-log.js'
+import { decodeBatch, encodeBatch } from '../../../shims/rocksandra/engine/batch-record.js'
+
+const CONTEXT = { api: 'test', caller: null, deadline: Number.POSITIVE_INFINITY }
+const STARTED_MS = 1_000_000
+
+/** What the log needs of a store: rows of whole values, answered at once, in the order of what was asked. */
+class Store {
+  readonly rows = new Map<string, Mutation[]>()
+  /** `dataset rowKey`, as they came. */
+  readonly asked: string[] = []
+  /** Of a row: how its next writes fail; null: they do not; 'late': they happen all the same. */
+  readonly failures = new Map<string, (KVError | 'late' | 'dead' | null)[]>()
+  datasetIds = new Map([
+    [BATCH_LOG, 'log'],
+    ['ks.t', 't1'],
+  ])
+  nowMs = STARTED_MS
+  graceSeconds = 864_000
+  readonly timers: (() => void)[] = []
+
+  readonly kvstore = {
+    mutate: (request: MutateRequest, done: (outcome: unknown) => void) => this.#mutate(request, done),
+    scan: (_request: unknown, done: (outcome: unknown) => void) => {
+      const rows = [...this.rows].filter(([name]) => name.startsWith(BATCH_LOG))
+      done({
+        rows: rows.map(([name, [mutation]]) => ({
+          rowKey: Buffer.from(name.slice(BATCH_LOG.length + 1), 'hex'),
+          row: { cells: mutation?.kind === 'PUT' ? mutation.cells : [], next: null },
+        })),
+        next: null,
+      })
+    },
+    describeDataset: (name: string) => {
+      const id = this.datasetIds.get(name)
+      if (id === undefined) throw new KVError('DATASET_NOT_FOUND', `no dataset ${name}`)
+      return { record: { id, graceSeconds: this.graceSeconds } }
+    },
+  } as unknown as KVStore
+
+  log(): BatchLog {
+    return new BatchLog({
+      kvstore: this.kvstore,
+      clock: { nowUs: () => 0n, nowMs: () => this.nowMs, monotonicMs: () => this.nowMs },
+      startTimer: (_delayMs, run) => {
+        this.timers.push(run)
+        return () => undefined
+      },
+      logger: silentLogger,
+      isTable: (dataset) => dataset === 'ks.t',
+    })
+  }
+
+  #mutate({ dataset, rowKey, mutations }: MutateRequest, done: (outcome: unknown) => void): void {
+    const name = `${dataset} ${rowKey.toString(dataset === BATCH_LOG ? 'hex' : 'utf8')}`
+    this.asked.push(name)
+    const failure = this.failures.get(dataset === BATCH_LOG ? BATCH_LOG : name)?.shift()
+    if (failure instanceof KVError) {
+      done(failure)
+      return
+    }
+    if (failure === 'dead') return
+    const [first] = mutations
+    if (first?.kind === 'DELETE' && first.selector === null) this.rows.delete(name)
+    else this.rows.set(name, [...mutations])
+    done(failure === 'late' ? unavailable('UNKNOWN') : { isApplied: true })
+  }
+
+  get logged(): number {
+    return [...this.rows.keys()].filter((name) => name.startsWith(BATCH_LOG)).length
+  }
+
+  has(key: string): boolean {
+    return this.rows.has(`ks.t ${key}`)
+  }
+}
+
+function put(key: string, ttlSeconds: number | null = null): MutateRequest {
+  const cell = { localKey: Buffer.from('v'), value: Buffer.from(key), timestamp: 5n, ttlSeconds }
+  return {
+    ...{ dataset: 'ks.t', rowKey: Buffer.from(key), conditions: [], otherwise: [], context: CONTEXT },
+    mutations: [{ kind: 'PUT', cells: [cell], timestamp: null, replaceRow: false }],
+    ...{ returnOnConflict: undefined, returnAfter: undefined, idempotency: null, durability: null },
+  }
+}
+
+function unavailable(outcome: 'NOT_APPLIED' | 'UNKNOWN'): KVError {
+  return new KVError('UNAVAILABLE', 'the leaf is away', { outcome })
+}
+
+/** What the caller hears; undefined: nothing yet. */
+function written(log: BatchLog, requests: readonly MutateRequest[]): { readonly failure: unknown } {
+  const heard: { failure: unknown } = { failure: undefined }
+  log.write(requests, CONTEXT, (failure) => {
+    heard.failure = failure
+  })
+  return heard
+}
+
+async function turn(store: Store): Promise<void> {
+  for (const run of store.timers.splice(0)) run()
+  await new Promise((resolve) => setImmediate(resolve))
+}
+
+describe('the log of batches', () => {
+  test('has a batch before any of it is written, and forgets it when all is', () => {
+    const store = new Store()
+    const { failure } = written(store.log(), [put('a'), put('b')])
+    assert.equal(failure, null)
+    const asked = store.asked.map((name) => (name.startsWith(BATCH_LOG) ? 'log' : name))
+    assert.deepEqual(asked, ['log', 'ks.t a', 'ks.t b', 'log'])
+    assert.deepEqual([store.has('a'), store.has('b'), store.logged], [true, true, 0])
+  })
+
+  test('a batch that could not be logged is not written, and drivers may send it again', () => {
+    const store = new Store()
+    store.failures.set(BATCH_LOG, [new KVError('DEADLINE_EXCEEDED', 'too slow', { outcome: 'UNKNOWN' })])
+    const { failure } = written(store.log(), [put('a'), put('b')])
+    assert.equal((failure as { code?: string }).code, 'WRITE_TIMEOUT')
+    assert.equal((failure as { details?: { writeType?: string } }).details?.writeType, 'BATCH_LOG')
+    assert.deepEqual([store.has('a'), store.has('b')], [false, false])
+  })
+
+  test('a batch whose note came late is not written by a later start either', () => {
+    const store = new Store()
+    store.failures.set(BATCH_LOG, ['late'])
+    const { failure } = written(store.log(), [put('a'), put('b')])
+    assert.equal((failure as KVError).code, 'UNAVAILABLE')
+    assert.deepEqual([store.has('a'), store.logged], [false, 0])
+  })
+
+  test('what failed half-way is told, and finished by itself as soon as that works', async () => {
+    const store = new Store()
+    store.failures.set('ks.t b', [unavailable('UNKNOWN'), unavailable('NOT_APPLIED')])
+    const log = store.log()
+    const { failure } = written(log, [put('a'), put('b')])
+    assert.equal((failure as KVError).code, 'UNAVAILABLE')
+    assert.deepEqual([store.has('a'), store.has('b'), store.logged, log.unfinishedCount], [true, false, 1, 1])
+    await turn(store)
+    assert.deepEqual([store.has('b'), log.unfinishedCount], [false, 1])
+    await turn(store)
+    assert.deepEqual([store.has('b'), store.logged, log.unfinishedCount], [true, 0, 0])
+    assert.equal(store.timers.length, 0)
+    assert.equal(store.asked.filter((name) => name === 'ks.t a').length, 1)
+  })
+
+  test('what was refused as a whole does not happen later', async () => {
+    const store = new Store()
+    for (const name of ['ks.t a', 'ks.t b']) store.failures.set(name, [unavailable('NOT_APPLIED')])
+    written(store.log(), [put('a'), put('b')])
+    await turn(store)
+    assert.deepEqual(
+      [store.has('a'), store.has('b'), store.logged, store.timers.length],
+      [false, false, 0, 0],
+    )
+  })
+
+  test('a batch that was answered goes from the log, also where its removal fails at first', async () => {
+    const store = new Store()
+    store.failures.set(BATCH_LOG, [null, unavailable('NOT_APPLIED'), unavailable('UNKNOWN')])
+    assert.equal(written(store.log(), [put('a'), put('b')]).failure, null)
+    assert.equal(store.logged, 1)
+    await turn(store)
+    assert.equal(store.logged, 1)
+    await turn(store)
+    assert.deepEqual([store.logged, store.timers.length], [0, 0])
+  })
+
+  test('a part that is refused for good does not keep the others waiting', async () => {
+    const store = new Store()
+    store.failures.set('ks.t a', [
+      unavailable('UNKNOWN'),
+      new KVError('TOO_LARGE', 'too large', { outcome: 'NOT_APPLIED' }),
+    ])
+    const log = store.log()
+    written(log, [put('a'), put('b')])
+    await turn(store)
+    assert.deepEqual([store.has('a'), store.has('b'), store.logged, log.unfinishedCount], [false, true, 0, 0])
+  })
+})
+
+describe('a start', () => {
+  /** A process that ended between the writes of a batch. */
+  function dead(): Store {
+    const store = new Store()
+    store.failures.set('ks.t b', ['dead'])
+    assert.equal(written(store.log(), [put('a', 100), put('b', 100)]).failure, undefined)
+    assert.deepEqual([store.has('a'), store.has('b'), store.logged], [true, false, 1])
+    store.nowMs += 30_000
+    return store
+  }
+
+  test('finishes what an earlier process began; times to live went on meanwhile', async () => {
+    const store = dead()
+    await store.log().finishOld(STARTED_MS + 1)
+    assert.deepEqual([store.has('a'), store.has('b'), store.logged], [true, true, 0])
+    const [mutation] = store.rows.get('ks.t b') ?? []
+    assert.ok(mutation?.kind === 'PUT')
+    assert.deepEqual([mutation.cells[0]?.timestamp, mutation.cells[0]?.ttlSeconds], [5n, 70])
+  })
+
+  test('leaves alone what another thread of its own is about to write', async () => {
+    const store = dead()
+    await store.log().finishOld(STARTED_MS)
+    assert.deepEqual([store.has('b'), store.logged], [false, 1])
+  })
+
+  test('does not bring back what stood in a table that was emptied or dropped', async () => {
+    const emptied = dead()
+    emptied.datasetIds.set('ks.t', 't2')
+    await emptied.log().finishOld(STARTED_MS + 1)
+    assert.deepEqual([emptied.has('b'), emptied.logged], [false, 0])
+  })
+
+  test('does not write what deletions may have met that are forgotten by now', async () => {
+    const store = dead()
+    store.graceSeconds = 30
+    await store.log().finishOld(STARTED_MS + 1)
+    assert.deepEqual([store.has('b'), store.logged], [false, 0])
+  })
+
+  test('finishes what was begun before the clock was put back', async () => {
+    const store = dead()
+    store.nowMs = STARTED_MS - 60_000
+    await store.log().finishOld(store.nowMs)
+    assert.deepEqual([store.has('b'), store.logged], [true, 0])
+  })
+
+  test('writes a cell whose time to live is over as a deletion', async () => {
+    const store = dead()
+    store.nowMs += 70_000
+    await store.log().finishOld(STARTED_MS + 1)
+    const [mutation] = store.rows.get('ks.t b') ?? []
+    assert.ok(mutation?.kind === 'DELETE')
+    assert.deepEqual([mutation.selector?.localKeys, mutation.timestamp], [[Buffer.from('v')], 5n])
+  })
+
+  test('waits for a table that is not open yet', async () => {
+    const store = dead()
+    store.datasetIds.delete('ks.t')
+    const log = store.log()
+    await log.finishOld(STARTED_MS + 1)
+    assert.equal(log.unfinishedCount, 1)
+    store.datasetIds.set('ks.t', 't1')
+    await turn(store)
+    assert.deepEqual([store.has('b'), store.logged], [true, 0])
+  })
+
+  test('leaves what it cannot read to whoever can', async () => {
+    const store = dead()
+    const cell = {
+      localKey: Buffer.alloc(0),
+      value: Buffer.from('{"format":2}'),
+      timestamp: null,
+      ttlSeconds: null,
+    }
+    store.rows.set(`${BATCH_LOG} 00`, [{ kind: 'PUT', cells: [cell], timestamp: null, replaceRow: false }])
+    await store.log().finishOld(STARTED_MS + 1)
+    assert.deepEqual([store.has('b'), store.logged], [true, 1])
+  })
+})
+
+describe('the dataset of the log', () => {
+  const metastore = (found: object | null, made: string[] = []) => ({
+    get: () => found as ReturnType<Metastore['get']>,
+    createDataset: ({ name }: { readonly name: string }) => {
+      made.push(name)
+      return Promise.resolve({} as never)
+    },
+  })
+
+  test('is made where there is none', async () => {
+    const made: string[] = []
+    await ensureBatchLog(metastore(null, made))
+    await ensureBatchLog(metastore({ mode: 'READ_WRITE', keyOrder: 'HASHED' }, made))
+    assert.deepEqual(made, [BATCH_LOG])
+  })
+
+  test('is not taken for another one of its name', async () => {
+    const refused = ensureBatchLog(metastore({ mode: 'BATCH', keyOrder: 'HASHED' }))
+    await assert.rejects(refused, {
+      code: 'INVALID_ARGUMENT',
+      message: /system\.batches is HASHED and BATCH/,
+    })
+  })
+})
+
+describe('a batch in the log', () => {
+  const bytes = fc.uint8Array({ maxLength: 20 }).map((array) => Buffer.from(array))
+  const time = fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }))
+  const cell = fc
+    .record({ localKey: bytes, value: bytes, timestamp: time, ttlSeconds: fc.option(fc.nat()) })
+    .map((one) => ({ ...one }))
+  const putOf = fc
+    .array(cell)
+    .map((cells): Mutation => ({ kind: 'PUT', cells, timestamp: null, replaceRow: false }))
+  const selector = fc.oneof(
+    fc.constant(null),
+    fc.array(bytes).map((keys) => columnsNamed(keys)),
+    fc
+      .record({ from: bytes, to: fc.option(bytes) })
+      .map((range) => ({ ...WHOLE_ROW, ranges: [{ ...range }] })),
+  )
+  const deletion = fc
+    .record({ selector, timestamp: time })
+    .map((one): Mutation => ({ kind: 'DELETE', ...one, scope: 'UP_TO_TIMESTAMP' }))
+  const write = fc
+    .record({
+      datasetId: fc.string(),
+      dataset: fc.string(),
+      rowKey: bytes,
+      mutations: fc.array(fc.oneof(putOf, deletion)),
+    })
+    .map((one) => ({ ...one }))
+
+  test('is read as it was written', () => {
+    fc.assert(
+      fc.property(fc.nat(), fc.array(write), (madeAtMs, writes) => {
+        assert.deepEqual(decodeBatch(encodeBatch({ madeAtMs, writes })), { madeAtMs, writes })
+      }),
+    )
+  })
+
+  test('cut off anywhere, or of another format, it is CORRUPT', () => {
+    const encoded = encodeBatch({ madeAtMs: 1, writes: [{ datasetId: 'x', ...put('a') }] })
+    for (let size = 0; size < encoded.length; size++) {
+      assert.throws(() => decodeBatch(encoded.subarray(0, size)), { code: 'CORRUPT' })
+    }
+    assert.throws(() => decodeBatch(Buffer.from('{"format":2,"writes":[]}')), { code: 'CORRUPT' })
+    assert.throws(() => decodeBatch(Buffer.from('{"format":1}')), { code: 'CORRUPT' })
+  })
+})

@@ -209,6 +209,12 @@ export const goals = {
     0.85,
   ),
   ndjsonLoad: atLeast('percent', 'NDJSON load end to end: rows/CPU-s of JSON.parse alone', 0.5, 0.8),
+  loadEstimates: atLeast(
+    'percent',
+    'loads: estimates of the time left that are right within 20 %, from a tenth of the time on',
+    0.95,
+    1,
+  ),
   remoteLeaf64: atLeast(
     'percent',
     'remote leaf, 64 gets in flight: gets/CPU-s of both sides of raw framed TCP',

@@ -137,6 +137,19 @@ export interface ServedOptions {
   readonly unit?: string
 }
 
+/** Long enough for V8 to compile what a request runs through. */
+const BURST_MS = 3_000
+
+/**
+ * Asks the server as much as it takes, for a while. A thousand requests a second do not compile its code within a bench:
+ * they would be measured at several times their cost, and their p99 would be that of the compiler.
+ */
+export async function warmUp(server: Server, frames: string, core: Core): Promise<void> {
+  const { port, pid } = server
+  const all = { connections: 64, depth: 1, warmUpMs: 0, measureMs: BURST_MS }
+  await generateLoad({ ...all, port, pid, frames, core })
+}
+
 /** The variant that replays the frames against a server. */
 export function served(name: string, server: Server, frames: string, options: ServedOptions): Variant {
   const { context, unitsEach = 1, connections = 64, depth = 1 } = options

@@ -18,6 +18,7 @@ import type { Bench, BenchContext } from './harness.js'
 import { hbase } from './hbase.js'
 import { hfileLoad } from './hfile-load.js'
 import { hops } from './hops.js'
+import { loadEstimate } from './load-estimate.js'
 import { machineFacts } from './machine.js'
 import { metastoreScale } from './metastore-scale.js'
 import { migration } from './migration.js'
@@ -59,6 +60,7 @@ const benches: readonly Bench[] = [
   purge,
   bulkLoad,
   hfileLoad,
+  loadEstimate,
   publish,
   metastoreScale,
   hops,

@@ -8,7 +8,7 @@ import type { Gateway } from './gateway.js'
 import { type Goal, goals } from './goals.js'
 import type { Bench, BenchContext, Sample, Series, Variant, Verdict } from './harness.js'
 import { alternate, seriesNamed } from './harness.js'
-import { served } from './load-generator.js'
+import { served, warmUp } from './load-generator.js'
 import { summarise } from './statistics.js'
 import { terrapinGetFrames } from './terrapin.js'
 import { NARROW, copyOfLoaded } from './workspace.js'
@@ -30,6 +30,7 @@ export const origin: Bench = {
     const fronts = [await startFront(context, port, 'off'), await startFront(context, port, 'on')]
     const servers = [terrapin, ...fronts].map((gateway) => ({ ...gateway, port: portOf(gateway) }))
     const frames = terrapinGetFrames(context)
+    for (const server of servers) await warmUp(server, frames, 1)
     const variants = servers.flatMap((server, index): Variant[] => {
       const way = WAYS[index] ?? ''
       const one = { context, core: 1 } as const

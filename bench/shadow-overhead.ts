@@ -3,12 +3,13 @@
  * leaf tier, too, and compared. The origin is a Godwit over its leaf tier that answers Terrapin, with the bench's rows; the
  * gateways before it hold the same version.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { callAdmin, startGateway } from './gateway.js'
 import type { Gateway } from './gateway.js'
 import { goals } from './goals.js'
 import type { Bench, BenchContext, Sample, Variant } from './harness.js'
 import { alternate, judge, seriesNamed } from './harness.js'
-import { served } from './load-generator.js'
+import { served, warmUp } from './load-generator.js'
 import { putIntoMigration } from './migrating-record.js'
 import { comparedShare, twoReadsToShadowed } from './shadow-share.js'
 import { type Summary, summarise } from './statistics.js'
@@ -22,6 +23,8 @@ import type { MigrationReport } from '../src/model/migration-plan.js'
 const RATE = 1_000
 const CONNECTIONS = 64
 const SHARES = [0, 100, WHOLE_SHARE] as const
+/** Threads tell their figures once a second. */
+const TOLD_WITHIN_MS = 1_200
 const LEAF = 'the leaf tier alone, as many as can be'
 
 export const shadowOverhead: Bench = {
@@ -39,6 +42,7 @@ export const shadowOverhead: Bench = {
       const front = await startFront(context, portOf(terrapin), share)
       fronts.push(front)
       const server = { ...front, port: portOf(front) }
+      await warmUp(server, frames, 1)
       variants.push(served(rated(share), server, frames, { ...one, rate: RATE }))
       // How much each costs shows at none and all.
       const most = served(unbounded(share), server, frames, one)
@@ -99,6 +103,7 @@ async function whileCounted(
 }
 
 async function shadowFigures(front: Gateway): Promise<ShadowFigures> {
+  await pause(TOLD_WITHIN_MS)
   const { migration } = (await callAdmin(front, 'GET', `/v1/datasets/${NARROW}/migration`)) as {
     migration: MigrationReport // the admin API's answer
   }

@@ -94,9 +94,14 @@ function compileWhenChanged(build) {
   if (build === EVERYTHING) writeFileSync(join(DIST, PROGRAM.stamp), fingerprint(PROGRAM))
 }
 
-function ensure(build) {
+/** Enough for what reads the sources only. */
+export function ensureInstalled() {
   refuseForeignMachine()
   installWhenLockChanged()
+}
+
+function ensure(build) {
+  ensureInstalled()
   compileWhenChanged(build)
 }
 

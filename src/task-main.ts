@@ -48,7 +48,7 @@ const SEALED_SHARDS: ShardFormatAccess = {
 }
 
 serveTask((received, report) => {
-  // The parent is this same program; it sends nothing else (gateway-jobs.ts).
+  // The parent is this same program; it sends nothing else (gateway/jobs.ts).
   const { objects, task } = received as Received
   return runTask(task, createObjectStore(objects), paced(report))
 })

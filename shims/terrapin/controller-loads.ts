@@ -210,6 +210,7 @@ export class FileSetLoads {
     const { fileSet, directory } = request
     await this.#makeDataset(request)
     const giveUpAtMs = this.#options.clock.monotonicMs() + MAX_BUSY_MS
+    let wasForgotten = false
     for (;;) {
       if (this.#versionOf(fileSet, directory, 'CURRENT') !== null) return
       const ready = this.#versionOf(fileSet, directory, 'READY')
@@ -220,7 +221,13 @@ export class FileSetLoads {
       const status = await this.#startOrFind(request, giveUpAtMs)
       if (status === null) continue
       const ended = await this.#ended(status)
-      if (ended.request.from !== directory.url) continue
+      if (ended === null && wasForgotten) {
+        // Loaded over and over, a directory that fails would never be told why.
+        const message = `how the load of ${directory.url} into ${fileSet} ended is not known any more: ask again`
+        throw new KVError('UNAVAILABLE', message, { dataset: fileSet })
+      }
+      wasForgotten ||= ended === null
+      if (ended?.request.from !== directory.url) continue
       if (ended.error !== null) {
         const { code, message } = ended.error
         throw loadFailure(code, message, await this.#isUnchanged(directory, files))
@@ -255,10 +262,12 @@ export class FileSetLoads {
     await this.#options.endLeaving(fileSet, versionId)
   }
 
-  async #ended(status: LoadStatus): Promise<LoadStatus> {
+  /** Null: it was forgotten before it was seen to end, so that what became of it stands in the dataset's record alone. */
+  async #ended(status: LoadStatus): Promise<LoadStatus | null> {
     for (;;) {
       const now = this.#options.loads.list().find(({ id }) => id === status.id)
-      if (now === undefined || now.endedAtMs !== null) return now ?? status
+      if (now === undefined) return null
+      if (now.endedAtMs !== null) return now
       await this.#pause(POLL_MS)
     }
   }

@@ -89,6 +89,9 @@ class ControllerListener implements wire.TerrapinControllerHandler {
     const fileSet = request?.fileSet ?? ''
     if (request === null || fileSet === '')
       throw new KVError('INVALID_ARGUMENT', 'a call without a request, or without a file set')
+    const expectedPartitions = request.expectedNumPartitions
+    if (expectedPartitions === null)
+      throw new KVError('INVALID_ARGUMENT', "Required field 'expectedNumPartitions' was not present!")
     const directory = toDirectory(request.hdfsDirectory ?? '', this.#options.root)
     // Terrapin's controller answers OTHER (a null pointer) to a request without options; uploaders always send them.
     const asked = request.options?.numVersionsToKeep ?? 1
@@ -99,7 +102,7 @@ class ControllerListener implements wire.TerrapinControllerHandler {
     return {
       fileSet,
       directory,
-      expectedPartitions: request.expectedNumPartitions ?? 0,
+      expectedPartitions,
       // Terrapin keeps the served version, too, when it is asked to keep none.
       versionsToKeep: Math.min(MAX_VERSIONS, Math.max(1, asked)),
       partitioner: request.options?.partitioner ?? wire.PartitionerType.MODULUS,

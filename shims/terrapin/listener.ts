@@ -102,7 +102,7 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
   }
 
   get({ request }: wire.TerrapinServiceGetArgs, call: Call<wire.TerrapinSingleResponse>): void {
-    const refusal = this.#refusalOf(request)
+    const refusal = this.#refusalOf(request, 'key', request?.key)
     if (request === null || refusal !== null) {
       this.#count(call, request, 'INVALID_ARGUMENT')
       call.fail(refusal ?? noRequest())
@@ -129,7 +129,7 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
   }
 
   multiGet({ request }: wire.TerrapinServiceMultiGetArgs, call: Call<wire.TerrapinResponse>): void {
-    const refusal = this.#refusalOf(request)
+    const refusal = this.#refusalOf(request, 'keyList', request?.keyList)
     if (request === null || refusal !== null) {
       this.#count(call, request, 'INVALID_ARGUMENT')
       call.fail(refusal ?? noRequest())
@@ -161,18 +161,21 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
     done: (outcome: readonly RowOutcome[] | KVError) => void,
   ): void {
     const fileSet = request.fileSet ?? ''
-    const context = contextOf(call, this.#options)
-    const start = (place: number | null, answered: Done<readonly RowOutcome[]>): void => {
-      const placed = place === null ? context : { ...context, place }
-      readAround(this.#kvstore, { fileSet, version: null, keys, context: placed }, answered)
-    }
+    const context = contextOf(call, this.#options, call.method)
+    const asked: KeyedRead = { fileSet, version: null, keys, context }
     const delayMs = this.#secondReadDelay(request, fileSet)
-    if (delayMs === null) start(null, done)
-    else this.#options.secondReads.read(start, delayMs, done)
+    if (delayMs === null) {
+      readAround(this.#kvstore, asked, done)
+      return
+    }
+    const start = (place: number, answered: Done<readonly RowOutcome[]>): void => {
+      readAround(this.#kvstore, { ...asked, context: { ...context, place } }, answered)
+    }
+    this.#options.secondReads.read(start, delayMs, done)
   }
 
   #count(call: Call<never> | Call<object>, request: AnyRequest | null, code: ErrorCode | null): void {
-    countCall(call, this.#options, { fileSet: request?.fileSet ?? '', code })
+    countCall(call, this.#options, { operation: call.method, fileSet: request?.fileSet ?? '', code })
   }
 
   /**
@@ -180,7 +183,8 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
    * no second read, nor where it would begin when the call is over.
    */
   #secondReadDelay({ clusterList, options }: AnyRequest, fileSet: string): number | null {
-    const [first, second] = clusterList ?? []
+    const first = clusterList?.[0]
+    const second = clusterList?.[1]
     if (first === undefined || second === undefined) return null
     const { isCluster, hasSeveralPlaces, timeoutMs } = this.#options
     if (!isCluster(first) || !isCluster(second) || !hasSeveralPlaces(fileSet)) return null
@@ -188,9 +192,18 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
     return delayMs < timeoutMs ? delayMs : null
   }
 
-  #refusalOf(request: AnyRequest | null): wire.TerrapinGetException | null {
-    const clusters = request?.clusterList ?? []
-    const [first, second] = clusters
+  /** @param keys what the request has under `name` */
+  #refusalOf(
+    request: AnyRequest | null,
+    name: string,
+    keys: Buffer | readonly Buffer[] | null | undefined,
+  ): wire.TerrapinGetException | null {
+    if (request === null) return noRequest()
+    if (request.fileSet === null) return absent('fileSet')
+    if (keys === null || keys === undefined) return absent(name)
+    const clusters = request.clusterList ?? []
+    const first = clusters[0]
+    const second = clusters[1]
     if (first === undefined) return exceptionOf(INVALID_REQUEST, 'Cluster list is empty')
     const { isCluster } = this.#options
     if (isCluster(first) || (second !== undefined && isCluster(second))) return null
@@ -209,15 +222,15 @@ class TerrapinInternalListener implements wire.TerrapinServerInternalHandler {
 
   get({ request }: wire.TerrapinServerInternalGetArgs, call: Call<wire.TerrapinResponse>): void {
     const asked = request?.keyList ?? []
-    const resource = asked[0]?.resource ?? ''
-    if (asked.some((one) => one.resource !== resource)) {
-      countCall(call, this.#options, { fileSet: '', code: 'INVALID_ARGUMENT' }, INTERNAL_GET)
-      call.fail(exceptionOf(INVALID_REQUEST, 'Multiple resources within same get call.'))
+    const refusal = refusalOfKeys(request)
+    if (refusal !== null) {
+      countCall(call, this.#options, { operation: INTERNAL_GET, fileSet: '', code: 'INVALID_ARGUMENT' })
+      call.fail(refusal)
       return
     }
-    const named = parseResource(resource)
+    const named = parseResource(asked[0]?.resource ?? '')
     const count = (code: ErrorCode | null) => {
-      countCall(call, this.#options, { fileSet: named?.fileSet ?? '', code }, INTERNAL_GET)
+      countCall(call, this.#options, { operation: INTERNAL_GET, fileSet: named?.fileSet ?? '', code })
     }
     const isOurs = (one: wire.MultiKey) => one.partition === ONLY_PARTITION
     const keysOf = (some: readonly wire.MultiKey[]) => distinctKeys(some.flatMap(({ key }) => key ?? []))
@@ -264,6 +277,22 @@ class TerrapinInternalListener implements wire.TerrapinServerInternalHandler {
   }
 }
 
+/** Null: it can be read. Terrapin looks at all resources before it reads. */
+function refusalOfKeys(request: wire.TerrapinInternalGetRequest | null): wire.TerrapinGetException | null {
+  if (request === null) return noRequest()
+  const { keyList } = request
+  if (keyList === null) return absent('keyList')
+  const resource = keyList[0]?.resource
+  for (const one of keyList) {
+    if (one.key === null) return absent('key')
+    if (one.resource === null) return absent('resource')
+    if (one.partition === null) return absent('partition')
+    if (one.resource !== resource)
+      return exceptionOf(INVALID_REQUEST, 'Multiple resources within same get call.')
+  }
+  return null
+}
+
 interface KeyedRead {
   readonly fileSet: string
   readonly version: number | null
@@ -277,26 +306,29 @@ function readAround(
   { fileSet, version, keys, context }: KeyedRead,
   done: (outcome: readonly RowOutcome[] | KVError) => void,
 ): void {
-  const wish = { datasetVersion: version, context }
-  if (keys.every((key) => key.length <= MAX_KEY_BYTES)) {
-    readAll(kvstore, toRead(fileSet, keys, wish), done)
+  if (!keys.some(isOverlong)) {
+    readAll(kvstore, toRead(fileSet, keys, version, context), done)
     return
   }
-  const readable = keys.filter((key) => key.length <= MAX_KEY_BYTES)
-  readAll(kvstore, toRead(fileSet, readable, wish), (outcome) => {
+  const readable = keys.filter((key) => !isOverlong(key))
+  readAll(kvstore, toRead(fileSet, readable, version, context), (outcome) => {
     if (outcome instanceof KVError) {
       done(outcome)
       return
     }
     let next = 0
-    done(keys.map((key) => (key.length <= MAX_KEY_BYTES ? (outcome[next++] ?? null) : overlong(key))))
+    done(keys.map((key) => (isOverlong(key) ? overlong(key) : (outcome[next++] ?? null))))
   })
+}
+
+function isOverlong(key: Buffer): boolean {
+  return key.length > MAX_KEY_BYTES
 }
 
 function contextOf(
   call: Call<never> | Call<object>,
   { timeoutMs }: TerrapinOptions,
-  method = call.method,
+  method: string,
 ): RequestContext {
   return {
     api: 'terrapin',
@@ -312,12 +344,17 @@ function codeIfFailed(outcome: object | null): ErrorCode | null {
   return outcome instanceof KVError ? outcome.code : null
 }
 
+interface AnsweredCall {
+  readonly operation: string
+  readonly fileSet: string
+  readonly code: ErrorCode | null
+}
+
 /** Just before it is answered. */
 function countCall(
   call: Call<never> | Call<object>,
   { clock, onAnswered }: TerrapinOptions,
-  { fileSet, code }: { readonly fileSet: string; readonly code: ErrorCode | null },
-  operation = call.method,
+  { operation, fileSet, code }: AnsweredCall,
 ): void {
   onAnswered(operation, fileSet, clock.monotonicMs() - call.receivedAtMs, code)
 }
@@ -349,4 +386,9 @@ const NO_BYTES = Buffer.alloc(0)
 
 function noRequest(): wire.TerrapinGetException {
   return exceptionOf(INVALID_REQUEST, 'a call without a request')
+}
+
+/** In Thrift's words. Its own servers answer PROTOCOL_ERROR, which ends a Finagle client's connection. */
+function absent(field: string): wire.TerrapinGetException {
+  return exceptionOf(INVALID_REQUEST, `Required field '${field}' was not present!`)
 }

@@ -3,6 +3,7 @@ import type { Cell } from '../../src/model/row.js'
 import type { BuiltFilter } from './filter-build.js'
 import { isIncluded } from './filter-lists.js'
 import type { FilteredCell } from './filter-rules.js'
+import type { StoreLimits } from './hbase-store-limits.js'
 import { toColumn } from './mapping.js'
 
 /** How many versions of a family's columns are answered; 0: it is no family of the table, and not looked at. */
@@ -12,6 +13,13 @@ export interface FilteredRow {
   readonly rowKey: Buffer
   /** All versions that are kept, newest first. */
   readonly cells: readonly Cell[]
+}
+
+/** What of the cells that pass is answered. */
+export interface Answered {
+  readonly versionsOf: VersionsOf
+  /** Of each family; null: all. */
+  readonly stores: StoreLimits | null
 }
 
 /** A job that stops where it may have taken long, and is asked to go on. */
@@ -26,7 +34,7 @@ export function filterRow(
   row: FilteredRow,
   versionsOf: VersionsOf,
 ): readonly Cell[] | null {
-  const job = judging(filter, row, versionsOf)
+  const job = judging(filter, row, { versionsOf, stores: null })
   for (;;) {
     const { done, value } = job.next()
     if (done === true) return value
@@ -37,14 +45,14 @@ export function filterRow(
 export function* judging(
   { judge, work, questions }: BuiltFilter,
   { rowKey, cells }: FilteredRow,
-  versionsOf: VersionsOf,
+  answered: Answered,
 ): Job<readonly Cell[] | null> {
   // Rows may be dropped by their keys, one after the other.
   if (work.takeLook()) yield
   judge.reset()
   work.beginCell(questions)
   if (judge.isDone() || judge.dropsKey(rowKey)) return null
-  const taking = new Taking(judge, versionsOf)
+  const taking = new Taking(judge, answered)
   for (const cell of cells) {
     if (work.takeLook()) yield
     work.beginCell(questions)
@@ -60,17 +68,19 @@ export function* judging(
 class Taking {
   readonly taken: FilteredCell[] = []
   readonly #judge: BuiltFilter['judge']
-  readonly #versionsOf: VersionsOf
+  readonly #answered: Answered
   #previous: FilteredCell | null = null
   #skip: Skipped = null
   /** Of the column so far. */
   #count = 0
   #family: Buffer | null = null
   #versions = 0
+  /** Of the family so far. */
+  #ofFamily = 0
 
-  constructor(judge: BuiltFilter['judge'], versionsOf: VersionsOf) {
+  constructor(judge: BuiltFilter['judge'], answered: Answered) {
     this.#judge = judge
-    this.#versionsOf = versionsOf
+    this.#answered = answered
   }
 
   /** False: nothing behind it passes. */
@@ -78,7 +88,8 @@ class Taking {
     const one: FilteredCell = { ...toColumn(cell.localKey), cell }
     if (this.#family === null || !this.#family.equals(one.family)) {
       this.#family = one.family
-      this.#versions = this.#versionsOf(one.family)
+      this.#versions = this.#answered.versionsOf(one.family)
+      this.#ofFamily = 0
     }
     if (this.#versions === 0) return true
     const previous = this.#previous
@@ -100,7 +111,13 @@ class Taking {
         this.#skip = 'column'
         return
       }
-      this.taken.push(this.#judge.change(one))
+      this.#ofFamily += 1
+      const place = this.#answered.stores?.placeOf(this.#ofFamily) ?? 'WITHIN'
+      if (place === 'BEHIND') {
+        this.#skip = 'family'
+        return
+      }
+      if (place === 'WITHIN') this.taken.push(this.#judge.change(one))
     }
     if (verdict === 'SEEK') this.#skip = this.#judge.hint === null ? null : { until: this.#judge.hint }
     else if (verdict === 'NEXT_FAMILY') this.#skip = 'family'

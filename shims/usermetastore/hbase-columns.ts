@@ -41,7 +41,7 @@ const COLON_BYTES = Buffer.from([COLON])
 
 /** The newest versions within [from, to) of what was asked for. */
 export interface Versions {
-  /** Per column, 1 or more. */
+  /** Per column; 0: a scan that finds nothing. */
   readonly count: number
   /** Inclusive. */
   readonly from: bigint

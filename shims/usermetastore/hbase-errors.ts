@@ -15,6 +15,7 @@ export const TABLE_NOT_DISABLED = `${HBASE}.TableNotDisabledException`
 export const TABLE_EXISTS = `${HBASE}.TableExistsException`
 export const NO_FAMILY = `${HBASE}.regionserver.NoSuchColumnFamilyException`
 export const DO_NOT_RETRY = `${HBASE}.DoNotRetryIOException`
+export const WRONG_ROW = `${HBASE}.client.WrongRowIOException`
 export const RETRIES_EXHAUSTED = `${HBASE}.client.RetriesExhaustedWithDetailsException`
 export const IO_EXCEPTION = 'java.io.IOException'
 export const ILLEGAL_ARGUMENT = 'java.lang.IllegalArgumentException'
@@ -97,6 +98,19 @@ export function faultOf(error: KVError): HBaseFault {
     return ioFault(TABLE_NOT_FOUND, error.dataset)
   return ioFault(HBASE_EXCEPTIONS[error.code], error.message)
 }
+
+/** Bytes.toStringBinary: what HBase's messages show of a key, of which ours show the beginning. */
+export function binaryText(key: Buffer): string {
+  let text = ''
+  for (const byte of key.subarray(0, MAX_SHOWN_BYTES)) {
+    const isShown = byte >= FIRST_SHOWN && byte <= LAST_SHOWN && byte !== BACKSLASH
+    text += isShown ? String.fromCharCode(byte) : `\\x${byte.toString(16).toUpperCase().padStart(2, '0')}`
+  }
+  return text
+}
+
+const MAX_SHOWN_BYTES = 100
+const [FIRST_SHOWN, LAST_SHOWN, BACKSLASH] = [0x20, 0x7e, 0x5c]
 
 /** First line of a stack trace. */
 export function firstLineOf({ javaClass, text }: HBaseFault): string {

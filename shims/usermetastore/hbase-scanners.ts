@@ -104,7 +104,7 @@ export class Scanner {
   #long: LongRow | null = null
   /** What page and row take in memory as last counted; it is counted with what is ready. */
   #keptBytes = 0
-  #isAtEnd: boolean
+  #isAtEnd = false
   #rows = 0
   /** Rows of the last page that a filter judged. */
   #pageRows = 0
@@ -114,11 +114,9 @@ export class Scanner {
   readonly #calls: NextCall[] = []
 
   constructor(host: ScannerHost, wish: ScanWish) {
-    const { range } = wish
     this.#host = host
     this.#wish = wish
     this.#ready = new ReadyRows(host.ready)
-    this.#isAtEnd = range !== null && range.to !== null && range.from.compare(range.to) >= 0
   }
 
   /** The next rows or pieces; fewer than `count` only at the end, or where they are large. */
@@ -206,6 +204,11 @@ export class Scanner {
       this.#selector ??= this.#selectorOf()
     } catch (error) {
       this.#settle(call, toKVError(error, 'scan'))
+      return
+    }
+    if (this.#wish.versions.count < 1 || isEmpty(range)) {
+      this.#isAtEnd = true
+      this.#answer()
       return
     }
     const request = {
@@ -378,11 +381,10 @@ export class Scanner {
 
   *#judgingAll(filter: ScanFilter, rows: readonly ScannedRow[], onJudged: () => void): Job<null> {
     const { table, versions } = this.#wish
+    const versionsOf = (family: Buffer): number => table.versionsOf(family, versions.count)
     for (const { rowKey, row } of rows) {
       if (this.#isAtEnd) return null
-      const cells = yield* judging(filter, { rowKey, cells: row.cells }, (family) =>
-        table.versionsOf(family, versions.count),
-      )
+      const cells = yield* judging(filter, { rowKey, cells: row.cells }, { versionsOf, stores: null })
       this.#addCells(rowKey, cells ?? [])
       onJudged()
     }
@@ -403,6 +405,11 @@ export class Scanner {
     }
     this.#isAtEnd = filter?.judge.isDone() === true || (limit !== null && this.#rows >= limit)
   }
+}
+
+/** Families are looked at before: a scan of nothing is refused for one that is not there, as in HBase. */
+function isEmpty(range: ByteRange | null): boolean {
+  return range !== null && range.to !== null && range.from.compare(range.to) >= 0
 }
 
 function begun(rowKey: Buffer, next: CellPosition): LongRow {

@@ -157,19 +157,26 @@ interface Gathering extends GatheringAll {
   readonly mutations: readonly wire.Mutation[]
 }
 
-/** The durability that HBase gives a row is that of its last mutation. */
+/**
+ * HBase takes the durability of a row's puts from the last of them and that of its deletions likewise. Here both are one
+ * step, which is as durable as the one of them that asks for more.
+ */
 function gather(table: Table, row: Buffer, given: Gathering): Gathered {
   const removed: ColumnName[] = []
   const cells = []
-  let writesLog = true
+  let [putsLog, deletesLog] = [false, false]
   for (const [index, { column, isDelete, value, writeToWAL }] of given.mutations.entries()) {
     const name = given.names.parsed(index, column)
-    if (isDelete) removed.push(name)
-    else if (name.qualifier !== null) cells.push({ column: name, value, timestamp: null })
-    writesLog = writeToWAL
+    if (isDelete) {
+      removed.push(name)
+      deletesLog = writeToWAL
+    } else {
+      if (name.qualifier !== null) cells.push({ column: name, value, timestamp: null })
+      putsLog = writeToWAL
+    }
   }
   const deletes = removed.length === 0 ? [] : [deleteUpTo(table, removed, given.timestamp)]
-  return { deletes, puts: putsOfRow(row, cells, given), durability: writesLog ? null : 'LOG' }
+  return { deletes, puts: putsOfRow(row, cells, given), durability: putsLog || deletesLog ? null : 'LOG' }
 }
 
 /** One request a row: of all batches of it first the puts, then the deletions. What a row fails with is its own. */
@@ -187,7 +194,7 @@ function batchRequests(
       const known = byRow.get(id) ?? { row, puts: [], deletes: [], log: durability }
       known.puts.push(...puts)
       known.deletes.push(...deletes)
-      byRow.set(id, { ...known, log: durability })
+      byRow.set(id, { ...known, log: durability === null ? null : known.log })
     } catch (error) {
       if (error instanceof HBaseFault && error.faultKind === 'illegal') throw error
       failures.push(toKVError(error, 'mutateRows'))

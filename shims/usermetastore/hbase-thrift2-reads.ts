@@ -12,8 +12,9 @@ import { checkedRow, selectorOf, withinFamilies } from './hbase-columns.js'
 import { batchFault, runtime } from './hbase-errors.js'
 import type { HBaseHost } from './hbase-host.js'
 import { lateFilters } from './hbase-scan-faults.js'
+import { storeLimitsOf } from './hbase-store-limits.js'
 import { Results, answer, existing, serve, toResult } from './hbase-thrift2-answers.js'
-import { type GetWish, limitedStores, toWishOfGet, treeOf } from './hbase-thrift2-translate.js'
+import { type GetWish, toWishOfGet, treeOf } from './hbase-thrift2-translate.js'
 import type { Table } from './hbase-tables.js'
 import { runInSlices } from './slices.js'
 
@@ -50,6 +51,8 @@ export function given<T>(value: T | null): T {
   if (value === null) throw runtime('a required argument is absent')
   return value
 }
+
+const ANSWERS_CELLS: ReadonlySet<string> = new Set(['get', 'getMultiple'])
 
 /** A get as it is read, and what is made of what was found. */
 interface OneGet {
@@ -96,6 +99,9 @@ function readGets(host: HBaseHost, call: ThriftCall<never, never>, { table, gets
   }
   const [failure] = failures
   if (failure !== undefined) throw gets.length === 1 ? failure : batchFault(failures.length, failure)
+  // With it a region answers no cells, over which ThriftUtilities.resultFromHBase falls.
+  if (ANSWERS_CELLS.has(call.method) && gets.some(({ existence_only: isAsked }) => isAsked === true))
+    throw runtime('existence_only answers no cells: ask exists or existsAll')
   const only = selectors.length === 1 ? (selectors[0] ?? null) : selectors
   const rows = all.map(({ row }) => row)
   const context = host.contextOf(call)
@@ -123,13 +129,16 @@ function* judgingAll(
   const answers: (readonly Cell[] | null)[] = []
   for (const [index, { get, row, wish, filter }] of gets.entries()) {
     const cells = found[index] ?? null
+    const stores = storeLimitsOf(get)
     let passed = cells
-    if (cells !== null && filter === null) passed = withinFamilies(table, cells)
-    else if (cells !== null && filter !== null)
-      passed = yield* judging(filter, { rowKey: row, cells }, (family) =>
-        table.versionsOf(family, wish.versions.count),
-      )
-    answers.push(passed === null ? null : existing(limitedStores(passed, get)))
+    if (cells !== null && filter === null) {
+      passed = withinFamilies(table, cells)
+      if (stores !== null) passed = stores.cellsOf(passed)
+    } else if (cells !== null && filter !== null) {
+      const versionsOf = (family: Buffer): number => table.versionsOf(family, wish.versions.count)
+      passed = yield* judging(filter, { rowKey: row, cells }, { versionsOf, stores })
+    }
+    answers.push(passed === null ? null : existing(passed))
   }
   return answers
 }

@@ -75,15 +75,26 @@ function toWish(scan: wire.TScan): LateWish {
   const range = rangeOf(scan.startRow ?? NO_BYTES, scan.stopRow ?? NO_BYTES, isReversed)
   const { minStamp, maxStamp } = scan.timeRange ?? { minStamp: null, maxStamp: null }
   const times = minStamp === null || maxStamp === null ? NEWEST : timeRange(minStamp, maxStamp)
+  const columns = columnsOf(scan.columns).map(({ family, qualifier }) => ({
+    family: Buffer.from(family),
+    qualifier: qualifier === null ? null : Buffer.from(qualifier),
+  }))
   return {
-    columns: columnsOf(scan.columns).map(({ family, qualifier }) => ({
-      family: Buffer.from(family),
-      qualifier: qualifier === null ? null : Buffer.from(qualifier),
-    })),
-    versions: { ...NEWEST, ...times, count: versionsOf(scan.maxVersions) },
+    columns,
+    versions: { ...NEWEST, ...times, count: versionsOfScan(scan, columns) },
     isReversed,
     batch: scan.batchSize !== null && scan.batchSize > 0 ? scan.batchSize : null,
     limit: scan.limit !== null && scan.limit > 0 ? scan.limit : null,
     ...filterOf(treeOf(scan), range, isReversed),
   }
+}
+
+/**
+ * A scan of no versions is not refused, as a get of none is. Of columns it finds the newest, because ExplicitColumnTracker
+ * counts a version before it asks how many are wanted; of families nothing.
+ */
+function versionsOfScan({ maxVersions }: wire.TScan, columns: LateWish['columns']): number {
+  if (maxVersions >= 1) return versionsOf(maxVersions)
+  const areNamed = columns.length > 0 && columns.every(({ qualifier }) => qualifier !== null)
+  return areNamed ? 1 : 0
 }

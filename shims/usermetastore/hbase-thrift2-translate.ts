@@ -4,12 +4,12 @@
  */
 import type { Durability } from '../../src/model/dataset.js'
 import type { DeleteMutation, Mutation } from '../../src/model/mutation.js'
-import { ALL_VERSIONS, type Cell, type Comparison, type Condition } from '../../src/model/row.js'
+import { ALL_VERSIONS, type Comparison, type Condition } from '../../src/model/row.js'
 import * as wire from '../../src/thrift/generated/hbase2.js'
 import { filterOfBytes } from './filter-bytes.js'
 import { type FilterTree, parseFilter } from './filter-parse.js'
-import { type ColumnName, NEWEST, type Versions, checkedRow, columnOf, timeRange } from './hbase-columns.js'
-import { DO_NOT_RETRY, IO_EXCEPTION, ioFault, runtime } from './hbase-errors.js'
+import { type ColumnName, NEWEST, type Versions, checkedRow, timeRange } from './hbase-columns.js'
+import { DO_NOT_RETRY, IO_EXCEPTION, WRONG_ROW, binaryText, ioFault, runtime } from './hbase-errors.js'
 import type { Table } from './hbase-tables.js'
 import { putsOfRow, sharedColumns } from './hbase-puts.js'
 import { type Now, deleteRow, deletion, stampOf, ttlOf } from './hbase-writes.js'
@@ -61,27 +61,15 @@ export function treeOf({
   return filterBytes === null ? text : filterOfBytes(Buffer.from(filterBytes))
 }
 
-/** storeOffset and storeLimit count the cells of each family. */
-export function limitedStores(
-  cells: readonly Cell[],
-  { storeLimit, storeOffset }: wire.TGet,
-): readonly Cell[] {
-  if (storeLimit === null && storeOffset === null) return cells
-  const from = Math.max(0, storeOffset ?? 0)
-  const count = storeLimit === null || storeLimit < 0 ? Number.POSITIVE_INFINITY : storeLimit
-  const seen = new Map<string, number>()
-  return cells.filter(({ localKey }) => {
-    const family = columnOf(localKey).family.toString('latin1')
-    const index = seen.get(family) ?? 0
-    seen.set(family, index + 1)
-    return index >= from && index < from + count
-  })
+/** @throws {KVError} for a visibility, which no cell has here */
+export function checkVisible({ cellVisibility }: Pick<wire.TPut, 'cellVisibility'>): void {
+  if ((cellVisibility?.expression ?? '') !== '')
+    throw ioFault(DO_NOT_RETRY, 'cellVisibility is not offered: no cell has one')
 }
 
-/** @throws {KVError} for a visibility, which no cell has here */
+/** @throws {KVError} as checkVisible and putsOfRow */
 export function putsOf(table: Table, put: wire.TPut, now: Now, shared = sharedColumns(table)): Mutation[] {
-  if ((put.cellVisibility?.expression ?? '') !== '')
-    throw ioFault(DO_NOT_RETRY, 'cellVisibility is not offered: no cell has one')
+  checkVisible(put)
   const cells = (put.columnValues ?? []).map(({ family, qualifier, value, timestamp }, index) => ({
     column: shared.names.named(index, family, qualifier),
     value,
@@ -148,21 +136,25 @@ function deletedBy(given: wire.TColumn, type: number): Deleted {
   }
 }
 
-/** @throws {KVError} where a mutation names another row */
-export function mutationsOf(
-  table: Table,
-  { row, mutations }: wire.TRowMutations,
-  now: Now,
-): { readonly row: Buffer; readonly mutations: Mutation[] } {
+/** The row of all of them. @throws {KVError} as RowMutations does where a mutation names another row */
+export function rowOf({ row, mutations }: wire.TRowMutations): Buffer {
   const key = checkedRow(row)
-  const all = (mutations ?? []).flatMap(({ put, deleteSingle }) => {
-    const other = put?.row ?? deleteSingle?.row ?? null
-    if (other === null || !other.equals(key))
-      throw runtime('The row in the recently added Put/Delete does not match the original one')
+  for (const { put, deleteSingle } of mutations ?? []) {
+    const other = checkedRow(put?.row ?? deleteSingle?.row ?? null)
+    if (!other.equals(key))
+      throw ioFault(
+        WRONG_ROW,
+        `The row in the recently added Mutation <${binaryText(other)}> doesn't match the original one <${binaryText(key)}>`,
+      )
+  }
+  return key
+}
+
+export function mutationsOf(table: Table, { mutations }: wire.TRowMutations, now: Now): Mutation[] {
+  return (mutations ?? []).flatMap(({ put, deleteSingle }) => {
     if (put !== null) return putsOf(table, put, now)
     return deleteSingle === null ? [] : deletionsOf(table, deleteSingle)
   })
-  return { row: key, mutations: all }
 }
 
 /**
@@ -176,11 +168,14 @@ const COMPARISONS: Readonly<Record<number, Comparison>> = {
   [wire.TCompareOperator.NOT_EQUAL]: 'NOT_EQUAL',
   [wire.TCompareOperator.GREATER_OR_EQUAL]: 'LESS_OR_EQUAL',
   [wire.TCompareOperator.GREATER]: 'LESS',
+  [wire.TCompareOperator.NO_OP]: 'EQUAL',
 }
 
 /** @throws {KVError} for an operator that does not exist */
 export function comparisonOf(localKey: Buffer, operator: number, value: Buffer): Condition[] {
-  if (operator === wire.TCompareOperator.NO_OP) return []
+  // No value is less than an empty one: with NO_OP nothing holds for a value.
+  if (operator === wire.TCompareOperator.NO_OP && value.length > 0)
+    return [{ localKey, comparison: 'LESS', value: NO_BYTES, timestamp: null, ifMissing: false }]
   const comparison = COMPARISONS[operator]
   if (comparison === undefined) throw runtime(`there is no compare operator ${operator}`)
   if (value.length > 0) return [{ localKey, comparison, value, timestamp: null, ifMissing: false }]

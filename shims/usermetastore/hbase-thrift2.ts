@@ -10,13 +10,21 @@ import { columnsNamed } from '../../src/model/row.js'
 import * as wire from '../../src/thrift/generated/hbase2.js'
 import type { ThriftCall, ThriftService } from '../../src/thrift/protocol.js'
 import { checkedRow } from './hbase-columns.js'
-import { asBatch, runtime } from './hbase-errors.js'
+import { DO_NOT_RETRY, asBatch, binaryText, remoteFault, runtime } from './hbase-errors.js'
 import { HBaseHost, type HBaseOptions } from './hbase-host.js'
 import { answer, refuse, serve, toResult, tooLargeOf } from './hbase-thrift2-answers.js'
 import { given, readCalls } from './hbase-thrift2-reads.js'
 import { scannerCalls } from './hbase-thrift2-scans.js'
 import { tableCalls } from './hbase-thrift2-tables.js'
-import { comparisonOf, deletionsOf, durabilityOf, mutationsOf, putsOf } from './hbase-thrift2-translate.js'
+import {
+  checkVisible,
+  comparisonOf,
+  deletionsOf,
+  durabilityOf,
+  mutationsOf,
+  putsOf,
+  rowOf,
+} from './hbase-thrift2-translate.js'
 import type { Table } from './hbase-tables.js'
 import { type SharedColumns, sharedColumns } from './hbase-puts.js'
 import { expectation, requestOf, ttlOf, ttlOfChange } from './hbase-writes.js'
@@ -86,9 +94,9 @@ function writeCalls(
       many(call, table, { writes: tdeletes ?? [], requestOf: deletionRequest(host, call), reply: () => [] }),
     mutateRow: ({ table, trowMutations }, call) =>
       one(call, table, (found) => {
-        const { row, mutations } = asBatch(trowMutations?.mutations?.length ?? 0, () =>
-          mutationsOf(found, given(trowMutations), host.now),
-        )
+        const wish = given(trowMutations)
+        const row = rowOf(wish)
+        const mutations = asBatch(wish.mutations?.length ?? 0, () => mutationsOf(found, wish, host.now))
         if (mutations.length === 0) return null
         return requestOf(found, { row, mutations, durability: null }, host.contextOf(call))
       }),
@@ -134,6 +142,7 @@ function changeCalls(host: HBaseHost): Handlers<'increment' | 'append'> {
     increment: ({ table: name, tincrement }, call) => {
       serve(call, () => {
         const wish = given(tincrement)
+        checkVisible(wish)
         const untimed = host.untimed(ttlOf(wish.attributes))
         const table = host.tables.open(name)
         const row = checkedRow(wish.row)
@@ -157,6 +166,7 @@ function changeCalls(host: HBaseHost): Handlers<'increment' | 'append'> {
     append: ({ table: name, tappend }, call) => {
       serve(call, () => {
         const wish = given(tappend)
+        checkVisible(wish)
         const untimed = host.untimed(ttlOf(wish.attributes))
         const table = host.tables.open(name)
         const row = checkedRow(wish.row)
@@ -217,18 +227,25 @@ function checkCalls(host: HBaseHost): Handlers<'checkAndPut' | 'checkAndDelete' 
     args: Pick<wire.THBaseServiceCheckAndPutArgs, 'table' | 'row' | 'family' | 'qualifier' | 'value'>,
     given: {
       readonly operator: wire.TCompareOperator | null
+      /** Of what is done where the condition holds. */
+      readonly rowOf: () => Buffer | null
+      /** How many HBase sends as a batch; null: it sends none. */
+      readonly batch: number | null
       readonly mutationsOf: (table: Table) => MutateRequest['mutations']
     },
   ): void => {
     serve(call, () => {
       const table = host.tables.open(args.table)
       const row = checkedRow(args.row)
-      const inBatch = <T>(run: () => T): T => (given.operator === null ? run() : asBatch(1, run))
+      const { batch, operator } = given
+      const inBatch = <T>(run: () => T): T => (batch === null ? run() : asBatch(batch, run))
+      const other = checkedRow(given.rowOf())
+      inBatch(() => checkSameRow(other, row))
       const localKey = inBatch(() => localKeyOf(table, args.family, args.qualifier))
-      const isPlain = args.value === null || given.operator === null
+      const isPlain = args.value === null || operator === null
       const conditions = isPlain
         ? [expectation(localKey, args.value)]
-        : comparisonOf(localKey, given.operator, args.value)
+        : comparisonOf(localKey, operator, args.value)
       const mutations = inBatch(() => given.mutationsOf(table))
       const write = { row, mutations, durability: null }
       const request = requestOf(table, write, host.contextOf(call), { conditions })
@@ -242,17 +259,34 @@ function checkCalls(host: HBaseHost): Handlers<'checkAndPut' | 'checkAndDelete' 
     checkAndPut: (args, call) =>
       check(call, args, {
         operator: null,
+        rowOf: () => given(args.tput).row,
+        batch: null,
         mutationsOf: (table) => putsOf(table, given(args.tput), host.now),
       }),
     checkAndDelete: (args, call) =>
-      check(call, args, { operator: null, mutationsOf: (table) => deletionsOf(table, given(args.tdelete)) }),
+      check(call, args, {
+        operator: null,
+        rowOf: () => given(args.tdelete).row,
+        batch: null,
+        mutationsOf: (table) => deletionsOf(table, given(args.tdelete)),
+      }),
     checkAndMutate: (args, call) =>
       check(call, args, {
         // Whether the number is one that is known is for what uses it to say.
         operator: (args.compareOperator ?? wire.TCompareOperator.EQUAL) as wire.TCompareOperator,
-        mutationsOf: (table) => mutationsOf(table, given(args.rowMutations), host.now).mutations,
+        rowOf: () => rowOf(given(args.rowMutations)),
+        batch: args.rowMutations?.mutations?.length ?? 0,
+        mutationsOf: (table) => mutationsOf(table, given(args.rowMutations), host.now),
       }),
   }
+}
+
+/** CheckAndMutate.Builder.preCheck: a condition guards its own row. @throws {KVError} */
+function checkSameRow(action: Buffer, row: Buffer): void {
+  if (action.equals(row)) return
+  const [theirs, ours] = [binaryText(action), binaryText(row)]
+  const text = `The row of the action <${theirs}> doesn't match the original one <${ours}>`
+  throw remoteFault(DO_NOT_RETRY, text)
 }
 
 const NO_BYTES = Buffer.alloc(0)

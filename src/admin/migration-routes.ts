@@ -1,5 +1,6 @@
 /** Migrations: how one is, what the next move would need, its dials, moves and ramp; and where a read of one key goes. */
 import { z } from 'zod'
+import { limits } from '../base/limits.js'
 import type { MigrationMove, MigrationOutcome } from '../model/migration-plan.js'
 import { keyEncodingOf, textToBytes } from './bytes-json.js'
 import { CHANGE_QUERY, changeContext, changeFields } from './change-context.js'
@@ -22,13 +23,17 @@ const dialsBody = z.strictObject({
   shadowShare: shareSchema.exactOptional(),
   baselineShare: shareSchema.exactOptional(),
   splitShare: shareSchema.exactOptional(),
-  splitCallers: z.array(z.string()).exactOptional(),
+  splitCallers: z
+    .array(z.string().min(1).max(limits.maxNameLength))
+    .max(limits.maxSplitCallers)
+    .exactOptional(),
 })
+const stepSchema = shareSchema.min(1).describe('In hundredths of a percent, and not nothing.')
 const rampBody = z.strictObject({
   ...forcible,
-  toShare: shareSchema,
-  stepShare: shareSchema,
-  everyMs: z.int(),
+  toShare: stepSchema,
+  stepShare: stepSchema,
+  everyMs: z.int().min(limits.minRampStepMs).max(limits.maxRampStepMs),
 })
 const originVersionBody = z.strictObject({
   ...forcible,

@@ -32,7 +32,10 @@ export interface ArchiveFiles extends PurgeNoteFiles {
 }
 
 export interface ArchiveJobsOptions {
-  readonly metastore: Metastore
+  readonly metastore: Pick<
+    Metastore,
+    'get' | 'archiveVersion' | 'restoreVersion' | 'deleteVersion' | 'removeDataset'
+  >
   readonly files: ArchiveFiles
   readonly jobs: Jobs
   readonly startTask: StartTask

@@ -306,6 +306,8 @@ export const limits = {
   maxDifferencesPerRead: 100,
   /** Differences of one thread that wait to be handed to the main thread, and of all that wait for the disk. */
   maxQueuedDifferences: 1_000,
+  /** Bytes of the same: a row key and a column of it may each have 64 KB. */
+  maxQueuedDifferenceBytes: 2 * 1024 * 1024,
   /** Records of differences of one dataset on disk; the older half goes when they are more. */
   maxDifferenceBytes: 8 * 1024 * 1024,
   /** Groups of differences that are shown: each column of a wide row may have one. */

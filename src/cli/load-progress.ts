@@ -17,5 +17,6 @@ export function progressLine(load: LoadStatus): string {
     parts.push(`${formatCount(rowsPerSecond)} rows/s`, `${formatBytes(bytesPerSecond)}/s`)
   }
   if (leftMs !== null) parts.push(`${formatDuration(leftMs)} left`)
+  else if (phase !== null) parts.push('estimating the time left')
   return parts.join(', ')
 }

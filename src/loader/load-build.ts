@@ -39,7 +39,9 @@ export interface BuildContext {
   readonly tally: LoadTally
   /** Tells the gateway how far it is, unless it was told just now. */
   readonly report: () => void
-  /** The same, and lets messages come and go. */
+  /** Tells it in any case. */
+  readonly reportNow: () => void
+  /** As `report`, and lets messages come and go. */
   readonly pause: () => Promise<void>
   /** `file:line` of a row. */
   readonly nameOf: (place: EntryPlace) => string

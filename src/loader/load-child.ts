@@ -49,7 +49,9 @@ export async function buildVersion(
       const parts = await source.parts()
       state.setPlan(parts)
       for (const mayStream of [true, false]) {
-        const counted = new LoadTally(parts, state, dependencies.clock)
+        // Rows that went straight to shards were not put down: only runs are gone on with.
+        if (state.runs.size === 0) state.forget()
+        const counted = new LoadTally(job, { parts, done: state, clock: dependencies.clock })
         tally = counted
         const context = contextOf({ job, dependencies, source, state, tally, parts }, () =>
           report(counted.progress()),
@@ -58,7 +60,7 @@ export async function buildVersion(
       }
       state.markBuilt()
     }
-    tally ??= new LoadTally(state.plan ?? [], state, dependencies.clock)
+    tally ??= new LoadTally(job, { parts: state.plan ?? [], done: state, clock: dependencies.clock })
     state.removeRuns()
     return figuresOf(state)
   } catch (error) {
@@ -87,6 +89,7 @@ function contextOf(
   return {
     ...given,
     report,
+    reportNow,
     async pause() {
       report()
       await nextTurn()
@@ -98,8 +101,6 @@ function contextOf(
 /** False: the input is not in order after all and must be sorted; what was written is forgotten. */
 async function build(context: BuildContext, mayStream: boolean): Promise<boolean> {
   const { job, state, tally, report } = context
-  // Rows that went straight to shards were not put down: only runs are gone on with.
-  if (state.runs.size === 0) state.forget()
   report()
   let isWritten: boolean
   try {

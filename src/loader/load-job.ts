@@ -305,11 +305,11 @@ function statusOf(
   { id, state, error, startedAtMs, endedAtMs }: JobStatus,
   nowMs: number,
 ): LoadStatus {
-  const { stage, toldAtMs, ...known } = details
-  const { phase, leftMs } = known
+  const { stage, toldAtMs, countsDown, ...known } = details
+  const { leftMs } = known
   // A shard is sealed without a word, and the time goes on.
-  const isSilent = phase === 'WRITING' && leftMs !== null
-  const left = isSilent ? { leftMs: Math.max(0, Math.round(leftMs - (nowMs - toldAtMs))) } : {}
+  const left =
+    countsDown && leftMs !== null ? { leftMs: Math.max(0, Math.round(leftMs - (nowMs - toldAtMs))) } : {}
   const ofEnded = endedAtMs === null ? left : { phase: null, leftMs: null }
   return {
     ...known,

@@ -6,18 +6,19 @@ import type { BuildDependencies } from './load-build.js'
 import { RUNS_FOLDER } from './load-state.js'
 import type { ReaderMessage, ReaderOrder, ReaderSetup } from './messages.js'
 import { PartSorter } from './part-sorter.js'
+import { tryWriting } from './trial-shard.js'
 
 /** Answers what the port brings, for as long as the thread lives. */
 export function serveReader(
   port: MessagePort,
-  { job, name }: ReaderSetup,
-  dependencies: Pick<BuildDependencies, 'clock' | 'openSource' | 'pack'>,
+  { job, name, triesForBytes }: ReaderSetup,
+  dependencies: Pick<BuildDependencies, 'clock' | 'openSource' | 'pack' | 'createShardWriter'>,
 ): void {
   const tell = (message: ReaderMessage): void => port.postMessage(message)
   const folder = join(job.staging, RUNS_FOLDER)
   const spill = (parts: PartSorter): void => {
-    const run = parts.writeRun(folder, name)
-    if (run !== null) tell({ kind: 'run', run })
+    const written = parts.writeRun(folder, name)
+    if (written !== null) tell({ kind: 'run', ...written })
   }
   const parts = new PartSorter({
     job,
@@ -26,6 +27,11 @@ export function serveReader(
     pack: dependencies.pack,
     onProgress: (figures) => tell({ kind: 'progress', figures }),
     onFull: spill,
+    triesForBytes,
+    onTrialSize: async (rows, size) => {
+      const trial = await tryWriting(rows, size, { ...job, ...dependencies })
+      if (trial !== null) tell({ kind: 'trial', trial })
+    },
   })
   const obey = async (order: ReaderOrder): Promise<void> => {
     try {

@@ -6,6 +6,7 @@ import type { LoadSource, SourcePart } from './load-source.js'
 import type { BuildContext } from './load-build.js'
 import { readWithThreads } from './load-threads.js'
 import { PartSorter } from './part-sorter.js'
+import { tryWriting } from './trial-shard.js'
 import { entrySize } from './run-entry.js'
 import { DistinctRows } from './run-merge.js'
 import { VersionWriter } from './version-writer.js'
@@ -57,6 +58,11 @@ class OneReader {
         report()
       },
       onFull: () => this.#makeRoom(),
+      triesForBytes: tally.totalBytes,
+      onTrialSize: async (rows, size) => {
+        const trial = await tryWriting(rows, size, { ...job, ...dependencies })
+        if (trial !== null) tally.noteTrial(trial)
+      },
     })
   }
 
@@ -88,10 +94,11 @@ class OneReader {
   }
 
   #spill(): void {
-    const { state } = this.#context
-    const run = this.#sorter.writeRun(state.runsFolder, `${state.starts}-0`)
-    if (run === null) return
-    state.addRun(run)
+    const { state, tally } = this.#context
+    const written = this.#sorter.writeRun(state.runsFolder, `${state.starts}-0`)
+    if (written === null) return
+    state.addRun(written.run)
+    tally.noteRun(written.run, written.ms)
   }
 
   /** The last row waits: another one of its key may come. */
@@ -110,7 +117,7 @@ class OneReader {
       expectedBytes,
       pause: this.#context.pause,
     })
-    if (isLast) tally.startWriting(sorter.usedBytes)
+    if (isLast) tally.startWriting({ bytes: sorter.usedBytes, toMerge: 0 })
     const rows = new DistinctRows(sorter.sorted(), job.request.onDuplicate, this.#context.nameOf)
     await this.#writer.write(rows, !isLast)
     if (isLast) {

@@ -65,8 +65,9 @@ export interface LoadRunOptions {
 export type LoadDetails = Omit<LoadStatus, 'id' | 'state' | 'error' | 'startedAtMs' | 'endedAtMs'> & {
   /** What it does while it runs. */
   readonly stage: 'BUILDING' | 'ADOPTING' | 'PUBLISHING'
-  /** When the load process told how far it is, in monotonic ms. */
+  /** When the load process told how far it is, in monotonic ms; whether the time left becomes less since. */
   readonly toldAtMs: number
+  readonly countsDown: boolean
 }
 
 export interface LoadJob {

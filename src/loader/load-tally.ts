@@ -4,51 +4,69 @@ import { KVError } from '../base/errors.js'
 import { limits } from '../base/limits.js'
 import type { FileBadLine } from '../model/load.js'
 import type { SourcePart } from './load-source.js'
-import type { LoadState } from './load-state.js'
-import type { BuildProgress, PartFigures } from './messages.js'
+import type { LoadState, RunRecord } from './load-state.js'
+import type { BuildJob, BuildProgress, PartFigures } from './messages.js'
 import { Pace } from './pace.js'
+import { bytesToMerge } from './run-merge.js'
+import { TimeLeft, type Trial, type WorkLeft } from './time-left.js'
 
-/**
- * Writing a packed byte to a shard, sealing not counted, takes so many times as long as packing it did, until it is known
- * how long it takes. So on a quiet machine, fast or slow; where others use its disk and processors it takes longer.
- */
-const WRITING_TO_PACKING = 2
-/** Packed bytes that are written a second, where nothing was packed to go by. */
-const ASSUMED_WRITES_PER_SECOND = 60 * 1024 * 1024
+export interface TallyOptions {
+  readonly parts: readonly SourcePart[]
+  /** By earlier processes. */
+  readonly done: Pick<LoadState, 'positions' | 'sealed' | 'runs'>
+  readonly clock: Clock
+}
 
-/** What sealing a shard (flushing it, reading it back, counting) takes, as a share of writing it. */
-const SEALING_SHARE = 0.75
+/** Packed bytes that are to be written to shards, and of runs that are to be merged before. */
+export interface WritingAhead {
+  readonly bytes: number
+  readonly toMerge: number
+}
+
+type TallyJob = Pick<BuildJob, 'workers' | 'sortBytes' | 'shardCount'>
 
 export class LoadTally {
+  /** Of all objects as they are stored. */
+  readonly totalBytes: number
+  readonly #job: TallyJob
+  readonly #sources: readonly SourcePart[]
+  readonly #clock: Clock
   readonly #parts = new Map<number, PartFigures>()
-  readonly #totalBytes: number
   readonly #readPace: Pace
   readonly #rowPace: Pace
-  readonly #writePace: Pace
+  readonly #timeLeft = new TimeLeft()
   readonly #rates = { rows: 0, bytes: 0 }
-  #writing: { done: number; readonly total: number } | null = null
+  /** What is to be written in all, now that everything is read; null until then. */
+  #ahead: WritingAhead | null = null
   duplicateCount = 0
-  /** Packed bytes in runs that earlier processes wrote. */
+  /** Packed bytes in runs that earlier processes wrote, and in all. */
   #formerBytes = 0
-  /** Packed bytes of rows that came in order and went to shards while others were still read. */
-  #streamedBytes = 0
+  #runBytes = 0
+  /** Packed bytes that went to shards, and to shards that are sealed. */
+  #writtenBytes = 0
+  #sealedBytes = 0
+  #sealedShards: number
+  /** Writing that is being measured began then; the shard was made in so long. */
+  #lapMs: number
+  #makingMs = 0
+  #isWriting = false
 
-  /** `done` is what earlier processes did. */
-  constructor(
-    parts: readonly SourcePart[],
-    done: Pick<LoadState, 'positions' | 'sealed' | 'runs'>,
-    clock: Clock,
-  ) {
-    this.#totalBytes = parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  constructor(job: TallyJob, { parts, done, clock }: TallyOptions) {
+    this.#job = job
+    this.#sources = parts
+    this.#clock = clock
+    this.#lapMs = clock.monotonicMs()
+    this.#sealedShards = done.sealed.size
+    this.totalBytes = parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     this.#readPace = new Pace(clock)
     this.#rowPace = new Pace(clock)
-    this.#writePace = new Pace(clock)
     for (const { sizeBytes } of done.runs.values()) this.#formerBytes += sizeBytes
+    this.#runBytes = this.#formerBytes
     for (const { duplicateCount } of done.sealed.values()) this.duplicateCount += duplicateCount
     for (const { part, rows, end } of done.positions.values()) {
       if (end === null) continue
       const readBytes = parts[part]?.sizeBytes ?? 0
-      const here = { packedBytes: 0, packMs: 0 }
+      const here = { packedBytes: 0, readMs: 0 }
       this.#parts.set(part, { part, rows, readBytes, ...here, foreignCellCount: 0, ...end })
     }
   }
@@ -59,30 +77,63 @@ export class LoadTally {
 
   /** Bytes and rows of parts that other processes read do not count in the rates: they were there at once. */
   note(figures: PartFigures): void {
+    const before = this.#parts.get(figures.part)
+    this.#timeLeft.noteRead(
+      figures.readBytes - (before?.readBytes ?? 0),
+      figures.readMs - (before?.readMs ?? 0),
+    )
     this.#parts.set(figures.part, figures)
+    this.#isWriting = false
     this.#readPace.note(this.#readBytes)
     this.#rowPace.note(this.rows)
     this.#rates.bytes = this.#readPace.perSecond() ?? 0
     this.#rates.rows = this.#rowPace.perSecond() ?? 0
   }
 
-  /** @param total packed bytes that are to be written */
-  startWriting(total: number): void {
-    this.#writing = { done: 0, total: total * (1 + SEALING_SHARE) }
+  /** Rows of a thread were written as a run, which took so long. */
+  noteRun({ sizeBytes }: RunRecord, ms: number): void {
+    this.#runBytes += sizeBytes
+    this.#timeLeft.noteSorted(sizeBytes, ms)
+  }
+
+  noteTrial(trial: Trial): void {
+    this.#timeLeft.noteTrial(trial)
+  }
+
+  /** Everything is read, and in order. */
+  startWriting({ bytes, toMerge }: WritingAhead): void {
+    // What came in order went on while the rest was read.
+    this.#ahead = { bytes: this.#writtenBytes + bytes, toMerge }
+    this.#isWriting = true
+  }
+
+  /** A shard is made, or written, from now on. */
+  startLap(): void {
+    this.#lapMs = this.#clock.monotonicMs()
+    this.#isWriting = true
+  }
+
+  noteShardMade(): void {
+    this.#makingMs = this.#endLap()
+  }
+
+  noteWritten(bytes: number): void {
+    this.#writtenBytes += bytes
+    this.#timeLeft.noteWritten(bytes, this.#endLap())
   }
 
   /** A shard is sealed to which so much was written. */
   noteSealed(bytes: number): void {
-    this.noteWritten(bytes * SEALING_SHARE)
+    this.#sealedBytes += bytes
+    this.#sealedShards++
+    this.#timeLeft.noteSealed(bytes, this.#makingMs + this.#endLap())
+    this.#makingMs = 0
   }
 
-  noteWritten(bytes: number): void {
-    if (this.#writing === null) {
-      this.#streamedBytes += bytes
-      return
-    }
-    this.#writing.done += bytes
-    this.#writePace.note(this.#writing.done)
+  #endLap(): number {
+    const beganMs = this.#lapMs
+    this.#lapMs = this.#clock.monotonicMs()
+    return this.#lapMs - beganMs
   }
 
   /** @throws {KVError} INVALID_ARGUMENT when the parts together have more bad lines than allowed */
@@ -104,13 +155,14 @@ export class LoadTally {
 
   progress(): BuildProgress {
     return {
-      phase: this.#writing === null ? 'READING' : 'WRITING',
+      phase: this.#ahead === null ? 'READING' : 'WRITING',
       rows: this.rows,
       readBytes: this.#readBytes,
-      totalBytes: this.#totalBytes,
+      totalBytes: this.totalBytes,
       rowsPerSecond: Math.round(this.#rates.rows),
       bytesPerSecond: Math.round(this.#rates.bytes),
       leftMs: this.#leftMs(),
+      countsDown: this.#isWriting,
       duplicateCount: this.duplicateCount,
       badLineCount: this.#badLineCount,
       badLines: this.#badLines(),
@@ -132,29 +184,45 @@ export class LoadTally {
   }
 
   #leftMs(): number | null {
-    if (this.#writing !== null) {
-      const left = this.#writing.total - this.#writing.done
-      return rounded(this.#writePace.leftMs(left) ?? this.#assumedWriteMs(left))
+    const shardsToSeal = this.#job.shardCount - this.#sealedShards
+    if (this.#ahead !== null) {
+      const { bytes, toMerge } = this.#ahead
+      const [toWrite, toSeal] = [bytes - this.#writtenBytes, bytes - this.#sealedBytes]
+      return this.#timeLeft.ms({ ...NOTHING_UNREAD, toMerge, toWrite, toSeal, shardsToSeal })
     }
     const read = this.#readBytes
-    const readMs = this.#readPace.leftMs(this.#totalBytes - read)
-    if (readMs === null || read === 0) return null
-    // What is still to be read will pack like what was.
-    return rounded(readMs + this.#assumedWriteMs(this.#bytesToWrite(read) * (1 + SEALING_SHARE)))
-  }
-
-  /** When all is read. */
-  #bytesToWrite(read: number): number {
+    if (read === 0) return null
+    const { sortBytes, workers } = this.#job
     const packed = this.#packedBytes + this.#formerBytes
-    // What comes in order goes on to: what is in memory is left.
-    return this.#streamedBytes > 0 ? packed - this.#streamedBytes : (packed * this.#totalBytes) / read
+    // What is still to be read will pack like what was.
+    const packedPerRead = packed / read
+    const total = packedPerRead * this.totalBytes
+    const readers = Math.max(1, Math.min(workers, this.#sources.length))
+    const isInOrder = this.#writtenBytes > 0
+    const sorts = !isInOrder && (readers > 1 || this.#runBytes > 0 || total > sortBytes)
+    return this.#timeLeft.ms({
+      unread: this.#unread(),
+      readers,
+      packedPerRead,
+      inMemory: Math.max(0, packed - this.#runBytes - this.#writtenBytes),
+      sorts,
+      toMerge: sorts ? bytesToMerge(total, sortBytes) : 0,
+      toWrite: total - this.#writtenBytes,
+      toSeal: total - this.#sealedBytes,
+      shardsToSeal,
+    })
   }
 
-  #assumedWriteMs(work: number): number {
-    const packed = this.#packedBytes
-    if (packed === 0) return (work * 1000) / ASSUMED_WRITES_PER_SECOND
-    const packMs = sum(this.#parts.values(), (part) => part.packMs)
-    return (work * WRITING_TO_PACKING * packMs) / packed
+  /** Of each object that is not read to its end, those that are begun first. */
+  #unread(): readonly number[] {
+    const begun: number[] = []
+    const waiting: number[] = []
+    for (const { index, sizeBytes } of this.#sources) {
+      const figures = this.#parts.get(index)
+      const left = sizeBytes - (figures?.readBytes ?? 0)
+      if (left > 0) (figures === undefined ? waiting : begun).push(left)
+    }
+    return [...begun, ...waiting]
   }
 
   get #packedBytes(): number {
@@ -162,9 +230,13 @@ export class LoadTally {
   }
 }
 
-function rounded(ms: number): number {
-  return Math.max(0, Math.round(ms))
-}
+const NOTHING_UNREAD = {
+  unread: [],
+  readers: 1,
+  packedPerRead: 0,
+  inMemory: 0,
+  sorts: false,
+} satisfies Partial<WorkLeft>
 
 function sum<T>(items: Iterable<T>, of: (item: T) => number): number {
   let total = 0

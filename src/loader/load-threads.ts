@@ -80,6 +80,10 @@ function runThread(
           return
         case 'run':
           state.addRun(message.run)
+          tally.noteRun(message.run, message.ms)
+          return
+        case 'trial':
+          tally.noteTrial(message.trial)
           return
         case 'finished':
           resolve()
@@ -88,7 +92,9 @@ function runThread(
           reject(new KVError(message.code, message.message))
       }
     }
-    const setup = { job, name: `${state.starts}-${index}` }
+    // One thread tries for all.
+    const triesForBytes = index === 0 ? tally.totalBytes : null
+    const setup = { job, name: `${state.starts}-${index}`, triesForBytes }
     const thread = dependencies.startReader(setup, {
       message: (message) => {
         try {

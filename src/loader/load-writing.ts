@@ -2,22 +2,20 @@
 import type { BuildContext } from './load-build.js'
 import type { RunRecord } from './load-state.js'
 import { RunCursor, writeRun } from './run-file.js'
-import { DistinctRows, mergeCursors } from './run-merge.js'
+import { bytesToMerge, DistinctRows, MAX_RUNS_AT_ONCE, mergeCursors } from './run-merge.js'
 import { VersionWriter } from './version-writer.js'
-
-/** Runs merged at a time: each holds two blocks and a file. More are merged into longer ones before. */
-const MAX_RUNS_AT_ONCE = 64
 
 /** Writes the shards that are not sealed yet. */
 export async function writeShards(context: BuildContext): Promise<void> {
   const { job, state, tally, dependencies, nameOf } = context
-  mergeExcessRuns(context)
+  await mergeExcessRuns(context)
   const runs = [...state.runs.values()]
   const expectedBytes = Array.from({ length: job.shardCount }, (_, shard) =>
     runs.reduce((sum, run) => sum + bytesOfShard(run, shard), 0),
   )
   const firstShard = state.sealed.size
-  tally.startWriting(expectedBytes.slice(firstShard).reduce((sum, bytes) => sum + bytes, 0))
+  const bytes = expectedBytes.slice(firstShard).reduce((sum, size) => sum + size, 0)
+  tally.startWriting({ bytes, toMerge: 0 })
   const cursors: RunCursor[] = []
   const { createShardWriter } = dependencies
   const writer = new VersionWriter({
@@ -39,7 +37,13 @@ export async function writeShards(context: BuildContext): Promise<void> {
 }
 
 /** Until few enough are left, the smallest become one. */
-function mergeExcessRuns({ job, state }: BuildContext): void {
+async function mergeExcessRuns({ job, state, tally, reportNow, pause }: BuildContext): Promise<void> {
+  if (state.runs.size <= MAX_RUNS_AT_ONCE) return
+  const bytes = [...state.runs.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  tally.startWriting({ bytes, toMerge: bytesToMerge(bytes, bytes / state.runs.size) })
+  // Merging goes on without a word.
+  reportNow()
+  await pause()
   for (let count = 0; state.runs.size > MAX_RUNS_AT_ONCE; count++) {
     const bySize = [...state.runs.values()].sort((a, b) => a.sizeBytes - b.sizeBytes)
     const excess = state.runs.size - MAX_RUNS_AT_ONCE + 1

@@ -5,6 +5,7 @@ import type { BuildPhase, FileBadLine, LoadRequest } from '../model/load.js'
 import type { ObjectSettings } from '../objects/objects.js'
 import type { SourcePart } from './load-source.js'
 import type { RunRecord } from './load-state.js'
+import type { Trial } from './time-left.js'
 
 /** Everything the load process needs to know: its task. It reports BuildProgress and answers VersionFigures. */
 export interface BuildJob {
@@ -33,6 +34,8 @@ export interface BuildProgress {
   readonly rowsPerSecond: number
   readonly bytesPerSecond: number
   readonly leftMs: number | null
+  /** What it does now goes on without a word: `leftMs` becomes less meanwhile. */
+  readonly countsDown: boolean
   readonly duplicateCount: number
   readonly badLineCount: number
   readonly badLines: readonly FileBadLine[]
@@ -47,6 +50,7 @@ export const NO_PROGRESS: BuildProgress = {
   rowsPerSecond: 0,
   bytesPerSecond: 0,
   leftMs: null,
+  countsDown: false,
   duplicateCount: 0,
   badLineCount: 0,
   badLines: [],
@@ -64,6 +68,8 @@ export interface ReaderSetup {
   readonly job: BuildJob
   /** Begins the names of its files. */
   readonly name: string
+  /** Of all objects as they are stored: it tries how long writing takes; null: another thread does, or did. */
+  readonly triesForBytes: number | null
 }
 
 /** How far one part was read. */
@@ -71,9 +77,10 @@ export interface PartFigures {
   readonly part: number
   readonly rows: number
   readonly readBytes: number
-  /** Of rows as they are sorted, and how long packing them took; neither of what was in runs before. */
+  /** Of rows as they are sorted, without those that were in runs before. */
   readonly packedBytes: number
-  readonly packMs: number
+  /** Time it took but for writing what was read. */
+  readonly readMs: number
   readonly badLineCount: number
   readonly badLines: readonly FileBadLine[]
   readonly foreignCellCount: number
@@ -85,6 +92,7 @@ export type ReaderMessage =
   /** Read to its end; its last rows may still be in memory. */
   | { readonly kind: 'read'; readonly figures: PartFigures }
   /** Written and synced; `positions` is what it and the runs before it hold. */
-  | { readonly kind: 'run'; readonly run: RunRecord }
+  | { readonly kind: 'run'; readonly run: RunRecord; readonly ms: number }
+  | { readonly kind: 'trial'; readonly trial: Trial }
   | { readonly kind: 'finished' }
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string }

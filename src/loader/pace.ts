@@ -37,10 +37,4 @@ export class Pace {
     if (first === undefined || last === undefined || last.atMs - first.atMs < WARM_UP_MS) return null
     return ((last.done - first.done) * 1000) / (last.atMs - first.atMs)
   }
-
-  /** Time for so many more units; null while it warms up or nothing goes on. */
-  leftMs(units: number): number | null {
-    const rate = this.perSecond()
-    return rate === null || rate === 0 ? null : (units * 1000) / rate
-  }
 }

@@ -11,6 +11,7 @@ import type { BuildJob, PartFigures } from './messages.js'
 import { type EntryToWrite, type PackedRow, sizeOfEntry } from './run-entry.js'
 import { writeRun } from './run-file.js'
 import { RunSorter } from './run-sorter.js'
+import { trialSizeOf, type TrialSize } from './trial-shard.js'
 
 /** Rows and bytes change in between, but nobody wants to hear of it more often. */
 const PROGRESS_INTERVAL_MS = 200
@@ -24,6 +25,16 @@ export interface PartSorterOptions {
   readonly onProgress: (figures: PartFigures) => void
   /** The sorter takes no more; it must be empty afterwards. */
   readonly onFull: (sorter: PartSorter) => Promise<void> | void
+  /** Of all objects as they are stored; null: nothing is tried. */
+  readonly triesForBytes: number | null
+  /** Called once, when as many bytes of rows are in memory as are to be tried (trial-shard.ts). */
+  readonly onTrialSize: (rows: RunSorter, size: TrialSize) => Promise<void>
+}
+
+/** A run that was written, and how long that took. */
+export interface WrittenRun {
+  readonly run: RunRecord
+  readonly ms: number
 }
 
 /** The part that is being read: its rows up to `line`, `rows` in number, are in memory or in runs. */
@@ -33,7 +44,7 @@ interface OpenPart {
   rows: number
   /** As in PartFigures. */
   packedBytes: number
-  packMs: number
+  readMs: number
 }
 
 export class PartSorter {
@@ -43,17 +54,19 @@ export class PartSorter {
   readonly #ended: PartPosition[] = []
   #open: OpenPart | null = null
   #runCount = 0
+  #isTried: boolean
 
   constructor(options: PartSorterOptions) {
     this.#options = options
     this.rows = new RunSorter(options.job.keyOrder, options.job.sortBytes)
+    this.#isTried = options.triesForBytes === null
   }
 
   /** Reads a part to its end; its last rows stay in memory. Rows up to `afterLine` are in runs already. */
   async read(part: SourcePart, afterLine: number): Promise<PartFigures> {
     const { onProgress } = this.#options
     const rows = this.#options.source.rows(part)
-    const open: OpenPart = { part, line: afterLine, rows: 0, packedBytes: 0, packMs: 0 }
+    const open: OpenPart = { part, line: afterLine, rows: 0, packedBytes: 0, readMs: 0 }
     this.#open = open
     try {
       await this.#readRows(rows, open)
@@ -72,35 +85,55 @@ export class PartSorter {
     const { clock, onProgress } = this.#options
     const afterLine = open.line
     let reportedAtMs = clock.monotonicMs()
+    let beganMs = reportedAtMs
     for await (const batch of rows) {
-      const beganMs = clock.monotonicMs()
-      let emptyingMs = 0
+      let awayMs = 0
       for (const row of batch) {
         if (row.line > afterLine) {
           // A promise a row would cost more than the row.
           const entry = this.#entryOf(row, open.part)
           open.packedBytes += sizeOfEntry(entry)
-          if (!this.rows.add(entry)) emptyingMs += await this.#addToEmptied(entry)
+          if (!this.rows.add(entry)) awayMs += await this.#addToEmptied(entry)
           open.line = row.line
         }
         open.rows++
       }
-      open.packMs += clock.monotonicMs() - beganMs - emptyingMs
-      if (clock.monotonicMs() - reportedAtMs < PROGRESS_INTERVAL_MS) continue
-      reportedAtMs = clock.monotonicMs()
+      if (!this.#isTried) awayMs += await this.#try(open, rows)
+      const nowMs = clock.monotonicMs()
+      open.readMs += nowMs - beganMs - awayMs
+      beganMs = nowMs
+      if (nowMs - reportedAtMs < PROGRESS_INTERVAL_MS) continue
+      reportedAtMs = nowMs
       onProgress(figuresOf(open, rows))
     }
+    open.readMs += clock.monotonicMs() - beganMs
+  }
+
+  /** Tries how long writing takes when there is enough to try it with; answers how long that took. */
+  async #try({ packedBytes }: OpenPart, { readBytes }: PartRows): Promise<number> {
+    const { clock, job, triesForBytes, onTrialSize } = this.#options
+    if (triesForBytes === null || readBytes === 0) return 0
+    const { usedBytes, isInOrder } = this.rows
+    const { sortBytes, shardCount } = job
+    const size = trialSizeOf((triesForBytes * packedBytes) / readBytes, { sortBytes, shardCount, isInOrder })
+    if (size === null || usedBytes < size.bytes) return 0
+    this.#isTried = true
+    const beganMs = clock.monotonicMs()
+    await onTrialSize(this.rows, size)
+    return clock.monotonicMs() - beganMs
   }
 
   /** Writes what is in memory as a run; null when there is nothing to write down. */
-  writeRun(folder: string, name: string): RunRecord | null {
+  writeRun(folder: string, name: string): WrittenRun | null {
     if (this.rows.count === 0 && this.#ended.length === 0) return null
+    const { clock } = this.#options
+    const beganMs = clock.monotonicMs()
     const { shardCount } = this.#options.job
     const figures = writeRun(this.rows.sorted(), { folder, name: `${name}-${this.#runCount++}`, shardCount })
     const positions = this.#ended.splice(0)
     if (this.#open !== null) positions.push({ ...positionOf(this.#open), end: null })
     this.rows.clear()
-    return { ...figures, positions }
+    return { run: { ...figures, positions }, ms: clock.monotonicMs() - beganMs }
   }
 
   #entryOf(row: SourceRow, part: SourcePart): EntryToWrite {
@@ -134,9 +167,9 @@ function positionOf({ part, line, rows }: OpenPart): Omit<PartPosition, 'end'> {
   return { part: part.index, line, rows }
 }
 
-function figuresOf({ part, rows: count, packedBytes, packMs }: OpenPart, rows: PartRows): PartFigures {
+function figuresOf({ part, rows: count, packedBytes, readMs }: OpenPart, rows: PartRows): PartFigures {
   const { readBytes, badLineCount, badLines, foreignCellCount, unseenColumns } = rows
   const withFile = badLines.map((badLine) => ({ ...badLine, file: part.url }))
   const known = { badLineCount, badLines: withFile, foreignCellCount, unseenColumns }
-  return { part: part.index, rows: count, readBytes, packedBytes, packMs, ...known }
+  return { part: part.index, rows: count, readBytes, packedBytes, readMs, ...known }
 }

@@ -11,7 +11,7 @@
  * Everything big-endian. FORMATS.md has it. Lives in a load's staging directory and is never read by another release.
  */
 import type { KeyOrder } from '../model/dataset.js'
-import type { RowToken } from '../model/row-order.js'
+import { NO_TOKEN, type RowToken } from '../model/row-order.js'
 
 /** A row as it will be stored. */
 export interface PackedRow {
@@ -177,6 +177,11 @@ const NO_CHUNKS: readonly Buffer[] = []
 /** The token again, from the order of a HASHED dataset's entry. */
 export function tokenOfOrder(high: number, low: number): RowToken {
   return { high: (high ^ 0x80000000) | 0, low: low | 0 }
+}
+
+/** That of any entry, from its order. */
+export function tokenOfRow(keyOrder: KeyOrder, { high, low }: Pick<EntryCursor, 'high' | 'low'>): RowToken {
+  return keyOrder === 'HASHED' ? tokenOfOrder(high, low) : NO_TOKEN
 }
 
 /** By order and key; 0: the same row key. */

@@ -12,6 +12,15 @@ import {
   entrySize,
 } from './run-entry.js'
 
+/** Runs merged at a time: each holds two blocks and a file. More are merged into longer ones before. */
+export const MAX_RUNS_AT_ONCE = 64
+
+/** About so many bytes of runs of one size are written once more before all are merged. */
+export function bytesToMerge(bytes: number, runBytes: number): number {
+  const excess = bytes / runBytes - MAX_RUNS_AT_ONCE
+  return excess > 0 ? (excess + 1) * runBytes : 0
+}
+
 /** A cursor over all of them, in order. The given cursors were not moved yet. */
 export function mergeCursors(cursors: readonly EntryCursor[]): EntryCursor {
   const [only, ...others] = cursors
@@ -95,6 +104,8 @@ export class DistinctRows {
   high = 0
   low = 0
   duplicateCount = 0
+  /** Of the entries of those rows. */
+  duplicateBytes = 0
   readonly #entries: EntryCursor
   readonly #rule: DuplicateRule
   readonly #nameOf: (place: EntryPlace) => string
@@ -134,6 +145,7 @@ export class DistinctRows {
     const places = [entryPlace(this.bytes, this.at), entryPlace(bytes, at)] as const
     if (this.#rule === 'fail') throw this.#refusal(places)
     this.duplicateCount++
+    this.duplicateBytes += entrySize(bytes, at)
     if (comparePlaces(places[1], places[0]) > 0 !== (this.#rule === 'last')) return
     this.#take()
     this.#keep()

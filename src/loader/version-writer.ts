@@ -6,12 +6,12 @@ import { assert } from '../base/assert.js'
 import { KVError } from '../base/errors.js'
 import type { KeyOrder } from '../model/dataset.js'
 import type { VersionFigures } from '../model/metastore.js'
-import { NO_TOKEN, type RowToken } from '../model/row-order.js'
+import type { RowToken } from '../model/row-order.js'
 import { shardOfToken } from '../model/sharding.js'
 import type { LoadState } from './load-state.js'
 import type { LoadTally } from './load-tally.js'
 import type { BuildJob } from './messages.js'
-import { entryKey, entryRow, entrySize, type PackedRow, tokenOfOrder } from './run-entry.js'
+import { entryKey, entryRow, entrySize, type PackedRow, tokenOfRow } from './run-entry.js'
 import type { DistinctRows } from './run-merge.js'
 
 /** Builds one shard of a version. */
@@ -56,8 +56,10 @@ export class VersionWriter {
   #writer: ShardWriter | null = null
   #duplicates = 0
   #sealedBytes = 0
-  /** Packed bytes of the shard that is open. */
+  /** Packed bytes of the shard that is open, with those of rows that were left out. */
   #writtenBytes = 0
+  /** Of these, what was not told yet. */
+  #untoldBytes = 0
 
   /** Goes on behind the shards that are sealed. */
   constructor(options: VersionWriterOptions) {
@@ -75,8 +77,9 @@ export class VersionWriter {
   async write(rows: DistinctRows, keepsLast: boolean): Promise<void> {
     const { tally, pause } = this.#options
     let count = 0
-    let written = 0
+    let duplicateBytes = 0
     const before = tally.duplicateCount
+    tally.startLap()
     while (rows.next()) {
       tally.duplicateCount = before + rows.duplicateCount
       if (keepsLast && rows.isLast) break
@@ -87,17 +90,21 @@ export class VersionWriter {
         this.#tokenOf(rows),
         entryRow(rows.bytes, rows.at),
       )
-      const size = entrySize(rows.bytes, rows.at)
-      written += size
-      this.#writtenBytes += size
+      this.#untoldBytes += entrySize(rows.bytes, rows.at) + rows.duplicateBytes - duplicateBytes
+      duplicateBytes = rows.duplicateBytes
       if (++count % ROWS_AT_ONCE !== 0) continue
-      tally.noteWritten(written)
-      written = 0
+      this.#tellWritten()
       this.#checkSize()
       await pause()
     }
-    tally.noteWritten(written)
+    this.#tellWritten()
     this.#checkSize()
+  }
+
+  #tellWritten(): void {
+    this.#options.tally.noteWritten(this.#untoldBytes)
+    this.#writtenBytes += this.#untoldBytes
+    this.#untoldBytes = 0
   }
 
   /** Seals what is left; every shard is there then, if empty. */
@@ -113,17 +120,16 @@ export class VersionWriter {
     await writer?.abandon().catch(() => undefined)
   }
 
-  #shardOf({ high, low }: DistinctRows): number {
-    const { keyOrder, shardCount } = this.#options.job
-    return shardOfToken(keyOrder === 'HASHED' ? tokenOfOrder(high, low) : NO_TOKEN, shardCount)
+  #shardOf(row: DistinctRows): number {
+    return shardOfToken(this.#tokenOf(row), this.#options.job.shardCount)
   }
 
-  #tokenOf({ high, low }: DistinctRows): RowToken {
-    return this.#options.job.keyOrder === 'HASHED' ? tokenOfOrder(high, low) : NO_TOKEN
+  #tokenOf(row: DistinctRows): RowToken {
+    return tokenOfRow(this.#options.job.keyOrder, row)
   }
 
   async #goTo(next: number): Promise<void> {
-    const { state, createShardWriter, job, expectedBytes } = this.#options
+    const { state, tally, createShardWriter, job, expectedBytes } = this.#options
     assert(next > this.#shard, 'rows come in the order of shards')
     for (;;) {
       await this.#seal()
@@ -132,7 +138,9 @@ export class VersionWriter {
       const directory = state.shardDirectory(this.#shard)
       state.clearShard(this.#shard)
       const expected = expectedBytes?.[this.#shard] ?? null
+      tally.startLap()
       this.#writer = await createShardWriter({ directory, keyOrder: job.keyOrder, expectedBytes: expected })
+      tally.noteShardMade()
       if (this.#shard === next) return
     }
   }
@@ -142,6 +150,7 @@ export class VersionWriter {
     if (writer === null) return
     this.#writer = null
     const { state, tally } = this.#options
+    this.#tellWritten()
     const figures = await writer.seal()
     const duplicateCount = tally.duplicateCount - this.#duplicates
     this.#duplicates = tally.duplicateCount

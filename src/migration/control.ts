@@ -21,7 +21,8 @@ import type {
 } from '../model/migration-plan.js'
 import type { MigrationFacts } from './facts.js'
 import { migrationOf } from './guard-rules.js'
-import { forcedNames, planAll, planDials, planMove, planRamp, requireAllowed } from './plan.js'
+import { forcedNames, planAll, planDials, planMove, planOriginVersion, planRamp } from './plan.js'
+import { requireAllowed } from './plan.js'
 import type { MigrationWatcher } from './watch.js'
 import type { MigrationWorld } from './world.js'
 
@@ -80,7 +81,13 @@ export class MigrationControl {
 
   /** @throws {KVError} as `move` does; INVALID_ARGUMENT */
   async dial(name: string, dials: Partial<MigrationDials>, by: Forced): Promise<MigrationOutcome> {
-    const facts = await this.#facts(this.#record(name))
+    const record = this.#record(name)
+    if (Object.keys(dials).length === 0) {
+      throw new KVError('INVALID_ARGUMENT', `no dial of ${name} is named: say which share is to change`, {
+        dataset: name,
+      })
+    }
+    const facts = await this.#facts(record)
     return this.#take(
       { plan: planDials(facts, dials, by.isForced), patch: { dials }, change: by.change },
       facts.record,
@@ -135,11 +142,17 @@ export class MigrationControl {
   /** What the origin serves, where no load through the gateway says so; null: not known. */
   async setOriginVersion(name: string, versionId: number | null, by: Forced): Promise<MigrationOutcome> {
     const facts = await this.#facts(this.#record(name))
+    const { migrationState: state } = facts.record
+    if (state === 'ORIGIN_ONLY' || state === 'ABORTING') {
+      throw new KVError(
+        'FAILED_PRECONDITION',
+        `the origin's version of ${name} has no effect in ${state}: switch to ARMING first`,
+        { dataset: name },
+      )
+    }
     // Who says that it serves it, says that no swap is under way.
     const originVersion: OriginVersion | null = versionId === null ? null : { versionId, takenAtMs: 0 }
-    const before = migrationOf(facts.record).originVersion?.versionId ?? 'unknown'
-    const change = `origin version ${before} -> ${versionId ?? 'unknown'}`
-    const plan = { ...planDials(facts, {}, by.isForced), change }
+    const plan = planOriginVersion(facts, versionId, by.isForced)
     return this.#take({ plan, patch: { originVersion }, change: by.change }, facts.record)
   }
 

@@ -109,6 +109,16 @@ export const originReachable: GuardRule = {
   },
 }
 
+/** The same before a move after which nobody answers in its place. */
+export const originReachableToReturn: GuardRule = {
+  ...originReachable,
+  check: (facts) => ({
+    ...originReachable.check(facts),
+    advice:
+      'see that the old store runs; forced, its reads fail until it does, because the target stands in for it no more',
+  }),
+}
+
 export const doubleLoad: GuardRule = {
   name: 'loads reach both sides',
   isForceable: true,

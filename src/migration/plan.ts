@@ -89,7 +89,7 @@ const GUARDS_TO: Readonly<Partial<Record<MigrationState, readonly GuardRule[]>>>
 
 /** Back to where the origin answers, or may: it has to be there and up to date. Below RAMP it answers all there is. */
 const GUARDS_BACK_FROM: Readonly<Partial<Record<MigrationState, readonly GuardRule[]>>> = {
-  RAMP: [rules.originReachable],
+  RAMP: [rules.originReachableToReturn],
   TARGET_PRIMARY: [rules.originConfigured, rules.originReachable, seen.originKeptUp],
   TARGET_ONLY: [rules.originConfigured, rules.originReachable, seen.originKeptUp],
 }
@@ -116,7 +116,7 @@ export function planMove(move: MigrationMove, facts: MigrationFacts, isForced: b
   const { record } = facts
   const from = record.migrationState
   const to = MIGRATION_MOVES[from][move]
-  if (to === undefined || (move === 'revert' && record.origin === null)) throw noSuchMove(record, move)
+  if (to === undefined || record.origin === null) throw noSuchMove(record, move)
   const rulesOfMove =
     move === 'switch' || move === 'complete' ? GUARDS_TO[to] : move === 'revert' ? GUARDS_BACK_FROM[from] : []
   // A revert to RAMP leaves every key where it is; the split takes them back step by step.
@@ -178,7 +178,28 @@ export function planRamp(facts: MigrationFacts, ramp: MigrationRamp, isForced: b
   })
 }
 
-/** @throws {KVError} FAILED_PRECONDITION naming every guard that stands in the way, with its figure and bound */
+/** Of what is said about the version that the origin serves; null: not known any more. */
+export function planOriginVersion(
+  facts: MigrationFacts,
+  versionId: number | null,
+  isForced: boolean,
+): MigrationPlan {
+  const plan = planDials(facts, {}, isForced)
+  const before = migrationOf(facts.record).originVersion?.versionId ?? 'unknown'
+  const current = rules.currentVersion(facts.record)?.id ?? 'none'
+  const isOther = versionId !== null && versionId !== current
+  const note = `the target serves ${current}: nothing is compared until both sides serve one version`
+  return {
+    ...plan,
+    change: `origin version ${before} -> ${versionId ?? 'unknown'}`,
+    warnings: isOther ? [...plan.warnings, note] : plan.warnings,
+  }
+}
+
+/**
+ * @throws {KVError} FAILED_PRECONDITION naming every guard that stands in the way, with its figure and bound, and whether
+ * insisting would help
+ */
 export function requireAllowed({ dataset, change, guards, isAllowed }: MigrationPlan): void {
   if (isAllowed) return
   const failed = guards.filter(({ outcome }) => outcome !== 'PASS')
@@ -186,12 +207,15 @@ export function requireAllowed({ dataset, change, guards, isAllowed }: Migration
     ({ name, outcome, figure, bound, advice }) =>
       `${name}${outcome === 'FAIL' ? '' : ' (too little evidence)'}: ${figure}, must be ${bound} (${advice})`,
   )
+  const firm = failed.filter(({ isForceable }) => !isForceable)
+  const insisting =
+    firm.length === 0
+      ? 'all of it may be forced (--force)'
+      : `--force does not help against: ${firm.map(({ name }) => name).join(', ')}`
   throw new KVError(
     'FAILED_PRECONDITION',
-    `${change} of dataset ${dataset} is refused: ${reasons.join('; ')}`,
-    {
-      dataset,
-    },
+    `${change} of dataset ${dataset} is refused: ${reasons.join('; ')}; ${insisting}`,
+    { dataset },
   )
 }
 

@@ -13,6 +13,7 @@ import { groupBy } from '../base/group-by.js'
 import { limits } from '../base/limits.js'
 import type { Logger } from '../base/logger.js'
 import { DIFFERENCE_KINDS, type Difference } from '../model/difference.js'
+import { WaitingDifferences } from './waiting-differences.js'
 
 const FORMAT = 1
 const CRC_DIGITS = 8
@@ -35,7 +36,7 @@ export class DifferenceLog {
   readonly #options: DifferenceLogOptions
   readonly #maxFileBytes: number
   /** Those that are in no file yet. */
-  #waiting: Difference[] = []
+  readonly #waiting = new WaitingDifferences()
   /** What uses the files, one after the other; never rejects. */
   #turn: Promise<unknown> = Promise.resolve()
   #isWriting = false
@@ -55,9 +56,8 @@ export class DifferenceLog {
 
   /** @param lost found, and not among them */
   add(differences: readonly Difference[], lost: number): void {
-    const room = limits.maxQueuedDifferences - this.#waiting.length
-    this.#waiting.push(...differences.slice(0, room))
-    this.#lost += lost + Math.max(0, differences.length - room)
+    this.#lost += lost
+    for (const difference of differences) if (!this.#waiting.add(difference)) this.#lost += 1
     if (this.#isWriting || this.#waiting.length === 0) return
     this.#isWriting = true
     this.#writeWaiting()
@@ -115,8 +115,7 @@ export class DifferenceLog {
   }
 
   async #flush(): Promise<void> {
-    const byDataset = groupBy(this.#waiting, ({ dataset }) => dataset)
-    this.#waiting = []
+    const byDataset = groupBy(this.#waiting.take(), ({ dataset }) => dataset)
     for (const [dataset, differences] of byDataset) await this.#write(dataset, differences)
   }
 
@@ -132,9 +131,12 @@ export class DifferenceLog {
     if (path === null) return
     try {
       await mkdir(this.#options.directory, { recursive: true })
-      if ((await sizeOf(path)) >= this.#maxFileBytes) await rename(path, `${path}.1`)
       // Behind what a crash may have left of a line.
-      await appendFile(path, `\n${differences.map(formatLine).join('\n')}\n`)
+      const text = `\n${differences.map(formatLine).join('\n')}\n`
+      const size = await sizeOf(path)
+      const isFull = size > 0 && size + Buffer.byteLength(text) > this.#maxFileBytes
+      if (isFull) await rename(path, `${path}.1`)
+      await appendFile(path, text)
       this.#hasFailed = false
     } catch (error) {
       this.#lost += differences.length

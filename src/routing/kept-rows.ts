@@ -3,12 +3,16 @@
  * to a whole gathering): to keep a view would keep all of it, and the bound on what is kept would mean nothing.
  */
 import { KVError } from '../base/errors.js'
+import type { ReadRequest } from '../model/request.js'
 import type { Cell, CellPosition, CellSelector, RowOutcome } from '../model/row.js'
 
 /** What a row, a cell and a name hold beside their bytes, roughly. */
 const BYTES_PER_ROW = 64
 const BYTES_PER_CELL = 160
 const BYTES_PER_NAME = 64
+
+/** libuv's; frames that came in one chunk share it. */
+const SOCKET_CHUNK_BYTES = 64 * 1024
 
 type CopyBytes = (bytes: Buffer) => Buffer
 
@@ -31,10 +35,28 @@ export function keptNameBytes(names: ReadonlySet<string>): number {
   return bytes
 }
 
-/** What the keys of a read hold until it is over: they are views into the frame that it came in, which is kept whole. */
-export function keptKeyBytes(rowKeys: readonly Buffer[]): number {
-  let bytes = 0
+/**
+ * What the keys and the selection of a read hold until it is over: they are views into the frame that it came in, which is
+ * kept whole. One that is larger than what is read from a socket at once has its memory for itself, and counts with all that
+ * it carried.
+ */
+export function keptRequestBytes({ rowKeys, selector, selectorsByKey }: AskedRows): number {
+  let bytes = selectorBytes(selector)
   for (const { length } of rowKeys) bytes += length
+  for (const one of selectorsByKey ?? NO_SELECTORS) bytes += selectorBytes(one)
+  const frame = rowKeys[0]?.buffer.byteLength ?? 0
+  return frame > SOCKET_CHUNK_BYTES ? Math.max(bytes, frame) : bytes
+}
+
+type AskedRows = Pick<ReadRequest, 'rowKeys' | 'selector' | 'selectorsByKey'>
+
+const NO_SELECTORS: readonly null[] = []
+
+function selectorBytes(selector: CellSelector | null): number {
+  if (selector === null) return 0
+  let bytes = 0
+  for (const { length } of selector.localKeys) bytes += BYTES_PER_NAME + length
+  for (const { from, to } of selector.ranges) bytes += BYTES_PER_NAME + from.length + (to?.length ?? 0)
   return bytes
 }
 

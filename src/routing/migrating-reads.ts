@@ -16,7 +16,7 @@ import type { MutateResult, ReadRequest, ReadResult } from '../model/request.js'
 import type { RowOutcome } from '../model/row.js'
 import type { ScanResult } from '../model/scan.js'
 import { type ReadDecision, decideRead, decideSide, firstAsked, standsInWhenSlow } from './decide.js'
-import type { FlightRecorder } from './flight-recorder.js'
+import type { Flight, FlightRecorder } from './flight-recorder.js'
 import type { MigrationWatch } from './migration-watch.js'
 import { partOfRead } from './read-parts.js'
 import { declaredVersion, servesSameVersion } from './shadow-answers.js'
@@ -127,8 +127,10 @@ export class MigratingReads implements Backend {
     // Who waits shorter than twice that has half of its time left when the other side is asked.
     const leftMs = request.context.deadline - clock.monotonicMs()
     const isNever = afterMs === 0 || leftMs <= 0 || !standsInWhenSlow(entry.record)
-    const options = {
-      ...{ first, other, startTimer },
+    const options: StandInOptions = {
+      first,
+      other,
+      startTimer,
       afterMs: isNever ? null : Math.min(afterMs, leftMs / 2),
       mayAsk: () => !this.#isLate(request) && mayAsk(),
     }
@@ -197,11 +199,15 @@ export class MigratingReads implements Backend {
     const { dataset, rowKeys, context } = admitted.request
     if (outcome instanceof KVError) done(outcome)
     else done({ rows: outcome.rows, datasetVersion: outcome.datasetVersion, side })
-    const flight = {
-      ...{ dataset, api: context.api, caller: context.caller, decision, isShadowed },
+    const flight: Flight = {
+      dataset,
+      api: context.api,
+      caller: context.caller,
       keys: rowKeys.length,
       key: rowKeys[0] ?? null,
+      decision,
       hasFallenBack: side !== decision.side,
+      isShadowed,
       durationMs: clock.monotonicMs() - startedAtMs,
       code: outcome instanceof KVError ? outcome.code : null,
     }

@@ -3,9 +3,9 @@
  * Bounded: differences that come faster than they are handed over are counted instead.
  */
 import type { StartTimer } from '../base/clock.js'
-import { limits } from '../base/limits.js'
 import type { Difference } from '../model/difference.js'
 import type { MigrationWatch, WatchSnapshot } from './migration-watch.js'
+import { WaitingDifferences } from './waiting-differences.js'
 
 const FIGURES_MS = 1_000
 const DIFFERENCES_MS = 250
@@ -21,7 +21,7 @@ export interface ReporterOptions {
 
 export class MigrationReporter {
   readonly #options: ReporterOptions
-  #differences: Difference[] = []
+  readonly #differences = new WaitingDifferences()
   #lost = 0
   #isWaiting = false
   /** Main has figures, which it keeps until it is told others. */
@@ -33,16 +33,14 @@ export class MigrationReporter {
   }
 
   add(difference: Difference): void {
-    if (this.#differences.length >= limits.maxQueuedDifferences) this.#lost += 1
-    else this.#differences.push(difference)
+    if (!this.#differences.add(difference)) this.#lost += 1
     if (this.#isWaiting) return
     this.#isWaiting = true
     this.#options.startTimer(DIFFERENCES_MS, () => {
       this.#isWaiting = false
-      const [differences, lost] = [this.#differences, this.#lost]
-      this.#differences = []
+      const lost = this.#lost
       this.#lost = 0
-      this.#options.sendDifferences(differences, lost)
+      this.#options.sendDifferences(this.#differences.take(), lost)
     })
   }
 

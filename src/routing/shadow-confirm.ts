@@ -15,7 +15,7 @@ import type { Difference } from '../model/difference.js'
 import { type Side, hasTwoSides } from '../model/migration.js'
 import type { AdmittedRead } from '../model/plan.js'
 import { type Finding, nameOfColumn, nameOfFinding } from './compare.js'
-import { copyRows, keptBytes, keptKeyBytes, keptNameBytes } from './kept-rows.js'
+import { copyRows, keptBytes, keptNameBytes, keptRequestBytes } from './kept-rows.js'
 import type { ShadowVerdict } from './migration-watch.js'
 import { partOfRead } from './read-parts.js'
 import {
@@ -81,8 +81,7 @@ export class ShadowConfirm {
     job.isDoubted = true
     // The rows that agree are let go, and count no longer.
     job.answer = null
-    const bytes =
-      keptBytes(doubt.origin.rows) + keptKeyBytes(job.request.rowKeys) + keptNameBytes(doubt.names)
+    const bytes = keptBytes(doubt.origin.rows) + keptRequestBytes(job.request) + keptNameBytes(doubt.names)
     if (!this.#ends.hold(job, bytes)) {
       this.#ends.finish(job, 'dropped')
       return

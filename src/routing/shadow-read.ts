@@ -17,7 +17,7 @@ import type { AdmittedRead } from '../model/plan.js'
 import type { ReadRequest, ReadResult } from '../model/request.js'
 import type { WireView } from './compare.js'
 import { otherSide } from './decide.js'
-import { copyRows, keptBytes, keptKeyBytes } from './kept-rows.js'
+import { copyRows, keptBytes, keptRequestBytes } from './kept-rows.js'
 import type { DatasetWatch, ShadowVerdict } from './migration-watch.js'
 import { type SeenAnswer, compareAnswers, seenAnswer, sharedVersion } from './shadow-answers.js'
 import { ShadowConfirm, columnsOf, withoutColumns } from './shadow-confirm.js'
@@ -136,7 +136,7 @@ export class ShadowReads {
     const entry = entryOf(request.dataset)
     const keys = request.rowKeys.length
     const rows = outcome instanceof KVError ? [] : outcome.rows
-    const bytes = keptBytes(rows) + keptKeyBytes(request.rowKeys)
+    const bytes = keptBytes(rows) + keptRequestBytes(request)
     if (
       !this.#hasRoom(watch, bytes) ||
       entry?.record.id !== watch.datasetId ||
@@ -146,18 +146,27 @@ export class ShadowReads {
       watch.shadow.dropped += 1
       return
     }
-    const copied = outcome instanceof KVError ? outcome : { ...outcome, rows: copyRows(rows) }
+    const copied =
+      outcome instanceof KVError ? outcome : { rows: copyRows(rows), datasetVersion: outcome.datasetVersion }
     const deadline = clock.monotonicMs() + limits.shadowTimeoutMs
     const shadowed = shadowRequest(request, deadline)
     const answer = seenAnswer(admitted.entry, copied, keys)
     const job: ShadowJob = {
-      ...{ watch, request: shadowed, admitted, answeredBy, isBaseline, answer, deadline },
-      ...{ bytes: 0, isDoubted: false, isDone: false },
+      watch,
+      request: shadowed,
+      admitted,
+      answeredBy,
+      isBaseline,
+      answer,
+      bytes: 0,
+      deadline,
+      isDoubted: false,
+      isDone: false,
     }
     this.#jobs.add(job)
     this.#hold(job, bytes)
     this.#lookLater()
-    const asked: AdmittedRead = { ...admitted, request: shadowed, entry }
+    const asked: AdmittedRead = { request: shadowed, entry, tokens: admitted.tokens }
     let other: SeenAnswer | null = null
     let again: SeenAnswer | null = null
     const next = (): void => {
@@ -265,6 +274,8 @@ const LOST: ReadonlySet<ShadowVerdict> = new Set<ShadowVerdict>(['dropped', 'exp
 /** What is asked of the other side; nobody waits for it. */
 function shadowRequest(request: ReadRequest, deadline: number): ReadRequest {
   const { api, method, caller } = request.context
-  const context = { api, ...(method !== undefined && { method }), caller, deadline, isBatch: true }
+  const isBatch = true
+  const context =
+    method === undefined ? { api, caller, deadline, isBatch } : { api, method, caller, deadline, isBatch }
   return { ...request, context }
 }

@@ -287,6 +287,52 @@ describe('a row of more columns than one read takes', () => {
   })
 })
 
+describe('a row of more bytes than a scan takes', () => {
+  const rows = ['large 1', 'large 2'] as const
+  const VALUE = Buffer.alloc(4 * 1024 * 1024, 'v')
+  const COLUMNS = Math.ceil(limits.maxScannedRowBytes / VALUE.length) + 1
+  const why = /a scan with a batch size reads it/
+  const bounds = { startRow: bytes('large'), stopRow: bytes('larges') }
+
+  test('fails a scan that asks once, and later one that asks again; in pieces it is read', async () => {
+    const client = HBaseClient.of(gateway)
+    const [small, large] = rows.map(bytes)
+    assert.equal(
+      await client.call(1, 'mutateRow', { ...table, row: small, mutations: [put('cf:x', 'v')] }),
+      null,
+    )
+    for (let column = 0; column < COLUMNS; column++) {
+      const mutations = [put(`cf:${column}`, VALUE)]
+      assert.equal(await client.call(1, 'mutateRow', { ...table, row: large, mutations }), null)
+    }
+    const begun = memoryBytes()
+    const tscan = makeTScan2(bounds)
+    const once = await client.call(2, 'getScannerResults', { table: tableName, tscan, numRows: 9 })
+    assert.match(messageOf(once), why)
+    const id = await client.call(1, 'scannerOpenWithScan', { ...table, scan: makeTScan(bounds) })
+    const next = () => client.call(1, 'scannerGetList', { id, nbRows: 9 })
+    assert.deepEqual(
+      ((await next()) as TRowResult[]).map(({ row }) => row?.toString()),
+      ['large 1'],
+    )
+    for (let again = 0; again < 2; again++) assert.match(messageOf(await next()), why)
+    const pieces = makeTScan2({ ...bounds, batchSize: 1 })
+    const scannerId = await client.call(2, 'openScanner', { table: tableName, tscan: pieces })
+    let [count, cells] = [0, 0]
+    for (;;) {
+      const found = (await client.call(2, 'getScannerRows', { scannerId, numRows: 3 })) as TResult[]
+      if (found.length === 0) break
+      count += found.length
+      for (const { columnValues } of found) cells += columnValues?.length ?? 0
+    }
+    assert.deepEqual([count, cells], [COLUMNS + 1, COLUMNS + 1])
+    const grown = memoryBytes() - begun
+    assert.ok(grown < MAX_GROWTH_BYTES, `${grown} bytes more`)
+    assert.equal(await client.call(1, 'deleteAllRow', { ...table, row: large }), null)
+    await client.close()
+  })
+})
+
 describe('rubbish in every transport and protocol', () => {
   const pairs = [true, false].flatMap((isFramed) =>
     [BinaryWriter, CompactWriter].map((Writer) => ({ isFramed, Writer })),

@@ -3,8 +3,18 @@ import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
 import { splitBucket } from '../../src/routing/traffic-split.js'
 import { FakeOrigin } from '../support/fake-origin.js'
-import { type Readers, dial, inParts, metricsOf, setOriginVersion, until } from '../support/migration.js'
+import {
+  PINS,
+  type Readers,
+  dial,
+  inParts,
+  metricsOf,
+  reportOf,
+  setOriginVersion,
+  until,
+} from '../support/migration.js'
 import { KEYS, ONE, type Ramping, endRamping, ofOrigin, ofTarget, startRamping } from '../support/ramping.js'
+import { type CliOutcome, godwit } from '../unit/cli/run-cli.js'
 
 /**
  * Who is decided is looked at here, not who stands in: neither for an answer that is late nor, as an origin of a short
@@ -87,6 +97,38 @@ suite('an origin whose dataset moves', () => {
       assert.equal(value, splitBucket(Buffer.from(key)) < 2_500 ? ofTarget(key) : ofOrigin(key))
     })
     assert.deepEqual(readers.errors, [])
+  })
+
+  test('an origin that is gone is not gone back to, unless an operator insists; the audit has who did, and why', async () => {
+    const { gateway, readers } = world
+    const admin = `http://127.0.0.1:${gateway.port('admin')}`
+    const revert = (...options: readonly string[]): Promise<CliOutcome> =>
+      godwit(['migrate', PINS, 'revert', '--reason', 'the target is to be emptied', ...options], { admin })
+    const keys = KEYS.slice(0, 50)
+    await origin.kill()
+    const refused = await revert()
+    assert.equal(refused.exitCode, 5)
+    assert.match(refused.stderr, /origin\s+answers:[^]*may\s+be\s+forced\s+\(--force\)/)
+    await readers.each(inParts(keys, ONE), ([value], [key = '']) => assert.equal(value, ofTarget(key)))
+    assert.deepEqual(readers.errors, [])
+
+    const forced = await revert('--force')
+    assert.equal(forced.exitCode, 0, forced.stderr)
+    assert.match(forced.stdout, /note:[^]*the\s+target\s+answers\s+nobody\s+in\s+its\s+place/)
+    assert.equal((await reportOf(gateway)).state, 'VERIFY')
+    const { stdout } = await godwit(['audit', '--dataset', PINS, '--json'], { admin })
+    for (const what of [/RAMP -> VERIFY[^"]*forced past: origin answers/, /the target is to be emptied/]) {
+      assert.match(stdout, what)
+    }
+    await readers.each(inParts(keys, ONE), () => assert.fail('nobody answers for it now'))
+    assert.equal(readers.errors.length, keys.length)
+    await origin.revive()
+    // Each thread finds it again by itself.
+    await until(async () => {
+      readers.errors.length = 0
+      await readers.each(inParts(keys, ONE), ([value], [key = '']) => assert.equal(value, ofOrigin(key)))
+      return readers.errors.length === 0
+    }, 'the origin answers')
   })
 })
 

@@ -1,7 +1,12 @@
 /** HBase's callers at the same time: on one row, on one table that comes and goes, and over a kill. */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { makeColumnDescriptor, makeTScan, type TCell } from '../../src/thrift/generated/hbase1.js'
+import {
+  makeColumnDescriptor,
+  makeTScan,
+  type TCell,
+  type TRowResult,
+} from '../../src/thrift/generated/hbase1.js'
 import { Gateway } from '../support/gateway.js'
 import { HBASE_PORTS, HBaseClient, createTable } from '../support/hbase.js'
 
@@ -101,6 +106,67 @@ describe('callers of one row', () => {
         Array.from({ length: 40 }, (_, index) => `${writer}/${39 - index}`),
       )
     }
+  })
+})
+
+describe('readers beside a writer', () => {
+  const COLUMNS = ['a', 'b', 'c', 'd', 'e']
+  const ROWS = Array.from({ length: 8 }, (_, row) => bytes(`row ${row}`))
+  const ROUNDS = 60
+
+  /** What all columns of a row hold. @throws where they differ */
+  function holds(columns: readonly (readonly [Buffer, TCell])[]): number {
+    const values = columns.map(([, { value }]) => Number(value?.toString()))
+    assert.equal(columns.length, COLUMNS.length)
+    assert.equal(new Set(values).size, 1, `half a row: ${values.join()}`)
+    return values[0] ?? Number.NaN
+  }
+
+  test('see whole rows, by gets and by scans, and none goes back', async () => {
+    const table = await newTable('whole')
+    const write = async (client: HBaseClient, round: number): Promise<void> => {
+      const mutations = COLUMNS.map((name) => put(`cf:${name}`, `${round}`))
+      const rowBatches = ROWS.map((row) => ({ row, mutations }))
+      assert.equal(await client.call(1, 'mutateRows', { ...table, rowBatches }), null)
+    }
+    await write(newClient(), 0)
+    let isOver = false
+    const reading = async (read: (client: HBaseClient) => Promise<TRowResult[]>): Promise<number> => {
+      const client = newClient()
+      const seen = new Map<string, number>()
+      let rounds = 0
+      for (; !isOver; rounds++) {
+        const rows = await read(client)
+        assert.equal(rows.length, ROWS.length)
+        for (const { row, columns } of rows) {
+          const [name, value] = [row?.toString() ?? '', holds(columns ?? [])]
+          assert.ok(value >= (seen.get(name) ?? 0), `${name} went back to ${value}`)
+          seen.set(name, value)
+        }
+      }
+      return rounds
+    }
+    const scanned = async (client: HBaseClient): Promise<TRowResult[]> => {
+      const id = await client.call(1, 'scannerOpenWithScan', { ...table, scan: makeTScan() })
+      const rows: TRowResult[] = []
+      for (let some = -1; some !== 0;) {
+        const more = (await client.call(1, 'scannerGetList', { id, nbRows: 3 })) as TRowResult[]
+        some = more.length
+        rows.push(...more)
+      }
+      assert.equal(await client.call(1, 'scannerClose', { id }), null)
+      return rows
+    }
+    const gotten = async (client: HBaseClient): Promise<TRowResult[]> =>
+      (await client.call(1, 'getRows', { ...table, rows: ROWS })) as TRowResult[]
+    const readers = [reading(gotten), reading(gotten), reading(scanned), reading(scanned)]
+    const writer = newClient()
+    try {
+      for (let round = 1; round <= ROUNDS; round++) await write(writer, round)
+    } finally {
+      isOver = true
+    }
+    for (const rounds of await Promise.all(readers)) assert.ok(rounds > 0)
   })
 })
 

@@ -3,31 +3,10 @@
  * no JVM.
  */
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import { Client } from 'cassandra-driver'
-import { CQL_CONFIG, CQL_PORTS } from '../support/cql.js'
+import { test } from 'node:test'
+import type { Client } from 'cassandra-driver'
 import { runScript } from '../support/cql-script.js'
-import { Gateway } from '../support/gateway.js'
-
-let gateway: Gateway
-let client: Client
-
-before(async () => {
-  gateway = await Gateway.start({ ports: CQL_PORTS, config: CQL_CONFIG })
-  const where = { contactPoints: ['127.0.0.1'], localDataCenter: 'datacenter1' }
-  const protocolOptions = { port: gateway.port('rocksandra') }
-  const first = new Client({ ...where, protocolOptions })
-  await first.execute(
-    "CREATE KEYSPACE ks WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
-  )
-  await first.shutdown()
-  client = new Client({ ...where, protocolOptions, keyspace: 'ks' })
-})
-
-after(async () => {
-  await client.shutdown()
-  await gateway.dispose()
-})
+import { testScripts } from '../support/cql-scripts.js'
 
 const SCRIPTS: readonly (readonly [name: string, script: string])[] = [
   [
@@ -129,6 +108,59 @@ UPDATE sc SET v = 1 WHERE k = 1 AND c = 2 IF zz = 1
 `,
   ],
   [
+    'static cells decide and are shown where the row is not there',
+    `
+CREATE TABLE sa (k int, c int, s int static, t int static, v int, PRIMARY KEY (k, c))
+UPDATE sa SET s = 1 WHERE k = 1
+UPDATE sa SET s = 5, v = 5 WHERE k = 1 AND c = 1 IF v = 9
+  false | null
+UPDATE sa SET v = 5 WHERE k = 1 AND c = 1 IF v = 9
+  false
+UPDATE sa SET v = 5 WHERE k = 1 AND c = 1 IF s = 9 AND v = 9
+  false | null | 1
+INSERT INTO sa (k, c, v) VALUES (1, 1, 5) IF NOT EXISTS
+  true
+INSERT INTO sa (k, c, v) VALUES (1, 1, 5) IF NOT EXISTS
+  false | 1 | 1 | null | null | 5
+UPDATE sa SET v = 6 WHERE k = 1 AND c = 2 IF v = null AND s = 1
+  true
+UPDATE sa SET v = 7 WHERE k = 2 AND c = 1
+UPDATE sa SET s = 7 WHERE k = 2 IF t = 9
+  false
+`,
+  ],
+  [
+    'conditions of a batch are shown in the order of rows, and of one kind a row',
+    `
+CREATE TABLE cb (k int, c int, v int, PRIMARY KEY (k, c))
+INSERT INTO cb (k, c, v) VALUES (1, 1, 1)
+INSERT INTO cb (k, c, v) VALUES (1, 2, 2)
+BEGIN BATCH UPDATE cb SET v = 5 WHERE k = 1 AND c = 2 IF v = 9; UPDATE cb SET v = 5 WHERE k = 1 AND c = 1 IF v = 9; APPLY BATCH
+  false | 1 | 1 | 1
+  false | 1 | 2 | 2
+BEGIN BATCH UPDATE cb SET v = 5 WHERE k = 1 AND c = 1 IF EXISTS; UPDATE cb SET v = 5 WHERE k = 1 AND c = 1 IF v = 9; APPLY BATCH
+  !! 2200 Cannot mix IF conditions and IF NOT EXISTS for the same row
+BEGIN BATCH UPDATE cb SET v = 5 WHERE k = 1 AND c = 1 IF v = 9; UPDATE cb SET v = 5 WHERE k = 1 AND c = 1 IF EXISTS; APPLY BATCH
+  !! 2200 Cannot mix IF conditions and IF EXISTS for the same row
+BEGIN BATCH UPDATE cb SET v = 5 WHERE k = 1 AND c = 1 IF EXISTS; INSERT INTO cb (k, c) VALUES (1, 1) IF NOT EXISTS; APPLY BATCH
+  !! 2200 Cannot mix IF EXISTS and IF NOT EXISTS conditions for the same row
+`,
+  ],
+  [
+    'an element of a static list is set beside a value of a row',
+    `
+CREATE TABLE sl (k int, c int, l list<int> static, v int, PRIMARY KEY (k, c))
+UPDATE sl SET l = [1, 2] WHERE k = 1
+UPDATE sl SET l[0] = 5, v = 5 WHERE k = 1 AND c = 1
+SELECT * FROM sl
+  1 | 1 | [5,2] | 5
+UPDATE sl SET l[1] = 6, v = 6 WHERE k = 1 AND c = 1 IF v = 5
+  true
+SELECT * FROM sl
+  1 | 1 | [5,6] | 6
+`,
+  ],
+  [
     'a collection that is not there is an empty one to conditions',
     `
 CREATE TABLE ec (k int PRIMARY KEY, l list<int>, v int)
@@ -154,10 +186,9 @@ UPDATE co SET n = n + 1 WHERE k = 1 IF n = 1
   ],
 ]
 
-describe('CQL as Cassandra 3.0.15 has it', () => {
-  for (const [name, script] of SCRIPTS) test(name, () => runScript(client, script))
-
+function testTimesAndWarnings(clientOf: () => Client): void {
   test('a time to live of 0 is that of the table', async () => {
+    const client = clientOf()
     await runScript(
       client,
       `
@@ -171,6 +202,7 @@ INSERT INTO d (k, v) VALUES (1, 1) USING TTL 0
   })
 
   test('aggregates over partitions warn, and rows of several partitions are ordered without pages', async () => {
+    const client = clientOf()
     await runScript(client, 'CREATE TABLE ag (k int, c int, PRIMARY KEY (k, c))')
     for (const [k, c] of [
       [1, 5],
@@ -192,4 +224,6 @@ INSERT INTO d (k, v) VALUES (1, 1) USING TTL 0
       [4, 5],
     )
   })
-})
+}
+
+testScripts('CQL as Cassandra 3.0.15 has it', SCRIPTS, testTimesAndWarnings)

@@ -155,7 +155,7 @@ UPDATE st SET s = 1 WHERE k = 1 AND c = 1
 BEGIN BATCH UPDATE st SET v = 10 WHERE k = 1 AND c = 1 IF v = 2; INSERT INTO st (k, c, v) VALUES (1, 7, 7); APPLY BATCH
   true
 BEGIN BATCH UPDATE st SET v = 11 WHERE k = 1 AND c = 1 IF v = 2; INSERT INTO st (k, c, v) VALUES (1, 8, 7) IF NOT EXISTS; APPLY BATCH
-  false | 1 | 1 | 6 | {"a":1,"b":2} | 10
+  false | 1 | 1 | null | null | 10
 BEGIN BATCH UPDATE st SET v = 11 WHERE k = 1 AND c = 1 IF v = 2; UPDATE st SET v = 1 WHERE k = 1 AND c = 7; APPLY BATCH
   false | 1 | 1 | 10
 BEGIN BATCH UPDATE st SET v = 11 WHERE k = 1 AND c = 1 IF v = 2; UPDATE st SET v = 1 WHERE k = 2 AND c = 7; APPLY BATCH

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import { KVError } from '../../src/base/errors.js'
 import { ThriftClient } from '../../src/thrift/client.js'
 import * as wire from '../../src/thrift/generated/terrapin.js'
+import { T, field, frame, i32, message, nextFrame, rawSocket, struct, text } from '../support/frames.js'
 import { Gateway } from '../support/gateway.js'
 import { root } from '../support/tree.js'
 
@@ -109,4 +110,23 @@ test('a fat client reads the version that it names', async () => {
   assert.equal(responseMap?.[0]?.[1].value?.toString(), 'v6')
   const other = await read(`$terrapin$data$pins$${version + 1}`)
   assert.equal(other.responseMap?.[0]?.[1].errorCode, wire.TerrapinGetErrorCode.NOT_SERVING_RESOURCE)
+})
+
+test("a Finagle client's name stands where operators see who calls", async () => {
+  const socket = await rawSocket(gateway.port('terrapin'))
+  socket.write(frame(message('__can__finagle__trace__v3__', struct())))
+  await nextFrame(socket)
+  const header = struct(field(T.STRUCT, 6, struct(field(T.STRING, 1, text('pinboard')))))
+  const request = struct(
+    field(T.LIST, 1, Buffer.concat([Buffer.of(T.STRING), i32(1), text('local')])),
+    field(T.STRING, 2, text('pins')),
+    field(T.STRING, 3, text('000999')),
+  )
+  socket.write(frame(Buffer.concat([header, message('get', struct(field(T.STRUCT, 1, request)))])))
+  assert.ok((await nextFrame(socket)).includes('v1000'))
+  socket.destroy()
+  const { body } = await gateway.admin('GET', '/v1/usage?dataset=pins')
+  const { rows } = body as { rows: { api: string; method: string; caller: string | null; count: number }[] }
+  const row = rows.find(({ caller }) => caller === 'pinboard')
+  assert.deepEqual([row?.api, row?.method, row?.count], ['terrapin', 'get', 1])
 })

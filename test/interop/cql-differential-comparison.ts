@@ -80,7 +80,8 @@ export class Comparison {
         const [expected, actual] = await Promise.all([theirs.answer(step, name), ours.answer(step, name)])
         count(`${step.kind}${expected.startsWith('!!') ? ' refused' : ''}`)
         if (expected !== actual) {
-          const intended = intendedName(step, expected, actual)
+          const isAltered = steps.slice(0, index).some(({ kind }) => kind === 'alter')
+          const intended = intendedName(step, { theirs: expected, ours: actual }, { isAltered })
           if (intended === null) {
             return { index, step: textOf(step), theirs: expected, ours: actual }
           }

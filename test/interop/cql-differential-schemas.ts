@@ -91,6 +91,19 @@ CREATE TABLE one."Quoted" ("K" int PRIMARY KEY, "a ""b""" int)
 CREATE TABLE one.tuples (k tuple<int, text> PRIMARY KEY, v frozen<tuple<int, list<int>>>)
 CREATE TABLE one.no (k int PRIMARY KEY, v duration)
 CREATE TABLE one.ofclass (k int PRIMARY KEY, v 'org.apache.cassandra.db.marshal.Int32Type', w 'LongType')
+CREATE TABLE one.composed (k int PRIMARY KEY, v 'org.apache.cassandra.db.marshal.CompositeType(org.apache.cassandra.db.marshal.Int32Type,org.apache.cassandra.db.marshal.UTF8Type)', u 'org.apache.cassandra.db.marshal.LexicalUUIDType')
+INSERT INTO one.composed (k, v) VALUES (1, '7:a\\:b')
+INSERT INTO one.composed (k, v) VALUES (2, '7:!')
+INSERT INTO one.composed (k, v) VALUES (3, '7:b:_')
+INSERT INTO one.composed (k, v) VALUES (4, 0x000400000007000001620000)
+INSERT INTO one.composed (k, v) VALUES (5, 7)
+INSERT INTO one.composed (k, v) VALUES (6, 'x:a')
+INSERT INTO one.composed (k, v) VALUES (7, '')
+INSERT INTO one.composed (k, v) VALUES (8, ':b!!')
+INSERT INTO one.composed (k, v) VALUES (9, [1])
+INSERT INTO one.composed (k, u) VALUES (1, 00000000-0000-1000-8000-000000000001)
+INSERT INTO one.composed (k, u) VALUES (2, 'x')
+SELECT k, v, u FROM one.composed WHERE k IN (1, 2, 3, 4, 5, 7, 8)
 DROP TABLE one.none
 DROP TABLE IF EXISTS one.none
 DROP TABLE none.none
@@ -124,6 +137,52 @@ CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {}
 CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'Nope'}
 CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'sstable_compression': 'Nope'}
 CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'chunk_length_in_kb': 4}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'nope': 1}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'org.example.Nope'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'tombstone_threshold': -0.5}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'tombstone_threshold': 'x'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'tombstone_compaction_interval': -1}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'tombstone_compaction_interval': 1.5}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'unchecked_tombstone_compaction': 'maybe'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'enabled': 'yes'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'min_sstable_size': -1}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'bucket_low': 'x'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'bucket_low': 2}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'bucket_high': '0.25'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'min_threshold': 1}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'min_threshold': 0}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'max_threshold': 2}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'max_threshold': 'x'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'min_threshold': -3}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'sstable_size_in_mb': 10}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'LeveledCompactionStrategy', 'sstable_size_in_mb': 0}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'LeveledCompactionStrategy', 'sstable_size_in_mb': 'x'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'LeveledCompactionStrategy', 'sstable_size_in_mb': 3000000000}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'LeveledCompactionStrategy', 'min_threshold': 4}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'DateTieredCompactionStrategy', 'timestamp_resolution': 'weeks'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'DateTieredCompactionStrategy', 'max_sstable_age_days': -1}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'DateTieredCompactionStrategy', 'base_time_seconds': 0}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'DateTieredCompactionStrategy', 'max_window_size_seconds': -1}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'DateTieredCompactionStrategy', 'expired_sstable_check_frequency_seconds': -1}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'TimeWindowCompactionStrategy', 'timestamp_resolution': 'MINUTES'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'WEEKS'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_size': 0}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_size': 'x'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'TimeWindowCompactionStrategy', 'base_time_seconds': 60}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'nope': 1}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'sstable_compression': 'LZ4Compressor'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': ''}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'enabled': 'false'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'enabled': 'false', 'chunk_length_in_kb': 4}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'chunk_length_in_kb': 3}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'chunk_length_in_kb': 0}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'chunk_length_in_kb': -4}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'chunk_length_in_kb': 'x'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'chunk_length_in_kb': 4194304}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'chunk_length_in_kb': 4, 'chunk_length_kb': 4}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'sstable_compression': '', 'nope': 1}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'crc_check_chance': 2}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'enabled': 'true'}
 CREATE TABLE one.no (k int PRIMARY KEY) WITH id = 'x'
 CREATE TABLE one.o1 (k int PRIMARY KEY) WITH comment = 'it''s' AND gc_grace_seconds = 60 AND default_time_to_live = 5 AND bloom_filter_fp_chance = 0.5 AND read_repair_chance = 0.25 AND dclocal_read_repair_chance = 1 AND crc_check_chance = 0.5 AND min_index_interval = 64 AND max_index_interval = 256 AND memtable_flush_period_in_ms = 100
 CREATE TABLE one.o2 (k int PRIMARY KEY) WITH speculative_retry = '10ms' AND caching = {'keys': 'none', 'rows_per_partition': '10'}
@@ -134,6 +193,12 @@ CREATE TABLE one.o6 (k int PRIMARY KEY) WITH compression = {'sstable_compression
 CREATE TABLE one.o7 (k int PRIMARY KEY) WITH compression = {'sstable_compression': ''} AND speculative_retry = '50percentile'
 CREATE TABLE one.o8 (k int PRIMARY KEY) WITH compression = {'enabled': 'false'}
 CREATE TABLE one.o9 (k int PRIMARY KEY) WITH compression = {'class': 'DeflateCompressor', 'crc_check_chance': '0.5'}
+CREATE TABLE one.p1 (k int PRIMARY KEY) WITH compaction = {'class': 'TimeWindowCompactionStrategy', 'compaction_window_unit': 'HOURS', 'compaction_window_size': 6, 'min_threshold': 2, 'enabled': 'FALSE'}
+CREATE TABLE one.p2 (k int PRIMARY KEY) WITH compaction = {'class': 'DateTieredCompactionStrategy', 'base_time_seconds': 3600, 'max_sstable_age_days': '0.5', 'timestamp_resolution': 'MINUTES'}
+CREATE TABLE one.p3 (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'bucket_low': '0.25', 'bucket_high': 1.25, 'min_sstable_size': 10, 'tombstone_threshold': 0.5, 'only_purge_repaired_tombstones': 'x'}
+CREATE TABLE one.p4 (k int PRIMARY KEY) WITH compaction = {'class': 'LeveledCompactionStrategy', 'bucket_low': 1, 'tombstone_compaction_interval': 0, 'unchecked_tombstone_compaction': 'True'}
+CREATE TABLE one.p5 (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'enabled': 'True', 'chunk_length_kb': 4}
+CREATE TABLE one.p6 (k int PRIMARY KEY) WITH compression = {'enabled': 'no'}
 ALTER TABLE one.o1 WITH comment = 'other'
 ALTER TABLE one.o1 WITH gc_grace_seconds = -1
 ALTER TABLE one.o1 WITH nope = 1
@@ -157,6 +222,9 @@ ALTER TABLE one.none ADD w int
 ALTER TABLE one.wide ADD s2 text static
 ALTER TABLE one.wide ADD l2 list<text>
 ALTER TABLE one.dense ADD w int
+ALTER TABLE one.dense ADD w int static
+ALTER TABLE one.sparse ADD x int static
+ALTER TABLE one.sparse ADD x list<int>
 ALTER TABLE one.counts ADD o counter
 ALTER TABLE one.counts ADD o2 int
 ALTER TABLE one.keys ADD v counter

@@ -10,9 +10,11 @@ import fc from 'fast-check'
 import { makeColumnDescriptor } from '../../src/thrift/generated/hbase1.js'
 import { Gateway } from '../support/gateway.js'
 import { HBASE_PORTS } from '../support/hbase.js'
+import { Answering, type Operation } from './hbase-answers.js'
+import { FAMILIES, TABLE } from './hbase-calls.js'
 import { endsSequence, isIntended } from './hbase-differences.js'
 import { HBase } from './hbase-oracle.js'
-import { Answering, FAMILIES, type Operation, TABLE, operations } from './hbase-operations.js'
+import { operations } from './hbase-operations.js'
 
 const OPERATIONS = Number(process.env['GODWIT_HBASE_OPERATIONS'] ?? 1_000)
 const SEQUENCE = 12

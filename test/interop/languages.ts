@@ -6,12 +6,12 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { Gateway } from '../support/gateway.js'
+import { onlyOne } from '../support/only-one.js'
 import { filesBelow, isGenerated, root, textOf } from '../support/tree.js'
 
 const run = promisify(execFile)
@@ -22,7 +22,6 @@ const IDL = 'idl/kvstore.thrift'
 const PROGRAM_TIMEOUT_MS = 120_000
 /** Downloads among it. */
 const BUILD_TIMEOUT_MS = 500_000
-const LOCK_POLL_MS = 200
 const dataset = 'interop'
 
 /** `transport protocol`, as the programs' arguments name them. */
@@ -123,7 +122,9 @@ export async function ready({ name, build, idl = IDL }: Buildable): Promise<stri
   const stamp = join(folder, '.complete')
   if (build === undefined || existsSync(stamp)) return folder
   await mkdir(CACHE, { recursive: true })
-  await alone(name, async () => {
+  // All that Maven builds under one lock: its downloads are not made for two at a time.
+  const what = /java|hdfs/.test(name) ? 'maven' : name
+  await onlyOne(join(CACHE, `${what}.lock`), async () => {
     if (existsSync(stamp)) return
     const old = (await readdir(CACHE)).filter((entry) => entry.startsWith(`${name}-`))
     for (const entry of old) await rm(join(CACHE, entry), { recursive: true, force: true })
@@ -132,26 +133,6 @@ export async function ready({ name, build, idl = IDL }: Buildable): Promise<stri
     await writeFile(stamp, '')
   })
   return folder
-}
-
-/** Test files run side by side, and several may need one build: the first makes it, and the others wait for it. */
-async function alone(name: string, run: () => Promise<void>): Promise<void> {
-  const lock = join(CACHE, `${name}.lock`)
-  for (;;) {
-    const holder = await writeFile(lock, String(process.pid), { flag: 'wx' }).then(
-      () => null,
-      () => readFile(lock, 'utf8').catch(() => ''),
-    )
-    if (holder === null) break
-    // Whoever was killed leaves its lock behind.
-    if (holder !== '' && !existsSync(join('/proc', holder))) await rm(lock, { force: true })
-    else await pause(LOCK_POLL_MS)
-  }
-  try {
-    await run()
-  } finally {
-    await rm(lock, { force: true })
-  }
 }
 
 /** One language against one gateway. */

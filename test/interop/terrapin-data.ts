@@ -8,7 +8,8 @@ import { root } from '../support/tree.js'
 
 const PORTS =
   'listeners:\n  kvstore: { port: 0 }\n  admin: { port: 0 }\n' +
-  '  terrapin: { port: 0, enabled: true }\n  terrapinInternal: { port: 0, enabled: true }\n'
+  '  terrapin: { port: 0, enabled: true }\n  terrapinInternal: { port: 0, enabled: true }\n' +
+  '  terrapinController: { port: 0, enabled: true }\n'
 const POLL_MS = 20
 
 /** The file set `pins`: its old version is snappy-1000.hfile, its current one has gz-bytes.hfile besides. */
@@ -44,6 +45,16 @@ export class Pins {
   get args(): readonly string[] {
     const ports = [this.#gateway.port('terrapin'), this.#gateway.port('terrapinInternal')]
     return [...ports, ...this.#versions].map(String)
+  }
+
+  /** Of the gateway's process. */
+  get pid(): number {
+    return this.#gateway.pid
+  }
+
+  /** What the gateway has logged. */
+  get output(): string {
+    return this.#gateway.output
   }
 
   dispose(): Promise<void> {

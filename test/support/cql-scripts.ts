@@ -5,10 +5,11 @@ import { CQL_CONFIG, CQL_PORTS } from './cql.js'
 import { runScript } from './cql-script.js'
 import { Gateway } from './gateway.js'
 
-/** Registers a test for each script; they run in their order, in keyspace `ks`. */
+/** Registers a test for each script; they run in their order, in keyspace `ks`. Others may have their client. */
 export function testScripts(
   title: string,
   scripts: readonly (readonly [name: string, script: string])[],
+  others: (client: () => Client) => void = () => undefined,
 ): void {
   let gateway: Gateway
   let client: Client
@@ -32,5 +33,6 @@ export function testScripts(
 
   describe(title, () => {
     for (const [name, script] of scripts) test(name, () => runScript(client, script))
+    others(() => client)
   })
 }

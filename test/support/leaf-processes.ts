@@ -1,8 +1,8 @@
 /** A gateway with leaf processes, on loopback; and rows of which every cell says which version it is of. */
 import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { GatewayStatus, PlacementStatus } from '../../src/model/operations.js'
@@ -12,13 +12,25 @@ const WAIT_MS = 30_000
 /** Of 100,000 rows, where others have the processors. */
 const LOAD_WAIT_MS = 120_000
 
-/** A port that nobody listens on now. */
+/** Those below the ones that Linux gives to outgoing connections, of which one could have it when it is wanted again. */
+const FIRST_PORT = 20_000
+const END_PORT = 32_768
+const PORT_ATTEMPTS = 100
+
+/** A port that nobody listens on now, and that nobody else is given by chance. */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo // a TCP server's address is an object
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return port
+  for (let attempt = 0; attempt < PORT_ATTEMPTS; attempt++) {
+    const port = randomInt(FIRST_PORT, END_PORT)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!isFree) continue
+    await new Promise<void>((resolve) => server.close(() => resolve()))
+    return port
+  }
+  throw new Error(`${PORT_ATTEMPTS} ports between ${FIRST_PORT} and ${END_PORT} are taken`)
 }
 
 /** A leaf process that keeps its port over restarts. */

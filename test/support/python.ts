@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { onlyOne } from './only-one.js'
 import { root } from './tree.js'
 
 const run = promisify(execFile)
@@ -19,15 +20,19 @@ export async function pythonWith(packages: readonly string[]): Promise<string> {
   const stamp = join(folder, '.complete')
   const programs = join(folder, 'bin')
   if (existsSync(stamp)) return programs
-  await rm(folder, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true })
-  await run('python3', ['-m', 'venv', folder], { timeout: INSTALL_TIMEOUT_MS })
-  const options = { timeout: INSTALL_TIMEOUT_MS, maxBuffer: 1 << 26 }
-  await run(
-    join(programs, 'pip'),
-    ['install', '--quiet', '--disable-pip-version-check', ...packages],
-    options,
-  )
-  await writeFile(stamp, '')
+  await mkdir(CACHE, { recursive: true })
+  await onlyOne(`${folder}.lock`, async () => {
+    if (existsSync(stamp)) return
+    await rm(folder, { recursive: true, force: true })
+    await mkdir(folder)
+    await run('python3', ['-m', 'venv', folder], { timeout: INSTALL_TIMEOUT_MS })
+    const options = { timeout: INSTALL_TIMEOUT_MS, maxBuffer: 1 << 26 }
+    await run(
+      join(programs, 'pip'),
+      ['install', '--quiet', '--disable-pip-version-check', ...packages],
+      options,
+    )
+    await writeFile(stamp, '')
+  })
   return programs
 }

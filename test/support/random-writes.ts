@@ -66,8 +66,8 @@ function selector(times: WriteTimes): fc.Arbitrary<CellSelector | null> {
         limit: fc.option(fc.integer({ min: 1, max: 4 })),
         isReversed: fc.boolean(),
         maxVersions: fc.constantFrom(1, 2, ALL_VERSIONS),
-        minTimestamp: fc.option(fc.bigInt({ min: times.near - 4n, max: times.near + 4n }), { freq: 1 }),
-        maxTimestamp: fc.option(fc.bigInt({ min: times.near - 4n, max: times.near + 4n }), { freq: 1 }),
+        minTimestamp: fc.option(fc.bigInt({ min: times.near - 4n, max: times.near + 4n }), { freq: 2 }),
+        maxTimestamp: fc.option(fc.bigInt({ min: times.near - 4n, max: times.near + 4n }), { freq: 2 }),
         keysOnly: fc.boolean(),
       })
       .map(({ columns: chosen, ...rest }) => ({ ...chosen, ...rest })),
@@ -151,6 +151,6 @@ export function writeRequest(times: WriteTimes): fc.Arbitrary<Partial<MutateRequ
     otherwise: fc.array(mutation(times), { maxLength: 2 }),
     returnOnConflict: returned,
     returnAfter: returned,
-    idempotency: fc.option(token, { freq: 1, nil: null }),
+    idempotency: fc.option(token, { freq: 2, nil: null }),
   })
 }

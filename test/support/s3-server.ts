@@ -3,7 +3,8 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { pythonWith } from './python.js'
 
-const PACKAGE = 'moto[server]==5.2.5'
+/** What its server of everything (`moto[server]`) needs besides takes five times as long to install. */
+const PACKAGES = ['moto[s3]==5.2.5', 'flask==3.1.3', 'flask-cors==6.0.5']
 const START_TIMEOUT_MS = 60_000
 
 export class S3Server {
@@ -18,7 +19,7 @@ export class S3Server {
   /** A string says why it cannot run here; where GODWIT_REQUIRE_S3 is 1 that is an error instead. */
   static async start(): Promise<S3Server | string> {
     try {
-      return await S3Server.#run(await pythonWith([PACKAGE]))
+      return await S3Server.#run(await pythonWith(PACKAGES))
     } catch (error) {
       const why = `no local S3 server: ${error instanceof Error ? error.message.slice(0, 300) : String(error)}`
       if (process.env['GODWIT_REQUIRE_S3'] === '1') throw new Error(why, { cause: error })

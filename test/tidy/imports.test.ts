@@ -19,7 +19,7 @@ const EVERYTHING = ['src', 'shims']
 const FEATURES = ['src/base', 'src/model']
 
 const TABLE: readonly Row[] = [
-  { files: /^src\/[a-z-]+\.ts$/, may: EVERYTHING },
+  { files: /^src\/(gateway\/)?[a-z-]+\.ts$/, may: EVERYTHING },
   { files: /^src\/threads\/[a-z-]+-thread\.ts$/, may: EVERYTHING },
   { files: /^src\/leaf\/registry\.ts$/, may: [...FEATURES, 'src/leaf'] },
   { files: /^shims\/registry\.ts$/, may: [...FEATURES, 'shims'] },
@@ -42,7 +42,7 @@ const TABLE: readonly Row[] = [
 ]
 
 /** Composition roots, and what is no part of the product: importable only by each other. */
-const ENTRY_POINTS = /^(src\/[a-z-]+\.ts|src\/threads\/[a-z-]+-thread\.ts|test\/|bench\/)/
+const ENTRY_POINTS = /^(src\/(gateway\/)?[a-z-]+\.ts|src\/threads\/[a-z-]+-thread\.ts|test\/|bench\/)/
 
 /** npm packages have one home each, so that replacing one touches one place. */
 const HOMES: Readonly<Record<string, RegExp>> = {

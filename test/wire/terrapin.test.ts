@@ -1,23 +1,15 @@
 /** TerrapinService and TerrapinServerInternal against frames computed from the published IDL, and Finagle's upgrade. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterEach, describe, test } from 'node:test'
 import {
   createTerrapinInternalService,
   createTerrapinService,
   type TerrapinServiceOptions,
 } from '../../shims/terrapin/listener.js'
-import { SecondReads } from '../../shims/terrapin/second-reads.js'
-import { startSystemTimer, systemClock } from '../../src/base/clock.js'
-import { type Done, KVError } from '../../src/base/errors.js'
-import type { DatasetEntry } from '../../src/model/cluster-map.js'
-import type { KVStore } from '../../src/model/kvstore.js'
-import type { ReadRequest, ReadResult } from '../../src/model/request.js'
-import type { RowOutcome } from '../../src/model/row.js'
-import type { ThriftService } from '../../src/thrift/protocol.js'
-import { ThriftServer, type ThriftServerOptions } from '../../src/thrift/server.js'
-import { rawSocket, untilClosed } from '../support/frames.js'
+import { KVError } from '../../src/base/errors.js'
+import { untilClosed } from '../support/frames.js'
+import { cell, closeAll, exchange, FakeStore, OPTIONS, serve } from '../support/terrapin-service.js'
 
 const UPGRADE_CALL =
   '00000028800100010000001b5f5f63616e5f5f66696e61676c655f5f74726163655f5f76335f5f0000000000'
@@ -42,100 +34,7 @@ const UNKNOWN_FOO_REPLY =
 
 const TOO_LARGE = /the answer of multiGet exceeds 500 bytes: ask for fewer keys at a time\x08\0\x02\0\0\0\x01/
 
-const servers: ThriftServer[] = []
-const listeners: Server[] = []
-const sockets: Socket[] = []
-
-afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy()
-  for (const server of servers.splice(0)) await server.close()
-  for (const listener of listeners.splice(0)) listener.close()
-})
-
-const OPTIONS: TerrapinServiceOptions = {
-  clock: systemClock,
-  isCluster: (name) => name === 'c1' || name === 'c2',
-  timeoutMs: 1_000,
-  onAnswered: () => undefined,
-  hasSeveralPlaces: () => false,
-  secondReads: new SecondReads({ startTimer: startSystemTimer, onEvent: () => undefined }),
-  onValues: null,
-}
-
-function cell(value: string): RowOutcome {
-  const cells = [{ localKey: Buffer.alloc(0), value: Buffer.from(value), timestamp: null, ttlSeconds: null }]
-  return { cells, next: null }
-}
-
-/** File set `fs` of version 1700000000000; what stands under each key is given. */
-class FakeStore implements KVStore {
-  readonly reads: ReadRequest[] = []
-  readonly #rows: Readonly<Record<string, RowOutcome>>
-
-  constructor(rows: Readonly<Record<string, RowOutcome>>) {
-    this.#rows = rows
-  }
-
-  read(request: ReadRequest, done: Done<ReadResult>): void {
-    this.reads.push(request)
-    if (request.dataset !== 'fs') {
-      done(new KVError('DATASET_NOT_FOUND', `no dataset is named ${request.dataset}`))
-      return
-    }
-    const rows = request.rowKeys.map((key) => this.#rows[key.toString('latin1')] ?? null)
-    done({ rows, datasetVersion: 1_700_000_000_000 })
-  }
-
-  scan(): void {
-    throw new Error('terrapin does not scan')
-  }
-
-  mutate(): void {
-    throw new Error('terrapin does not write')
-  }
-
-  describeDataset(name: string): DatasetEntry {
-    if (name !== 'fs') throw new KVError('DATASET_NOT_FOUND', `no dataset is named ${name}`)
-    const version = { id: 1_700_000_000_000, shards: [] }
-    const record = { name, migrationState: 'TARGET_ONLY' }
-    return { record, versions: [version], current: version, live: [] } as unknown as DatasetEntry
-  }
-}
-
-async function serve(
-  service: ThriftService,
-  servesFinagle = true,
-  limits: ThriftServerOptions['limits'] = {},
-): Promise<Socket> {
-  const server = new ThriftServer({ name: 'terrapin', service, servesFinagle, logger: SILENT, limits })
-  servers.push(server)
-  const listener = createServer({ allowHalfOpen: true }, (socket) => server.accept(socket))
-  listeners.push(listener)
-  listener.listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const socket = await rawSocket((listener.address() as AddressInfo).port)
-  sockets.push(socket)
-  return socket
-}
-
-const SILENT = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => SILENT,
-}
-
-/** Sends a frame and answers the next one, both in hex. */
-async function exchange(socket: Socket, hex: string): Promise<string> {
-  socket.write(Buffer.from(hex, 'hex'))
-  let bytes = Buffer.alloc(0)
-  while (bytes.length < 4 || bytes.length < 4 + bytes.readUInt32BE(0)) {
-    const [chunk] = (await once(socket, 'data')) as [Buffer]
-    bytes = Buffer.concat([bytes, chunk])
-  }
-  return bytes.toString('hex')
-}
+afterEach(closeAll)
 
 describe('get', () => {
   test('a value, an empty one, and none at all are three answers', async () => {
@@ -368,6 +267,31 @@ describe('a call', () => {
     assert.equal(await exchange(socket, framed(old)), REPLY_V1)
   })
 
+  test('without a field that the interface requires is refused by its name, and the connection goes on', async () => {
+    const counted: unknown[] = []
+    const onAnswered: TerrapinServiceOptions['onAnswered'] = (...call) => void counted.push(call[3])
+    const store = new FakeStore({ k1: cell('v1'), '': cell('of the empty key') })
+    const socket = await serve(createTerrapinService(store, { ...OPTIONS, onAnswered }))
+    const refused = 'INVALID_ARGUMENT'
+    for (const [field, bytes] of [
+      ['fileSet', '0b00020000000266' + '73'],
+      ['key', '0b0003000000026b31'],
+    ] as const) {
+      const whole = GET.slice(8)
+      // Of another type is as good as absent.
+      for (const left of [
+        whole.replace(bytes, ''),
+        whole.replace(bytes, `0800${bytes.slice(4, 6)}00000001`),
+      ]) {
+        const reply = Buffer.from(await exchange(socket, framed(left)), 'hex').toString('latin1')
+        assert.ok(reply.includes(`Required field '${field}' was not present!\x08\0\x02\0\0\0\xcc`), reply)
+      }
+    }
+    assert.equal(store.reads.length, 0)
+    assert.equal(await exchange(socket, GET), REPLY_V1)
+    assert.deepEqual(counted, [refused, refused, refused, refused, null])
+  })
+
   test('may have options and fields that nobody knows', async () => {
     const socket = await serve(service())
     const body = GET.slice(8, -4)
@@ -482,6 +406,26 @@ describe('TerrapinServerInternal', () => {
     }
     const reply = await exchange(socket, internal([['k1', RESOURCE, '3']]))
     assert.ok(reply.includes('08000200000066'), reply)
+  })
+
+  test('keys without a partition, a resource or themselves are refused by what is missing', async () => {
+    const store = new FakeStore({ k1: cell('v1') })
+    const socket = await serve(createTerrapinInternalService(store, OPTIONS))
+    const whole = internal([['k1', RESOURCE, '0']]).slice(8)
+    const resource = `0b00020000001f${Buffer.from(RESOURCE).toString('hex')}`
+    for (const [field, bytes] of [
+      ['key', '0f00010b00000001000000026b31'],
+      ['resource', resource],
+      ['partition', '0b00030000000130'],
+      ['keyList', `0f00010c00000001${whole.slice(whole.indexOf('0f00010b'), -4)}`],
+    ] as const) {
+      const left = whole.replace(bytes, '')
+      assert.ok(left.length < whole.length, field)
+      const size = (left.length / 2).toString(16).padStart(8, '0')
+      const reply = Buffer.from(await exchange(socket, size + left), 'hex').toString('latin1')
+      assert.ok(reply.includes(`Required field '${field}' was not present!`), reply)
+    }
+    assert.equal(store.reads.length, 0)
   })
 
   test('two resources in one call are refused', async () => {

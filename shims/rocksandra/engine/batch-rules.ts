@@ -70,24 +70,32 @@ export function batchWarnings(
   const short =
     type === 'LOGGED' ? parts.map(({ modification }) => modification.table).filter(hasNoGrace) : []
   if (short.length > 0) warnings.push(graceWarning(namesOf(short)))
-  const size = sizeOf(writes, sizes)
-  if (size > sizes.failBytes) throw invalid('Batch too large')
-  const names = namesOf(writes.map(({ table }) => table))
-  if (size > sizes.warnBytes) {
-    const over = size - sizes.warnBytes
-    warnings.push(
-      `Batch of prepared statements for ${shown(names)} is of size ${size}, exceeding specified threshold of ${sizes.warnBytes} by ${over}.`,
-    )
-  }
+  warnings.push(...sizeWarnings(writes, sizes))
   if (type === 'LOGGED' || writes.length <= UNLOGGED_PARTITIONS) return warnings
   const keys = new Set(writes.map(({ rowKey }) => rowKey.toString('latin1'))).size
   if (keys > UNLOGGED_PARTITIONS) {
+    const names = namesOf(writes.map(({ table }) => table))
     warnings.push(
       `Unlogged batch covering ${keys} partitions detected against table${plural(names)} ${shown(names)}. ` +
         'You should use a logged batch for atomicity, or asynchronous writes for performance.',
     )
   }
   return warnings
+}
+
+/**
+ * What it is warned of for its size alone, which is all of a batch with conditions that hold (CQL3CasRequest.makeUpdates).
+ * @throws {CqlError} INVALID for one that is too large
+ */
+export function sizeWarnings(writes: readonly RowWrites[], sizes: BatchSizes): readonly string[] {
+  const size = sizeOf(writes, sizes)
+  if (size > sizes.failBytes) throw invalid('Batch too large')
+  if (size <= sizes.warnBytes) return []
+  const names = shown(namesOf(writes.map(({ table }) => table)))
+  const over = size - sizes.warnBytes
+  return [
+    `Batch of prepared statements for ${names} is of size ${size}, exceeding specified threshold of ${sizes.warnBytes} by ${over}.`,
+  ]
 }
 
 function hasNoGrace({ options }: TableSchema): boolean {

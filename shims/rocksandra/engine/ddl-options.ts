@@ -7,6 +7,7 @@ import type { CqlOptions } from '../../../src/model/table-call.js'
 import type { Properties } from '../cql/ast.js'
 import { CqlError, invalid } from '../cql/errors.js'
 import { doubleText } from '../cql/values/doubles.js'
+import { checkCompaction, checkCompression } from './ddl-storage-options.js'
 
 const TEXTS = ['comment', 'speculative_retry', 'id'] as const
 const MAPS = ['caching', 'compaction', 'compression', 'extensions', 'owner'] as const
@@ -41,7 +42,7 @@ export function tableOptions(properties: Properties, before: CqlOptions = {}): C
   const options: Record<string, string | Readonly<Record<string, string>>> = { ...before }
   for (const [name, value] of properties) {
     checkOption(name, value)
-    if (typeof value !== 'string') checkClass(name, value)
+    if (typeof value !== 'string') CHECKS[name]?.(value)
     const chance = typeof value === 'string' || name !== 'compression' ? undefined : value.get(CRC_CHANCE)
     if (chance !== undefined) {
       // Where it stood once (CASSANDRA-9839).
@@ -56,6 +57,11 @@ export function tableOptions(properties: Properties, before: CqlOptions = {}): C
   return options
 }
 
+const CHECKS: Readonly<Record<string, (given: ReadonlyMap<string, string>) => void>> = {
+  compaction: checkCompaction,
+  compression: checkCompression,
+}
+
 function checkIntervals({ min_index_interval: min, max_index_interval: max }: CqlOptions): void {
   const [least, most] = [Number(min ?? DEFAULT_MIN_INTERVAL), Number(max ?? DEFAULT_MAX_INTERVAL)]
   if (most < least) {
@@ -66,39 +72,6 @@ function checkIntervals({ min_index_interval: min, max_index_interval: max }: Cq
 }
 
 const CRC_CHANCE = 'crc_check_chance'
-const COMPACTIONS = /^(SizeTiered|Leveled|DateTiered|TimeWindow)CompactionStrategy$/
-const COMPRESSORS = /^(LZ4|Snappy|Deflate)Compressor$/
-const COMPACTION_PACKAGE = 'org.apache.cassandra.db.compaction.'
-const COMPRESSION_PACKAGE = 'org.apache.cassandra.io.compress.'
-
-/** That there is what is named; what else it is told means nothing here. */
-function checkClass(option: string, given: ReadonlyMap<string, string>): void {
-  if (option === 'compaction') {
-    const name = given.get('class')
-    if (name === undefined) throw config("Missing sub-option 'class' for the 'compaction' option")
-    if (!COMPACTIONS.test(simpleName(name, COMPACTION_PACKAGE))) {
-      const full = name.includes('.') ? name : COMPACTION_PACKAGE + name
-      throw config(`Unable to find compaction strategy class '${full}'`)
-    }
-  } else if (option === 'compression') {
-    const name = given.get('class') ?? given.get('sstable_compression')
-    const isOn = given.size > 0 && given.get('enabled') !== 'false'
-    if (isOn && name === undefined) throw config("Missing sub-option 'class' for the 'compression' option.")
-    if (
-      isOn &&
-      name !== undefined &&
-      name !== '' &&
-      !COMPRESSORS.test(simpleName(name, COMPRESSION_PACKAGE))
-    ) {
-      const full = name.includes('.') ? name : COMPRESSION_PACKAGE + name
-      throw config(`Could not create Compression for type ${full}`)
-    }
-  }
-}
-
-function simpleName(name: string, javaPackage: string): string {
-  return name.startsWith(javaPackage) ? name.slice(javaPackage.length) : name
-}
 
 /** As CachingParams.java shows them again. */
 function cachingOf(given: ReadonlyMap<string, string>): Readonly<Record<string, string>> {

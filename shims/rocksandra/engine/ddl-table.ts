@@ -191,8 +191,11 @@ function withColumn(
   around: TypesAround,
 ): CqlTable {
   const { column: name, isStatic } = added
-  if (table.isCompact) throw invalid('Cannot add new column to a COMPACT STORAGE table')
-  if (isStatic && !table.columns.some(({ kind }) => kind === 'clustering')) {
+  const hasClustering = table.columns.some(({ kind }) => kind === 'clustering')
+  const isFull = 'Cannot add new column to a COMPACT STORAGE table'
+  if (table.isCompact && hasClustering) throw invalid(isFull)
+  if (isStatic && !hasClustering) {
+    if (table.isCompact) throw invalid('Static columns are not allowed in COMPACT STORAGE tables')
     throw invalid(
       'Static columns are only useful (and thus allowed) if the table has at least one clustering column',
     )
@@ -206,6 +209,10 @@ function withColumn(
     )
   }
   const { type } = resolved({ name, type: added.type, isStatic }, around)
+  // 3.0 adds others, and then neither they nor the row can be written.
+  if (table.isCompact) {
+    throw invalid(isMultiCell(type) ? 'Cannot use non-frozen collections in COMPACT STORAGE tables' : isFull)
+  }
   const former = table.dropped.find((dropped) => dropped.name === name)
   const isCounterTable = hasCounters(table)
   if (isCounterTable && former !== undefined) {

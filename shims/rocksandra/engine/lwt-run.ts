@@ -13,15 +13,22 @@ import { KVError } from '../../../src/base/errors.js'
 import type { MutateResult } from '../../../src/model/request.js'
 import type { Cell, CellTimestamp, Condition } from '../../../src/model/row.js'
 import { CqlError } from '../cql/errors.js'
-import { TYPES } from '../cql/types.js'
-import type { ColumnSpec, RowsResult } from './contract.js'
-import type { CompiledCondition } from './lwt-conditions.js'
-import { STATIC_PREFIX, allRows, columnKey, elementKey } from './mapping.js'
-import { type Modification, specOf } from './modify.js'
-import { type WriteTools, WriteSet, gather, readRows, timesOf } from './modify-run.js'
-import { type PartitionKey, partitionKeys, rowPrefixes } from './paths.js'
-import { TableReader } from './reader.js'
-import { type Partition, type TableRow, cellsOf, isElements, valueOf } from './rows.js'
+import { type BatchSizes, sizeWarnings } from './batch-rules.js'
+import type { RowsResult } from './contract.js'
+import { answer, refusal } from './lwt-answers.js'
+import {
+  type ConditionalRequest,
+  type Involved,
+  type RowOf,
+  decidedOn,
+  holds,
+  involvedIn,
+} from './lwt-request.js'
+import { STATIC_PREFIX, columnKey, elementKey } from './mapping.js'
+import type { Modification } from './modify.js'
+import { type WriteTools, WriteSet, gather, prefixesToRead, readRows, timesOf } from './modify-run.js'
+import { type PartitionKey, partitionKeys } from './paths.js'
+import { type TableRow, cellsOf, isElements } from './rows.js'
 import type { Column, TableSchema } from './schema.js'
 import type { Store } from './select-run.js'
 import type { Bindings } from './terms.js'
@@ -31,66 +38,63 @@ const MAX_ROUNDS = 20
 /** Cells that a guard names; a collection may have more. */
 const MAX_GUARDED_CELLS = 900
 
-export interface ConditionalPart {
-  readonly modification: Modification
-  readonly bindings: Bindings
-}
-
-interface Involved {
-  readonly part: ConditionalPart
-  readonly condition: CompiledCondition
-  readonly prefix: Buffer
-}
-
-export interface ConditionalRequest {
-  /** All of one table and partition; some have conditions. */
-  readonly parts: readonly ConditionalPart[]
-  readonly key: PartitionKey
-  readonly isBatch: boolean
-  readonly consistency: number
+interface ConditionalAround {
+  readonly store: Store
+  readonly tools: WriteTools
+  /** Of a batch. */
+  readonly sizes: BatchSizes
 }
 
 export async function runConditional(
   request: ConditionalRequest,
-  { store, tools }: { readonly store: Store; readonly tools: WriteTools },
+  { store, tools, sizes }: ConditionalAround,
 ): Promise<RowsResult> {
-  const { parts, key } = request
+  const { parts, isBatch } = request
   const [first] = parts
   if (first === undefined) throw new KVError('INTERNAL', 'a conditional write without statements')
   const { table } = first.modification
-  const involved = parts.flatMap(involvedIn)
+  const involved = involvedIn(parts)
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const prefixes = [
-      ...parts.flatMap(({ modification, bindings }) => prefixesOf(modification, bindings)),
-      ...involved.map(({ prefix }) => prefix),
-    ]
-    const rowsOf = await readRows(
-      prefixes.map((prefix) => ({ table, rowKey: key.rowKey, parts: key.parts, prefix })),
-      store,
-    )
-    const rows = rowsOf(table)
-    const rowOf = (prefix: Buffer) => rows(key.rowKey, prefix)
-    if (!involved.every((one) => holds(one, rowOf(one.prefix)))) {
-      const rows = await rowsInTheWay(involved, { table, key, rowOf }, store)
-      return refused(request, involved, { table, rows })
+    const rowOf = await readPartition(request, involved, { table, store })
+    if (!involved.every((one) => holds(one, rowOf))) {
+      return refusal(request, involved, { table, rowOf, store })
     }
     const writes = new WriteSet()
     for (const { modification, bindings } of parts) {
       // The writer's, as Paxos' own: a time that a statement of a batch says counts for nothing (CQL3CasRequest.RowUpdate).
       const times = { ...timesOf(modification, bindings, null), timestamp: null }
-      gather(modification, bindings, { writes, times, tools, rows })
+      gather(modification, bindings, { writes, times, tools, rows: (_rowKey, prefix) => rowOf(prefix) })
     }
-    const guard = involved.flatMap((one) => guardOf(one, table, rowOf(one.prefix)))
+    const warnings = isBatch ? sizeWarnings(writes.all(), sizes) : []
+    const applied = { ...answer(table, true), ...(warnings.length === 0 ? {} : { warnings }) }
+    const guard = involved.flatMap((one) => guardOf(one, table, decidedOn(one, rowOf)))
     const [all] = writes.all()
-    if (all === undefined) return answer(table, true)
-    if ((await mutate(store, all.request(distinct(guard), store.context))).isApplied) {
-      return answer(table, true)
-    }
+    if (all === undefined) return applied
+    if ((await mutate(store, all.request(distinct(guard), store.context))).isApplied) return applied
   }
   throw new CqlError('WRITE_TIMEOUT', 'Operation timed out - received only 0 responses.', {
     consistency: request.consistency,
     ...{ received: 0, required: 1, writeType: 'CAS' },
   })
+}
+
+/** The rows of its conditions, those that its operations depend on, and the static ones. */
+async function readPartition(
+  { parts, key }: ConditionalRequest,
+  involved: readonly Involved[],
+  { table, store }: { readonly table: TableSchema; readonly store: Store },
+): Promise<RowOf> {
+  const prefixes = [
+    ...(table.statics.length > 0 ? [STATIC_PREFIX] : []),
+    ...parts.flatMap(({ modification, bindings }) => prefixesToRead(modification, bindings)),
+    ...involved.map(({ prefix }) => prefix),
+  ]
+  const rowsOf = await readRows(
+    prefixes.map((prefix) => ({ table, rowKey: key.rowKey, parts: key.parts, prefix })),
+    store,
+  )
+  const rows = rowsOf(table)
+  return (prefix) => rows(key.rowKey, prefix)
 }
 
 function mutate(
@@ -103,35 +107,6 @@ function mutate(
       else resolve(outcome)
     })
   })
-}
-
-/** Rows that a statement is about. */
-function prefixesOf(modification: Modification, bindings: Bindings): readonly Buffer[] {
-  const { table, paths, condition } = modification
-  const isOfRow = modification.touchesRows || modification.operations.length === 0
-  const isAboutRows = isOfRow || condition?.touchesRows === true
-  if (!isAboutRows || !paths.isExact) return table.statics.length > 0 ? [STATIC_PREFIX] : []
-  return rowPrefixes(table, paths, bindings)
-}
-
-function involvedIn(part: ConditionalPart): readonly Involved[] {
-  const { condition } = part.modification
-  if (condition === null) return []
-  // Conditions on static cells alone are none on the row that is written.
-  const isOfStatics = condition.kind === 'IF' && !condition.touchesRows
-  const prefixes = isOfStatics ? [STATIC_PREFIX] : prefixesOf(part.modification, part.bindings)
-  return prefixes.map((prefix) => ({ part, condition, prefix }))
-}
-
-function holds({ condition, part }: Involved, row: TableRow | null): boolean {
-  switch (condition.kind) {
-    case 'IF NOT EXISTS':
-      return row === null
-    case 'IF EXISTS':
-      return row !== null
-    case 'IF':
-      return condition.holds(row, part.bindings)
-  }
 }
 
 function guardOf(
@@ -188,83 +163,6 @@ function firstCell(row: TableRow, columns: readonly Column[]): Cell | null {
 function distinct(conditions: readonly Condition[]): readonly Condition[] {
   const seen = new Map(conditions.map((one) => [`${one.comparison} ${one.localKey.toString('latin1')}`, one]))
   return [...seen.values()]
-}
-
-/**
- * Each row that is there once. Of conditions on static cells alone the first row of the partition, which tells one without
- * such cells from one that is not there (CQL3CasRequest.readCommand).
- */
-async function rowsInTheWay(
-  involved: readonly Involved[],
-  {
-    table,
-    key,
-    rowOf,
-  }: {
-    readonly table: TableSchema
-    readonly key: PartitionKey
-    readonly rowOf: (prefix: Buffer) => TableRow | null
-  },
-  store: Store,
-): Promise<readonly TableRow[]> {
-  const seen = new Map(involved.map(({ prefix }) => [prefix.toString('latin1'), prefix]))
-  const prefixes = [...seen.values()].filter((prefix) => !prefix.equals(STATIC_PREFIX))
-  const rows = prefixes.flatMap((prefix) => rowOf(prefix) ?? [])
-  if (rows.length > 0 || prefixes.length === seen.size) return rows
-  const alone = rowOf(STATIC_PREFIX)
-  if (prefixes.length > 0) return alone === null ? [] : [alone]
-  const needs = { withTimestamps: false, withTtl: false }
-  const reader = new TableReader(store.kvstore, table, { context: store.context, needs })
-  const partition: Partition = {
-    rowKey: key.rowKey,
-    key: key.parts,
-    statics: alone?.partition.statics ?? null,
-  }
-  const wish = { ranges: [allRows(table)], isReversed: false, rows: 1 }
-  // Its own cells are not read.
-  for await (const [row] of reader.rows(partition, wish))
-    if (row !== undefined) return [{ ...row, cells: [] }]
-  return alone === null ? [] : [alone]
-}
-
-/** What stands in the way: Cassandra's columns, one row for each row that is there. */
-function refused(
-  { isBatch }: ConditionalRequest,
-  involved: readonly Involved[],
-  { table, rows }: { readonly table: TableSchema; readonly rows: readonly TableRow[] },
-): RowsResult {
-  const isWhole = involved.some(({ condition }) => condition.kind !== 'IF')
-  const named = [...new Set(involved.flatMap(({ condition }) => condition.columns))]
-  const keys = isBatch ? [...table.partitionKey, ...table.clustering] : []
-  const columns = isWhole ? table.columns : [...keys, ...named]
-  if (rows.length === 0) return answer(table, false)
-  return answer(table, false, { columns, rows })
-}
-
-const NOTHING = { columns: [], rows: [] } as const
-const APPLIED = Buffer.from([1])
-const NOT_APPLIED = Buffer.from([0])
-
-function answer(
-  table: TableSchema,
-  isApplied: boolean,
-  { columns, rows }: { readonly columns: readonly Column[]; readonly rows: readonly TableRow[] } = NOTHING,
-): RowsResult {
-  const applied: ColumnSpec = {
-    keyspace: table.keyspace,
-    table: table.name,
-    name: '[applied]',
-    type: TYPES.boolean,
-  }
-  const flag = isApplied ? APPLIED : NOT_APPLIED
-  const values = rows.map((row) => [flag, ...columns.map((column) => valueOf(row, column))])
-  return {
-    kind: 'rows',
-    columns: [applied, ...columns.map((column) => specOf(table, column))],
-    rows: values.length === 0 ? [[flag]] : values,
-    paging: null,
-    isConditional: true,
-  }
 }
 
 /** The one partition of a conditional statement. @throws {CqlError} */

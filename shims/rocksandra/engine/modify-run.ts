@@ -4,9 +4,9 @@
  */
 import { KVError } from '../../../src/base/errors.js'
 import type { CellTimestamp } from '../../../src/model/row.js'
-import type { CqlError } from '../cql/errors.js'
+import { type CqlError, invalid } from '../cql/errors.js'
 import type { ListPaths } from './list-paths.js'
-import { STATIC_PREFIX, rangeOfPrefix } from './mapping.js'
+import { STATIC_PREFIX, rangeOfPrefix, rowOfKey } from './mapping.js'
 import type { Modification } from './modify.js'
 import { partitionKeys, rowPrefixes, rowRanges } from './paths.js'
 import { TableReader } from './reader.js'
@@ -57,11 +57,14 @@ export type RowsAsTheyAre = (rowKey: Buffer, prefix: Buffer) => TableRow | null
 
 export const NO_ROWS: RowsAsTheyAre = () => null
 
+/** @throws {CqlError} */
 export function timesOf(
-  { table, timestamp, ttl }: Modification,
+  { table, where, timestamp, ttl }: Modification,
   bindings: Bindings,
   fallback: CellTimestamp | null,
 ): WriteTimes {
+  // What is wrong with the key is told first (ModificationStatement.addUpdates).
+  if (timestamp !== null || ttl !== null) partitionKeys(table, where, bindings)
   const ttlSeconds = ttl?.(bindings) ?? (table.defaultTtl === 0 ? null : table.defaultTtl)
   // Counters are stamped where they are counted.
   if (table.isCounter) return { timestamp: null, ttlSeconds: null }
@@ -73,14 +76,25 @@ function needsTimestamp({ table }: Modification): boolean {
   return table.columns.some(({ isMultiCell }) => isMultiCell)
 }
 
-/** Rows that its operations depend on. */
+/** Rows that its operations depend on, of each partition. */
+export function prefixesToRead(
+  { table, paths, operations }: Modification,
+  bindings: Bindings,
+): readonly Buffer[] {
+  const reading = operations.filter(({ needsRow }) => needsRow)
+  const ofStatics = reading.some(({ column }) => column.kind === 'static')
+  const ofRows = reading.some(({ column }) => column.kind !== 'static')
+  return [...(ofStatics ? [STATIC_PREFIX] : []), ...(ofRows ? rowPrefixes(table, paths, bindings) : [])]
+}
+
+/** The same, with their partitions. */
 export function rowsToRead(
   modification: Modification,
   bindings: Bindings,
 ): readonly { readonly rowKey: Buffer; readonly parts: readonly Buffer[]; readonly prefix: Buffer }[] {
-  const { table, where, paths, operations } = modification
-  if (!operations.some(({ needsRow }) => needsRow)) return []
-  const prefixes = modification.touchesRows ? rowPrefixes(table, paths, bindings) : [STATIC_PREFIX]
+  const { table, where } = modification
+  const prefixes = prefixesToRead(modification, bindings)
+  if (prefixes.length === 0) return []
   return partitionKeys(table, where, bindings).flatMap(({ rowKey, parts }) =>
     prefixes.map((prefix) => ({ rowKey, parts, prefix })),
   )
@@ -118,10 +132,19 @@ export function gather(
       for (let row = 0; row < Math.max(1, prefixes.length); row++) apply(STATIC_PREFIX, true)
     }
     for (const prefix of prefixes) {
+      checkCompact(table, prefix)
       if (modification.kind === 'insert' && hasMarker(table)) writes.mark(prefix, to.times)
       apply(prefix, false)
     }
   }
+}
+
+/** To Cassandra Thrift the only clustering value is a column's name, which is never empty (UpdateParameters.newRow). */
+function checkCompact(table: TableSchema, prefix: Buffer): void {
+  const [column] = table.clustering
+  if (!table.isCompact || column === undefined || table.clustering.length > 1) return
+  const [value] = rowOfKey(table, prefix)?.clustering ?? []
+  if (value?.length === 0) throw invalid(`Invalid empty or null value for column ${column.name}`)
 }
 
 /** Tables WITH COMPACT STORAGE have rows as far as they have values; those of key columns alone have nothing else. */
@@ -140,17 +163,15 @@ function deleteRows(
   } else writes.deleteRanges(rowRanges(table, paths, bindings), times.timestamp)
 }
 
-/** A row as it is, its partition's static cells with it; a static row where the prefix says so. */
-export async function readRow(
-  reader: TableReader,
-  {
-    rowKey,
-    parts,
-    prefix,
-  }: { readonly rowKey: Buffer; readonly parts: readonly Buffer[]; readonly prefix: Buffer },
-): Promise<TableRow | null> {
-  const partition: Partition = { rowKey, key: parts, statics: null }
-  if (reader.table.statics.length > 0) partition.statics = await reader.statics(rowKey)
+interface WantedRow {
+  readonly table: TableSchema
+  readonly rowKey: Buffer
+  readonly parts: readonly Buffer[]
+  readonly prefix: Buffer
+}
+
+/** A row as it is; a static one where the prefix says so. */
+async function readRow(reader: TableReader, prefix: Buffer, partition: Partition): Promise<TableRow | null> {
   if (prefix.equals(STATIC_PREFIX)) {
     if (partition.statics === null) return null
     return { partition, clustering: null, prefix, cells: [], marker: null }
@@ -160,25 +181,27 @@ export async function readRow(
   return null
 }
 
-/** Reads what they depend on, each row once. */
+/** Reads what they depend on, each row and the static cells of each partition once. */
 export async function readRows(
-  wanted: readonly {
-    readonly table: TableSchema
-    readonly rowKey: Buffer
-    readonly parts: readonly Buffer[]
-    readonly prefix: Buffer
-  }[],
+  wanted: readonly WantedRow[],
   store: Store,
 ): Promise<(table: TableSchema) => RowsAsTheyAre> {
   const found = new Map<string, TableRow | null>()
+  const partitions = new Map<string, Partition>()
   const nameOfRow = (table: TableSchema, rowKey: Buffer, prefix: Buffer) =>
-    `${datasetName(table)} ${rowKey.toString('hex')} ${prefix.toString('hex')}`
-  for (const one of wanted) {
-    const name = nameOfRow(one.table, one.rowKey, one.prefix)
+    `${nameOf(table, rowKey)} ${prefix.toString('hex')}`
+  for (const { table, rowKey, parts, prefix } of wanted) {
+    const name = nameOfRow(table, rowKey, prefix)
     if (found.has(name)) continue
     const needs = { withTimestamps: true, withTtl: false }
-    const reader = new TableReader(store.kvstore, one.table, { context: store.context, needs })
-    found.set(name, await readRow(reader, one))
+    const reader = new TableReader(store.kvstore, table, { context: store.context, needs })
+    let partition = partitions.get(nameOf(table, rowKey))
+    if (partition === undefined) {
+      const statics = table.statics.length > 0 ? await reader.statics(rowKey) : null
+      partition = { rowKey, key: parts, statics }
+      partitions.set(nameOf(table, rowKey), partition)
+    }
+    found.set(name, await readRow(reader, prefix, partition))
   }
   return (table) => (rowKey, prefix) => found.get(nameOfRow(table, rowKey, prefix)) ?? null
 }

@@ -196,15 +196,13 @@ function compileDelete(statement: ast.Delete, table: TableSchema, variables: Var
   const condition = conditionOf(statement, { table, variables })
   checkKey('delete', table, { where, needsRow: touchesRows })
   const paths = rowPaths(table, where)
-  if (touchesRows && !paths.isExact) throw invalid('Range deletions are not supported for specific columns')
   if (operations.length > 0 && !touchesRows && where.choices.length > 0) {
     throw invalid(
       'Invalid restrictions on clustering columns since the DELETE statement modifies only static columns',
     )
   }
   if (paths.leftChoices.length + paths.leftLimits.length > 0) throw gapIn(table, where)
-  const isOneRow = paths.isExact && ![...where.partition, ...where.choices].some(({ isIn }) => isIn)
-  if (condition !== null && !isOneRow) {
+  if (condition !== null && !paths.isExact) {
     const isOfRows = operations.length === 0 || touchesRows
     if (isOfRows || condition.touchesRows) {
       throw invalid(
@@ -213,6 +211,7 @@ function compileDelete(statement: ast.Delete, table: TableSchema, variables: Var
       )
     }
   }
+  if (touchesRows && !paths.isExact) throw invalid('Range deletions are not supported for specific columns')
   return {
     kind: 'delete',
     ...{ table, where, paths, operations, touchesRows, ...using },

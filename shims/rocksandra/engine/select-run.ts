@@ -266,8 +266,18 @@ class SelectRun {
     const aggregate = this.#plan.selection.aggregate(this.#context)
     for await (const chunk of this.#rows()) for (const row of chunk) aggregate.add(row)
     const result = rowsResult(this.#plan, [aggregate.result()], null)
-    const warning = this.#hasPages ? aggregateWarning(this.#plan) : null
+    const warning = this.#hasPages && this.#readsAnything() ? aggregateWarning(this.#plan) : null
     return warning === null ? result : { ...result, warnings: [warning] }
+  }
+
+  /** Whether there can be rows: what selects none is not read, and not warned of (SelectStatement.getQuery). */
+  #readsAnything(): boolean {
+    const { table, hasKeys, needsStatics, isDistinct } = this.#plan
+    if (table.virtual !== null) return true
+    if (this.#ranges.length === 0 && !needsStatics && !isDistinct) return false
+    return hasKeys
+      ? keysWithinTokens(this.#plan, this.#bindings).length > 0
+      : tokenBounds(this.#plan, this.#bindings) !== null
   }
 
   async #sorted(): Promise<RowsResult> {

@@ -59,7 +59,7 @@ function optionFields(options: CqlOptions): Fields {
   }
   const number = (name: string, byDefault: number): number => Number(word(name, String(byDefault)))
   return {
-    bloom_filter_fp_chance: double(number('bloom_filter_fp_chance', 0.01)),
+    bloom_filter_fp_chance: double(number('bloom_filter_fp_chance', bloomChance(options))),
     caching: map({ ...DEFAULT_CACHING, ...mapOf(options['caching']) }),
     comment: text(word('comment', '')),
     compaction: map(compactionOf(mapOf(options['compaction']))),
@@ -76,6 +76,11 @@ function optionFields(options: CqlOptions): Fields {
     read_repair_chance: double(number('read_repair_chance', 0)),
     speculative_retry: text(word('speculative_retry', '99PERCENTILE')),
   }
+}
+
+/** CompactionParams.defaultBloomFilterFbChance. */
+function bloomChance({ compaction }: CqlOptions): number {
+  return mapOf(compaction)['class']?.endsWith('LeveledCompactionStrategy') === true ? 0.1 : 0.01
 }
 
 type OptionsMap = Readonly<Record<string, string>>
@@ -100,7 +105,8 @@ function compressionOf(option: CqlOptions[string] | undefined): OptionsMap {
   const given = mapOf(option)
   const { class: name, sstable_compression: formerName, enabled, ...others } = given
   const isEmpty = option !== undefined && Object.keys(given).length === 0
-  const isOff = enabled === 'false' || isEmpty || (name ?? formerName) === ''
+  const isDisabled = enabled !== undefined && enabled.toLowerCase() !== 'true'
+  const isOff = isDisabled || isEmpty || (name ?? formerName) === ''
   if (isOff) return { enabled: 'false' }
   const className = name ?? formerName
   const chosen = className === undefined ? {} : { class: withPackage(className, COMPRESSION) }

@@ -72,11 +72,72 @@ test('a dry run answers the plan of what would be refused, which the change itse
   assert.match(String(refused.error.message), /sides agree/)
 })
 
-test('shares that are none, and fields that are unknown, are refused', async () => {
+const RAMP = { toShare: 10_000, stepShare: 500, everyMs: 60_000 }
+/** By what of the migration they are sent to; as JSON: a number that is none is null there. */
+const nonsense: Readonly<Record<string, readonly object[]>> = {
+  'PUT dials': [
+    { splitShare: 10_001 },
+    { splitShare: 0.5 },
+    { shadowShare: -1 },
+    { baselineShare: '5' },
+    { splitShare: Number.NaN },
+    { splitShare: 1e300 },
+    { share: 1 },
+    { splitCallers: 'maps' },
+    { splitCallers: [''] },
+    { splitCallers: ['x'.repeat(129)] },
+    { splitCallers: Array.from({ length: 65 }, (_, index) => `caller-${index}`) },
+    { splitShare: 1, force: 'yes' },
+  ],
+  'PUT ramp': [
+    {},
+    { ...RAMP, toShare: 0 },
+    { ...RAMP, toShare: -1 },
+    { ...RAMP, stepShare: 0 },
+    { ...RAMP, stepShare: Number.POSITIVE_INFINITY },
+    { ...RAMP, everyMs: 999 },
+    { ...RAMP, everyMs: 604_800_001 },
+    { ...RAMP, everyMs: 60_000.5 },
+    { ...RAMP, fromShare: 5 },
+  ],
+  'PUT originVersion': [
+    {},
+    { versionId: 0 },
+    { versionId: -5 },
+    { versionId: 1.5 },
+    { versionId: '17' },
+    { versionId: 2 ** 53 },
+    { versionId: Number.MAX_VALUE },
+  ],
+  'POST switch': [{ to: 'RETIRED' }, { force: 1 }],
+  'POST revert': [{ force: null }],
+  'DELETE ramp': [{ stop: true }],
+}
+for (const [what, bodies] of Object.entries(nonsense)) {
+  test(`nonsense in ${what} is refused with what is wrong, before anything is asked`, async () => {
+    const { ask, migrations } = startFakeAdmin()
+    const [method = '', part = ''] = what.split(' ')
+    for (const body of bodies) {
+      const { status, error } = await ask(`${method} ${PATH}/${part}`, {
+        body: { ...who, ...body },
+        headers: seen,
+      })
+      assert.deepEqual([status, error.code], [400, 'INVALID_ARGUMENT'], JSON.stringify(body))
+      assert.match(String(error.message), /\w+ \w+/)
+    }
+    assert.deepEqual(migrations.calls, [])
+  })
+}
+
+test('a body that is too large, none at all, or no object is refused; a path or method that is none, too', async () => {
   const { ask, migrations } = startFakeAdmin()
-  for (const body of [{ splitShare: 10_001 }, { splitShare: 0.5 }, { shadowShare: -1 }, { share: 1 }]) {
-    assert.equal((await ask(`PUT ${PATH}/dials`, { body: { ...who, ...body }, headers: seen })).status, 400)
-  }
+  const statusOf = async (request: string, body?: unknown): Promise<number> =>
+    (await ask(request, { ...(body !== undefined && { body }), headers: seen })).status
+  assert.equal(await statusOf(`PUT ${PATH}/dials`, { ...who, reason: 'x'.repeat(2 * 1024 * 1024) }), 413)
+  assert.equal(await statusOf(`PUT ${PATH}/dials`), 400)
+  assert.equal(await statusOf(`PUT ${PATH}/dials`, [who]), 400)
+  assert.equal(await statusOf(`POST ${PATH}/retire`, who), 404)
+  assert.equal(await statusOf(`POST ${PATH}/dials`, who), 405)
   assert.deepEqual(migrations.calls, [])
 })
 

@@ -108,13 +108,15 @@ test('a thousand deletions are added to a thousand in a few milliseconds', () =>
     [],
     Array.from({ length: 1_000 }, (_, n) => range(n, 1n)),
   )
-  const start = performance.now()
-  const after = addRangeTombstones(
-    list,
-    Array.from({ length: 1_000 }, (_, n) => range(n, 2n)),
-  )
-  // Generous: the machine may be busy. Comparing all pairs of them took a second.
-  assert.ok(performance.now() - start < 300)
+  const added = Array.from({ length: 1_000 }, (_, n) => range(n, 2n))
+  // The quickest of three: the machine may be busy. Comparing all pairs of them took a second.
+  const tookMs = Array.from({ length: 3 }, () => {
+    const start = performance.now()
+    addRangeTombstones(list, added)
+    return performance.now() - start
+  })
+  assert.ok(Math.min(...tookMs) < 300, `${tookMs.join()} ms`)
+  const after = addRangeTombstones(list, added)
   assert.equal(after.length, 1_000)
   assert.ok(after.every(({ timestamp }) => timestamp === 2n))
 })

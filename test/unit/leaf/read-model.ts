@@ -71,8 +71,8 @@ export function selectors(maxVersions = ALL_VERSIONS): fc.Arbitrary<CellSelector
         limit: fc.option(fc.integer({ min: 1, max: 4 }), { freq: 2 }),
         isReversed: fc.boolean(),
         maxVersions: fc.constantFrom(1, 2, maxVersions),
-        minTimestamp: fc.option(times, { freq: 1 }),
-        maxTimestamp: fc.option(times, { freq: 1 }),
+        minTimestamp: fc.option(times, { freq: 2 }),
+        maxTimestamp: fc.option(times, { freq: 2 }),
         keysOnly: fc.boolean(),
       })
       .map((one) => ({

@@ -61,6 +61,8 @@ export class BuildWorld {
   readonly staging: string
   /** Sealed shards by their number in the staging directory: lines `key column=value ...` in the order they came. */
   readonly shards = new Map<string, string[]>()
+  /** Of shards that were neither sealed nor given up. */
+  readonly openWriters = new Set<string>()
   /** Parts whose rows were asked for, in order. */
   readonly readParts: string[] = []
   readonly progress: BuildProgress[] = []
@@ -131,10 +133,15 @@ export class BuildWorld {
       }
       return this.tamper(watched)
     }
-    const shared = { clock: systemClock, openSource: openJob, pack: packText }
+    const shared = {
+      clock: systemClock,
+      openSource: openJob,
+      pack: packText,
+      createShardWriter: ({ directory }: { readonly directory: string }) =>
+        Promise.resolve(this.#shardWriter(directory)),
+    }
     return {
       ...shared,
-      createShardWriter: ({ directory }) => Promise.resolve(this.#shardWriter(directory)),
       startReader(setup, on) {
         const { port1, port2 } = new MessageChannel()
         serveReader(port2, setup, shared)
@@ -156,6 +163,8 @@ export class BuildWorld {
     const lines: string[] = []
     let bytes = 0
     mkdirSync(directory)
+    this.openWriters.add(directory)
+    const close = (): void => void this.openWriters.delete(directory)
     return {
       get bytes() {
         return bytes
@@ -166,10 +175,14 @@ export class BuildWorld {
         lines.push(`${rowKey.toString()} ${head.toString()}`)
       },
       seal: () => {
+        close()
         this.shards.set(shard, lines)
         return Promise.resolve({ rows: lines.length, bytes, checksum: `sum-${lines.length}` })
       },
-      abandon: () => Promise.resolve(),
+      abandon: () => {
+        close()
+        return Promise.resolve()
+      },
     }
   }
 }

@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -180,6 +181,59 @@ test('a build that ended while it wrote keeps the shards that were sealed, and r
   const { figures } = built(await world.build())
   assert.deepEqual([world.readParts, figures.rows], [[], 600])
   assert.deepEqual(world.rows(), stored(someRows(600)))
+})
+
+/** Its objects say that they are so large. */
+function sayLarge(world: BuildWorld, sizeBytes: number): void {
+  world.tamper = (source) => ({
+    parts: async () => (await source.parts()).map((part) => ({ ...part, sizeBytes })),
+    rows: (part) => source.rows({ ...part, sizeBytes: statSync(new URL(part.url)).size }),
+  })
+}
+
+for (const workers of [1, 2]) {
+  test(`what writing takes is tried on the first rows of a large load, of which nothing is left (workers: ${workers})`, async () => {
+    const world = new BuildWorld(root, { sortBytes: 20_000, workers })
+    const groups = [someRows(1_500), someRows(1_500, 1_500)]
+    for (const [index, rows] of groups.entries()) world.writeRows(`${index}.ndjson`, rows)
+    sayLarge(world, 1_000_000_000)
+    let tried = 0
+    world.onAdd = (_key, shard) => void (tried += shard === 'trial' ? 1 : 0)
+    built(await world.build())
+    // Twice half of the memory, once next to nothing; half of the memory are about 250 rows.
+    assert.ok(tried > 300 && tried < 900, String(tried))
+    assert.ok(world.shards.delete('trial'))
+    assert.deepEqual(world.rows(), stored(groups.flat()))
+    assert.ok(!readdirSync(world.staging).includes('trial'))
+  })
+}
+
+test('a trial that fails costs the load nothing', async () => {
+  const world = new BuildWorld(root, { sortBytes: 20_000 })
+  world.writeRows('in.ndjson', someRows(1_500))
+  sayLarge(world, 1_000_000_000)
+  let refused = 0
+  world.onAdd = (_key, shard) => {
+    if (shard !== 'trial') return
+    refused++
+    diskFull()
+  }
+  built(await world.build())
+  assert.equal(refused, 1)
+  assert.deepEqual(world.rows(), stored(someRows(1_500)))
+  assert.ok(!readdirSync(world.staging).includes('trial'))
+  assert.deepEqual([...world.openWriters], [])
+})
+
+test('a load without runs that is done again counts the rows that were left out once', async () => {
+  const world = new BuildWorld(root)
+  world.writeRows('in.ndjson', [...someRows(200), ...someRows(200)])
+  world.onAdd = (_key, shard) => (shard === '2' ? diskFull() : undefined)
+  failure(await world.build({ onDuplicate: 'first' }))
+  assert.deepEqual([...world.shards.keys()], ['0', '1'])
+  world.onAdd = () => undefined
+  const { progress, figures } = built(await world.build({ onDuplicate: 'first' }))
+  assert.deepEqual([progress.duplicateCount, figures.rows], [200, 200])
 })
 
 test('a build that was done says so again without reading anything', async () => {

@@ -1,92 +1,15 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
-import { setImmediate as turn } from 'node:timers/promises'
+import { test } from 'node:test'
 import { KVError } from '../../../src/base/errors.js'
-import { Jobs } from '../../../src/base/jobs.js'
 import { limits } from '../../../src/base/limits.js'
-import { silentLogger } from '../../../src/base/logger.js'
 import { compileThriftStruct } from '../../../src/base/thrift-idl.js'
-import { LoadJobs } from '../../../src/loader/load-job.js'
-import type { LoadRequest, UploadRequest } from '../../../src/model/load.js'
-import { createObjectStore, type ObjectSettings } from '../../../src/objects/objects.js'
-import {
-  change,
-  type FakeBuild,
-  fakeBuilds,
-  FakeFiles,
-  FakeMetastore,
-  figures,
-  killed,
-  progress,
-  requestFor,
-} from './fakes.js'
-
-const folder = mkdtempSync(join(tmpdir(), 'godwit-loads-'))
-after(() => rmSync(folder, { recursive: true, force: true }))
-const input = join(folder, 'input.ndjson')
-writeFileSync(input, '{"id":1,"a":1}\n{"id":2,"a":2}\n')
+import type { LoadRequest } from '../../../src/model/load.js'
+import { change, type FakeBuild, figures, killed, progress, requestFor } from './fakes.js'
+import { clockMs, folder, input, setUp, settle, until } from './load-job-world.js'
 
 const failed = new KVError('INVALID_ARGUMENT', '3 bad lines')
-
-const objectSettings: ObjectSettings = {
-  roots: [],
-  s3: {
-    endpoint: '',
-    region: 'r',
-    pathStyle: false,
-    accessKeyId: '',
-    secretAccessKey: '',
-    connectTimeoutMs: 1,
-    stallTimeoutMs: 1,
-    attempts: 1,
-  },
-}
-
-/** Steps on when a test says so. */
-const clockMs = { now: 5 }
-
-interface World {
-  readonly metastore: FakeMetastore
-  readonly files: FakeFiles
-  readonly builds: FakeBuild[]
-  readonly queue: Jobs
-  readonly jobs: LoadJobs
-  /** Holds the staging directories. */
-  readonly home: string
-}
-
-/** A gateway's loads; with those of an earlier one, its disk and its metastore. */
-function setUp({ concurrent = 1, earlier }: { concurrent?: number; earlier?: World } = {}): World {
-  const metastore = earlier?.metastore ?? new FakeMetastore()
-  const home = earlier?.home ?? mkdtempSync(join(folder, 'home-'))
-  const files = earlier?.files ?? new FakeFiles(home)
-  const { startTask, builds } = fakeBuilds()
-  const clock = { nowMs: () => 5, nowUs: () => 5_000n, monotonicMs: () => clockMs.now }
-  const logger = silentLogger
-  const queue = new Jobs({ clock, logger, concurrent: { loads: concurrent, others: 1 } })
-  const options = { jobs: queue, metastore, files, startTask, clock, logger, objectSettings }
-  const sizes = { workers: 1, sortBytes: 1_000, heapMb: 64, maxUploadBytes: 100 }
-  const jobs = new LoadJobs({ ...options, ...sizes, objects: createObjectStore(objectSettings) })
-  if (earlier === undefined) metastore.add('cities')
-  return { metastore, files, builds, queue, jobs, home }
-}
-
-/** Lets everything that is ready run; the fakes never wait for anything but their own test. */
-async function settle(): Promise<void> {
-  for (let count = 0; count < 200; count++) await turn()
-}
-
-/** Lets the disk answer, too. */
-async function until(isSo: () => boolean): Promise<void> {
-  const end = performance.now() + 10_000
-  while (!isSo()) {
-    assert.ok(performance.now() < end, 'it did not come to that')
-    await turn()
-  }
-}
 
 test('a load reserves a version, builds it, adopts it, completes it and publishes it', async () => {
   const { jobs, builds, files, metastore } = setUp()
@@ -111,7 +34,7 @@ test('a load reserves a version, builds it, adopts it, completes it and publishe
   assert.deepEqual(files.trashed, ['load-id-cities-1000'])
 })
 
-test('the time left of a load that writes goes on while it is silent, and that of one that reads does not', async () => {
+test('the time left becomes less while a load works without a word, and does not while it waits for its input', async () => {
   const { jobs, builds } = setUp()
   const { id } = await jobs.start(requestFor('cities', input), change)
   await settle()
@@ -120,7 +43,7 @@ test('the time left of a load that writes goes on while it is silent, and that o
   builds[0]?.report({ ...progress, leftMs: 3_000 })
   clockMs.now += 1_000
   assert.equal(left(), 3_000)
-  builds[0]?.report({ ...progress, phase: 'WRITING', leftMs: 3_000 })
+  builds[0]?.report({ ...progress, countsDown: true, leftMs: 3_000 })
   clockMs.now += 1_000
   assert.equal(left(), 2_000)
   clockMs.now += 9_000
@@ -445,153 +368,6 @@ test('a version far smaller than the served one is refused unless it is forced',
     await settle()
     assert.equal(jobs.get(taken.id)?.state, 'DONE')
   }
-})
-
-function uploadFor(dataset: string): UploadRequest {
-  return requestFor(dataset, '')
-}
-
-async function* pieces(...texts: string[]): AsyncGenerator<Buffer> {
-  for (const text of texts) yield await Promise.resolve(Buffer.from(text))
-}
-
-test('an upload is written to disk and loaded from there', async () => {
-  const { jobs, builds, metastore, home } = setUp()
-  const request = uploadFor('cities')
-  const load = await jobs.upload(request, { bytes: pieces('{"id":1,', '"a":2}\n'), sizeBytes: 15 }, change)
-  assert.equal(load.totalBytes, 15)
-  assert.equal(readFileSync(new URL(load.request.from), 'utf8'), '{"id":1,"a":2}\n')
-  await settle()
-  builds[0]?.end(figures)
-  await settle()
-  assert.equal(metastore.version('cities', 1000)?.state, 'CURRENT')
-  assert.deepEqual(readdirSync(home), [])
-})
-
-const halfUploads: readonly {
-  name: string
-  code: string
-  sizeBytes: number | null
-  bytes: AsyncGenerator<Buffer>
-  free?: number
-}[] = [
-  { name: 'ends early', code: 'INVALID_ARGUMENT', sizeBytes: 20, bytes: pieces('{"id":1}') },
-  { name: 'is empty', code: 'INVALID_ARGUMENT', sizeBytes: null, bytes: pieces() },
-  { name: 'is announced as too large', code: 'TOO_LARGE', sizeBytes: 101, bytes: pieces('{}') },
-  {
-    name: 'becomes too large',
-    code: 'TOO_LARGE',
-    sizeBytes: null,
-    bytes: pieces('x'.repeat(60), 'x'.repeat(60)),
-  },
-  {
-    name: 'has no room on the disk',
-    code: 'UNAVAILABLE',
-    sizeBytes: 50,
-    bytes: pieces('x'.repeat(50)),
-    free: 40,
-  },
-]
-for (const { name, code, sizeBytes, bytes, free } of halfUploads) {
-  test(`an upload that ${name} leaves nothing, and the dataset can be loaded again`, async () => {
-    const { jobs, metastore, files, home } = setUp()
-    files.free = free ?? null
-    const request = uploadFor('cities')
-    await assert.rejects(jobs.upload(request, { bytes, sizeBytes }, change), { code })
-    // What is refused by its announcement has no version; the others have one that FAILED and are listed with the reason.
-    const begun = metastore.steps.length > 0
-    assert.deepEqual([metastore.steps, readdirSync(home)], [begun ? ['LOADING', 'FAILED'] : [], []])
-    assert.deepEqual(
-      jobs.list().map(({ state, error }) => [state, error?.code]),
-      begun ? [['FAILED', code]] : [],
-    )
-    assert.equal(begun, sizeBytes === null || sizeBytes === 20)
-    await jobs.start(requestFor('cities', input), change)
-  })
-}
-
-/** Content whose pieces come when the test says so. */
-class HeldContent {
-  #push: ((piece: Buffer) => void) | null = null
-  readonly bytes: AsyncIterable<Buffer> = {
-    [Symbol.asyncIterator]: () => ({
-      next: () =>
-        new Promise<IteratorResult<Buffer>>((resolve) => {
-          this.#push = (value) => resolve({ done: false, value })
-        }),
-    }),
-  }
-
-  /** Once it is waited for: its file is made first, which the disk decides. */
-  async send(text: string): Promise<void> {
-    await this.asked()
-    this.#push?.(Buffer.from(text))
-  }
-
-  asked(): Promise<void> {
-    return until(() => this.#push !== null)
-  }
-}
-
-async function uploading(world: World, content: HeldContent, text: string) {
-  const upload = world.jobs.upload(uploadFor('cities'), { bytes: content.bytes, sizeBytes: 15 }, change)
-  const refused = assert.rejects(upload, { code: 'CANCELLED' })
-  await content.send(text)
-  await until(() => world.jobs.list()[0]?.readBytes === text.length)
-  const [load] = world.jobs.list()
-  assert.ok(load !== undefined)
-  return { load, refused }
-}
-
-test('an upload under way is listed with the bytes that came, holds its dataset and can be cancelled', async () => {
-  const world = setUp()
-  const { jobs, queue, metastore, home } = world
-  const { load, refused } = await uploading(world, new HeldContent(), '{"id":1,')
-  assert.deepEqual(
-    [load.id, load.state, load.readBytes, load.totalBytes],
-    ['cities-1000', 'UPLOADING', 8, 15],
-  )
-  const listed = queue.get(load.id)
-  assert.deepEqual(
-    [listed?.kind, listed?.state, listed?.progress],
-    ['LOAD', 'UPLOADING', { step: 'uploading', done: 8, total: 15, unit: 'bytes' }],
-  )
-  await assert.rejects(jobs.start(requestFor('cities', input), change), { message: /cities-1000/ })
-  assert.equal((await jobs.cancel(load.id))?.state, 'CANCELLED')
-  await refused
-  assert.deepEqual([metastore.steps, readdirSync(home)], [['LOADING', 'FAILED'], []])
-  await jobs.start(requestFor('cities', input), change)
-})
-
-test('an upload under way ends with the gateway', async () => {
-  const world = setUp()
-  const { refused } = await uploading(world, new HeldContent(), '{"id":1,')
-  await world.queue.close()
-  await refused
-  assert.deepEqual([world.metastore.steps, readdirSync(world.home)], [['LOADING', 'FAILED'], []])
-})
-
-test('an upload takes no place of a load: one that is built goes on beside it', async () => {
-  const world = setUp({ concurrent: 1 })
-  world.metastore.add('towns')
-  const { load, refused } = await uploading(world, new HeldContent(), '{')
-  await world.jobs.start(requestFor('towns', input), change)
-  await settle()
-  assert.equal(world.builds.length, 1)
-  await world.jobs.cancel(load.id)
-  await refused
-})
-
-test('an upload that trickles ends, because it holds its dataset', async () => {
-  const { jobs, home } = setUp()
-  const content = new HeldContent()
-  const upload = jobs.upload(uploadFor('cities'), { bytes: content.bytes, sizeBytes: null }, change)
-  const refused = assert.rejects(upload, { code: 'INVALID_ARGUMENT', message: /1 bytes in 300 s.*too slow/ })
-  await content.asked()
-  clockMs.now += limits.uploadPaceMs
-  await content.send('{')
-  await refused
-  assert.deepEqual([jobs.list()[0]?.state, readdirSync(home)], ['FAILED', []])
 })
 
 test('a load whose dataset is removed ends CANCELLED and leaves nothing, and a dataset of its name is not touched', async () => {

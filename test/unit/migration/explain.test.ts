@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { murmur3Token } from '../../../src/base/hash.js'
-import { type OriginNow, explainRead } from '../../../src/gateway-explain.js'
+import { type OriginNow, explainRead } from '../../../src/gateway/explain.js'
 import type { Backend } from '../../../src/model/backend.js'
 import type { DatasetRecord } from '../../../src/model/dataset.js'
 import {

@@ -56,7 +56,12 @@ test('callers that are handed over move the share of the requests that they make
   assert.equal((await moved({ splitCallers: ['maps'] }))?.share, 4_500)
   // With the keys of everybody else.
   assert.equal((await moved({ splitShare: 6_000 }))?.share, 4_500)
-  assert.deepEqual(await moved({}), { share: 0, requests: 1_000, sinceMs: 1_700_000_000_000 })
+  // A share that stays moves nobody.
+  assert.deepEqual(await moved({ splitShare: 1_000 }), {
+    share: 0,
+    requests: 1_000,
+    sinceMs: 1_700_000_000_000,
+  })
 })
 
 test('what nobody has counted is said to be unknown', async () => {

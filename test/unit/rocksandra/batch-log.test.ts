@@ -28,10 +28,19 @@ class Store {
   nowMs = STARTED_MS
   graceSeconds = 864_000
   readonly timers: (() => void)[] = []
+  readonly delaysMs: number[] = []
+  /** Pages of the next scan that find nothing, and take so long each. */
+  readonly emptyPagesMs: number[] = []
 
   readonly kvstore = {
     mutate: (request: MutateRequest, done: (outcome: unknown) => void) => this.#mutate(request, done),
     scan: (_request: unknown, done: (outcome: unknown) => void) => {
+      const emptyMs = this.emptyPagesMs.shift()
+      if (emptyMs !== undefined) {
+        this.nowMs += emptyMs
+        done({ rows: [], next: {} })
+        return
+      }
       const rows = [...this.rows].filter(([name]) => name.startsWith(BATCH_LOG))
       done({
         rows: rows.map(([name, [mutation]]) => ({
@@ -52,7 +61,8 @@ class Store {
     return new BatchLog({
       kvstore: this.kvstore,
       clock: { nowUs: () => 0n, nowMs: () => this.nowMs, monotonicMs: () => this.nowMs },
-      startTimer: (_delayMs, run) => {
+      startTimer: (delayMs, run) => {
+        this.delaysMs.push(delayMs)
         this.timers.push(run)
         return () => undefined
       },
@@ -254,6 +264,19 @@ describe('a start', () => {
     store.datasetIds.set('ks.t', 't1')
     await turn(store)
     assert.deepEqual([store.has('b'), store.logged], [true, 0])
+  })
+
+  test('rests between pages of removed batches for as long as each took', async () => {
+    const store = dead()
+    store.emptyPagesMs.push(300, 20)
+    const finished = store.log().finishOld(STARTED_MS + 1)
+    for (const expected of [[300], [300, 20]]) {
+      await new Promise((resolve) => setImmediate(resolve))
+      assert.deepEqual([store.delaysMs, store.has('b')], [expected, false])
+      for (const run of store.timers.splice(0)) run()
+    }
+    await finished
+    assert.equal(store.has('b'), true)
   })
 
   test('leaves what it cannot read to whoever can', async () => {

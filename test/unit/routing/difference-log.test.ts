@@ -103,6 +103,26 @@ suite('difference log', () => {
     )
   })
 
+  // Only their number was bounded: a thousand rows of the longest keys and columns made a file of 170 MB.
+  test('the longest keys and columns keep to the bounds of memory and disk as well', async () => {
+    const long = 'k'.repeat(87_380)
+    const { log, path } = openLog()
+    let added = 0
+    for (let round = 0; round < 20; round += 1) {
+      log.add(
+        Array.from({ length: 100 }, () => difference((added += 1), { key: long, column: long })),
+        0,
+      )
+      await log.close()
+    }
+    const onDisk = statSync(path).size + statSync(`${path}.1`).size
+    assert.ok(onDisk <= limits.maxDifferenceBytes, `${onDisk} bytes on disk`)
+    const times = await timesOf(log)
+    // Of each hundred as many as fit, the last hundred's among them.
+    assert.ok(times.length >= 20 && times.some((atMs) => atMs > added - 100), `${times.length} are left`)
+    assert.ok(log.lost >= 20 * 80, `${log.lost} lost`)
+  })
+
   test('what is too much, of no dataset, or fails on disk is lost and counted', async () => {
     const { log } = openLog()
     log.add(

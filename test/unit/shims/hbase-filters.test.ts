@@ -6,6 +6,7 @@ import { parseFilter } from '../../../shims/usermetastore/filter-parse.js'
 import { rowRangeOf } from '../../../shims/usermetastore/filter-range.js'
 import { LinearRegex } from '../../../shims/usermetastore/filter-regex.js'
 import { filterRow, judging } from '../../../shims/usermetastore/filter-run.js'
+import { storeLimitsOf } from '../../../shims/usermetastore/hbase-store-limits.js'
 import { KVError } from '../../../src/base/errors.js'
 import { limits } from '../../../src/base/limits.js'
 import type { Cell } from '../../../src/model/row.js'
@@ -29,6 +30,8 @@ function left(filterText: string, rows: Readonly<Record<string, readonly Cell[]>
     )
   })
 }
+
+const ANSWERED = { versionsOf: () => 1, stores: null }
 
 const ROW = [cell('a:x', '1'), cell('a:xy', '2'), cell('a:y', '3'), cell('b:x', '4')]
 
@@ -89,6 +92,42 @@ describe('what a filter leaves of a row', () => {
       left("WHILE RowFilter(!=, 'binary:r2')", rows).map((row) => row !== null),
       [true, false, false],
     )
+  })
+})
+
+describe('what a get with storeLimit and storeOffset leaves', () => {
+  const cells = ROW
+  /** Names of columns, of a row without a filter or behind one. */
+  const named = (limit: number | null, offset: number | null, filterText?: string): string | undefined => {
+    const stores = storeLimitsOf({ storeLimit: limit, storeOffset: offset })
+    assert.ok(stores !== null)
+    if (filterText === undefined) return namesOf(stores.cellsOf(cells))
+    const filter = buildFilter(parseFilter(bytes(filterText)), false)
+    const job = judging(filter, { rowKey: bytes('r'), cells }, { versionsOf: () => 1, stores })
+    for (let step = job.next(); ; step = job.next()) {
+      if (step.done === true) return step.value === null ? undefined : namesOf(step.value)
+    }
+  }
+  const namesOf = (left: readonly Cell[]): string =>
+    left.map(({ localKey }) => localKey.toString('latin1').replace('\0', ':')).join(' ')
+
+  test('are so many cells of each family, behind so many', () => {
+    assert.equal(named(1, null), 'a:x b:x')
+    assert.equal(named(1, 1), 'a:xy')
+    assert.equal(named(null, 2), 'a:y')
+    assert.equal(named(-1, 1), 'a:xy a:y')
+    assert.equal(named(0, 0), '')
+  })
+
+  test('counts cells that a filter let pass', () => {
+    assert.equal(named(1, 1, "ValueFilter(!=, 'binary:2')"), 'a:y')
+    assert.equal(named(1, null, "QualifierFilter(>=, 'binary:xy')"), 'a:xy')
+  })
+
+  test('ends a family behind its last cell: a filter is not asked about the rest, as in a region', () => {
+    const needsY = "SingleColumnValueFilter('a', 'y', =, 'binary:3', true, true)"
+    assert.equal(named(2, null, needsY), 'a:x a:xy b:x')
+    assert.equal(named(1, null, needsY), undefined)
   })
 })
 
@@ -203,7 +242,7 @@ describe('what a filter does with a cell', () => {
   test('stops for others within a row of many cells', () => {
     const cells = Array.from({ length: 5_000 }, (_, index) => cell(`a:${index}`, 'x'))
     const filter = buildFilter(parseFilter(bytes("ValueFilter(=, 'substring:x')")), false)
-    const job = judging(filter, { rowKey: bytes('r'), cells }, () => 1)
+    const job = judging(filter, { rowKey: bytes('r'), cells }, ANSWERED)
     let stops = 0
     let step = job.next()
     for (; step.done !== true; step = job.next()) stops += 1
@@ -215,7 +254,7 @@ describe('what a filter does with a cell', () => {
     const filter = buildFilter(parseFilter(bytes("RowFilter(=, 'regexstring:none')")), false)
     let stops = 0
     for (let row = 0; row < 100; row++) {
-      const job = judging(filter, { rowKey: Buffer.alloc(1_000, 'r'), cells: [cell('a:x', '1')] }, () => 1)
+      const job = judging(filter, { rowKey: Buffer.alloc(1_000, 'r'), cells: [cell('a:x', '1')] }, ANSWERED)
       for (let step = job.next(); step.done !== true; step = job.next()) stops += 1
     }
     assert.ok(stops > 0 && stops < 50, `${stops} stops`)

@@ -199,6 +199,27 @@ test('a load that a former process began is joined, published or not', async () 
   assert.equal(world.steps.at(-1), `publish fs ${VERSION}`)
 })
 
+test('a load that was forgotten before it was seen to end counts by what became of its version', async () => {
+  const world = new World()
+  const lucky = world.call()
+  await world.settle()
+  const forget = () => void world.loads.splice(0)
+  world.setVersion('fs', version(VERSION, 'CURRENT', world.sourceOf(DIRECTORY)))
+  forget()
+  await world.settle(100)
+  assert.equal(lucky.answer, 'ok')
+  world.setVersion('fs', version(VERSION, 'DELETED', world.sourceOf(DIRECTORY)))
+  const unlucky = world.call()
+  await world.settle()
+  world.setVersion('fs', version(VERSION, 'FAILED', world.sourceOf(DIRECTORY)))
+  forget()
+  await world.settle(100)
+  assert.equal(unlucky.answer, 'waiting')
+  assert.equal(world.loads.length, 1, 'it is loaded again')
+  await world.end(null)
+  assert.equal(unlucky.answer, 'ok')
+})
+
 test('another load of the file set, and a version that is being removed, are waited for', async () => {
   const world = new World()
   const other = '/terrapin/data/fs/1448390400001'
@@ -284,9 +305,10 @@ test('calls beyond the bound are refused, and those before them go on', async ()
   assert.deepEqual(new Set(calls.slice(0, -1).map(({ answer }) => answer)), new Set(['ok']))
 })
 
-test('a call without a request, a file set or a directory is refused', async () => {
+test('a call without a file set, a directory or a number of partitions is refused', async () => {
   const world = new World()
-  const calls = [world.call({ fileSet: null }), world.call({ hdfsDirectory: null })]
+  const absent = [{ fileSet: null }, { hdfsDirectory: null }, { expectedNumPartitions: null }]
+  const calls = absent.map((given) => world.call(given))
   await world.settle()
   for (const { answer } of calls) assert.match(answer, /^INVALID_REQUEST/)
 })

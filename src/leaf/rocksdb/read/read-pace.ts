@@ -9,8 +9,8 @@
  *   answered. A request's second reading goes before another's first.
  *
  * Rows and what is read on the pool in the order in which they came: requests are finished and answered one after the
- * other, so that at any time only the first of them holds a part of its answer. Only a request whose rows take long, for
- * cells that were removed may be any number, lets those behind it go on: it takes its turns with the scans.
+ * other, so that at any time only the first of them holds a part of its answer. Only a request that takes long, for its
+ * rows and the cells that were removed may be any number, lets those behind it go on: it takes its turns with the scans.
  */
 import type { Clock } from '../../../base/clock.js'
 
@@ -24,17 +24,27 @@ const MAX_POOL_READS = 8
 /** Scans that take turns; those behind them wait. Each holds a cursor and its page. */
 const MAX_ACTIVE_SCANS = 4
 
-/** A row that is not through after so many slices, 16 ms, is set aside with the rest of its request. */
-const SLICES_OF_ROW = 4
+/** A page that is not through after so many slices, 256 ms, has come upon a long row: others take its turns. */
+const SLICES_OF_PAGE = 64
+
+/** A request whose rows are not through after so many slices, 16 ms, is set aside with the rest of them. */
+const SLICES_OF_REQUEST = 4
 
 /** Requests that were set aside; each holds a cursor, and a part of its answer. Beyond it nothing is set aside. */
 const MAX_ASIDE = 64
 
-/** Those of them that take turns; those behind them wait. */
-const MAX_ACTIVE_ASIDE = 4
+/** Scans among them: there is room for rows, too, however many pages come upon long ones. */
+const MAX_SCANS_ASIDE = 32
 
-/** What they hold together: beyond it only the first of them goes on, and nothing is set aside. */
+/** Of all that are set aside so many have a turn before the scans have theirs; then the next ones. */
+const TURNS_OF_ASIDE = 4
+
+/**
+ * What they hold together: beyond it only the first goes on, to its end, and nothing is set aside that holds more than
+ * little. So at most they hold this, what the first one adds, and a little each.
+ */
 const MAX_ASIDE_BYTES = 64 * 1024 * 1024
+const LITTLE_BYTES = MAX_ASIDE_BYTES / MAX_ASIDE
 
 /** Reads a little; answers whether there is more to do. What it read it adds to `slice`. */
 export type ReadStep = (slice: Slice) => boolean
@@ -54,6 +64,11 @@ interface QueuedStep {
   readonly request: PacedRequest
 }
 
+interface QueuedScan extends QueuedStep {
+  /** That it had and was not through. */
+  slices: number
+}
+
 /** Begins an asynchronous read; `release` is called once, when it has been answered. */
 export type PoolRead = (release: () => void) => void
 
@@ -61,11 +76,11 @@ export class ReadPace {
   readonly #clock: Clock
   #steps: QueuedStep[] = []
   #nextStep = 0
-  /** Slices in which the first of them was not through. */
+  /** Slices in which the request of the first of them was not through. */
   #slicesOfFirst = 0
   readonly #aside: QueuedStep[] = []
-  #scans: ReadStep[] = []
-  /** Among requests that were set aside, and scans behind them. */
+  readonly #scans: QueuedScan[] = []
+  /** Of those that were set aside, and of the scans behind them. */
   #nextTurn = 0
   #isScanTurn = true
   /** Whether a slice is being read, or will be in a later turn. */
@@ -85,8 +100,8 @@ export class ReadPace {
   }
 
   /** The same for a scan. */
-  addScan(step: ReadStep): void {
-    this.#scans.push(step)
+  addScan(step: ReadStep, request: PacedRequest = { heldBytes: 0 }): void {
+    this.#scans.push({ step, request, slices: 0 })
   }
 
   /** Reads a slice now, unless one is due already, and the rest in later turns. */
@@ -118,16 +133,18 @@ export class ReadPace {
   }
 
   #runSteps(slice: Slice, isOver: () => boolean): void {
+    const request = this.#steps[0]?.request
     let goesOn: boolean
     do {
       goesOn = this.#steps[this.#nextStep]?.step(slice) === true
       if (!goesOn) this.#nextStep++
     } while (this.#nextStep < this.#steps.length && !isOver())
-    if (this.#nextStep > 0) this.#slicesOfFirst = 0
     // Steps that are done hold the keys of their requests.
     this.#steps.splice(0, this.#nextStep)
     this.#nextStep = 0
-    if (goesOn && ++this.#slicesOfFirst >= SLICES_OF_ROW) this.#setAside()
+    const isSame = this.#steps[0]?.request === request
+    if (!isSame) this.#slicesOfFirst = 0
+    if ((isSame || goesOn) && ++this.#slicesOfFirst >= SLICES_OF_REQUEST) this.#setAside()
   }
 
   /** Lets other requests pass the first one, if there are any and it may be held meanwhile. */
@@ -135,9 +152,8 @@ export class ReadPace {
     const [first] = this.#steps
     if (first === undefined) return
     const { request } = first
-    const isFull = this.#aside.length >= MAX_ASIDE || this.#asideBytes() + request.heldBytes > MAX_ASIDE_BYTES
     const others = this.#steps.filter((queued) => queued.request !== request)
-    if (others.length === 0 || isFull) return
+    if (others.length === 0 || !this.#mayHold(request)) return
     const rows = this.#steps.filter((queued) => queued.request === request)
     this.#steps = others
     this.#slicesOfFirst = 0
@@ -148,24 +164,45 @@ export class ReadPace {
     this.#aside.push({ step, request })
   }
 
+  /** The same for a scan that others wait for. */
+  #setScanAside(at: number): void {
+    const scan = this.#scans[at]
+    if (scan === undefined || ++scan.slices < SLICES_OF_PAGE || this.#scans.length <= MAX_ACTIVE_SCANS) return
+    const scansAside = this.#aside.filter((queued) => 'slices' in queued).length
+    if (scansAside >= MAX_SCANS_ASIDE || !this.#mayHold(scan.request)) return
+    this.#scans.splice(at, 1)
+    this.#aside.push(scan)
+  }
+
+  #mayHold({ heldBytes }: PacedRequest): boolean {
+    if (this.#aside.length >= MAX_ASIDE) return false
+    return heldBytes <= LITTLE_BYTES || this.#asideBytes() + heldBytes <= MAX_ASIDE_BYTES
+  }
+
   #asideBytes(): number {
     return this.#aside.reduce((bytes, { request }) => bytes + request.heldBytes, 0)
   }
 
   /** Those that end soon share a slice; one that does not gives way to the next at the slice's end. */
   #runTurns(slice: Slice, isOver: () => boolean): void {
-    let goesOn: boolean
-    do {
-      const aside = this.#asideBytes() > MAX_ASIDE_BYTES ? 1 : Math.min(this.#aside.length, MAX_ACTIVE_ASIDE)
+    for (;;) {
+      const isFull = this.#asideBytes() > MAX_ASIDE_BYTES
+      const aside = isFull ? 1 : Math.min(this.#aside.length, TURNS_OF_ASIDE)
       const active = aside + Math.min(this.#scans.length, MAX_ACTIVE_SCANS)
       if (this.#nextTurn >= active) this.#nextTurn = 0
       const isAside = this.#nextTurn < aside
-      const at = isAside ? this.#nextTurn : this.#nextTurn - aside
-      const step = isAside ? this.#aside[at]?.step : this.#scans[at]
-      goesOn = step?.(slice) === true
-      if (!goesOn) (isAside ? this.#aside : this.#scans).splice(at, 1)
-    } while (this.#hasTurns && !isOver())
-    if (goesOn) this.#nextTurn++
+      const queue = isAside ? this.#aside : this.#scans
+      const at = isAside ? 0 : this.#nextTurn - aside
+      const goesOn = queue[at]?.step(slice) === true
+      if (!goesOn) queue.splice(at, 1)
+      if (this.#hasTurns && !isOver()) continue
+      if (!goesOn) return
+      this.#nextTurn++
+      if (!isAside) this.#setScanAside(at)
+      // They go round: none waits for others to end, which may be as late as their deadlines.
+      else if (!isFull) this.#aside.push(...this.#aside.splice(0, 1))
+      return
+    }
   }
 
   /** Begins a read on the pool, at once or when others have been answered. */

@@ -166,7 +166,7 @@ export class ShardReader {
   scan(scan: ShardScan, done: Done<ShardPage>): void {
     const superseded = (): SupersededKeys | undefined => this.#superseded()
     const run = new ScanRun(this.database, scan, { clock: this.#clock, superseded, done })
-    this.#pace.addScan((slice) => run.step(slice))
+    this.#pace.addScan((slice) => run.step(slice), run)
   }
 
   /** Reads what was added since the last time, and gives the pace what takes steps; called once a loop turn. */

@@ -10,8 +10,8 @@ import type { Clock } from '../../../base/clock.js'
 import { type Done, KVError, toKVError } from '../../../base/errors.js'
 import type { ShardPage } from '../../../model/leaf-engine.js'
 import type { ShardScan } from '../../../model/plan.js'
-import type { Database } from '../store/binding.js'
-import type { Slice } from '../read/read-pace.js'
+import { type Database, MAX_READ_BYTES } from '../store/binding.js'
+import type { PacedRequest, Slice } from '../read/read-pace.js'
 import type { SupersededKeys } from '../read/superseded.js'
 import { RowScan } from './row-scan.js'
 import { ScanPage, type RowSource } from './scan-page.js'
@@ -28,7 +28,7 @@ export interface ScanRunOptions {
   readonly superseded?: () => SupersededKeys | undefined
 }
 
-export class ScanRun {
+export class ScanRun implements PacedRequest {
   readonly #database: Database
   readonly #scan: ShardScan
   readonly #clock: Clock
@@ -46,6 +46,11 @@ export class ScanRun {
     this.#done = done
     this.#takeSuperseded = superseded ?? (() => undefined)
     this.#page = new ScanPage(scan)
+  }
+
+  /** Of its page, so far. */
+  get heldBytes(): number {
+    return MAX_READ_BYTES - this.#page.held.leftBytes
   }
 
   /** Reads a little; answers whether there is more to do. */

@@ -1,13 +1,13 @@
 /** Part of the composition root: what a plan needs to know of an origin, asked of it now. */
 import { connect } from 'node:net'
-import { startSystemTimer } from './base/clock.js'
-import { KVError, toKVError } from './base/errors.js'
-import { parseAddress } from './base/hosts.js'
-import { limits } from './base/limits.js'
-import type { Config } from './config/schema.js'
-import type { OriginFacts } from './migration/facts.js'
-import type { DatasetRecord } from './model/dataset.js'
-import type { ThreadPool } from './threads/pool.js'
+import { startSystemTimer } from '../base/clock.js'
+import { KVError, toKVError } from '../base/errors.js'
+import { parseAddress } from '../base/hosts.js'
+import { limits } from '../base/limits.js'
+import type { Config } from '../config/schema.js'
+import type { OriginFacts } from '../migration/facts.js'
+import type { DatasetRecord } from '../model/dataset.js'
+import type { ThreadPool } from '../threads/pool.js'
 
 /** Asks every address, the controller, and for the dataset. Null: the origin is not configured. Never rejects. */
 export async function originFacts(

@@ -2,14 +2,14 @@
  * Part of the composition root: what a read of one key would do now, by the functions that reads go through: which side is
  * decided, and who answers at this moment.
  */
-import { KVError } from './base/errors.js'
-import { murmur3Token } from './base/hash.js'
-import type { ClusterMap, DatasetEntry, ServedVersion } from './model/cluster-map.js'
-import { NO_DIALS, type Side } from './model/migration.js'
-import type { Explanation } from './model/migration-plan.js'
-import type { RowToken } from './model/row-order.js'
-import { shardOfToken } from './model/sharding.js'
-import { canaryVersion } from './routing/canary.js'
+import { KVError } from '../base/errors.js'
+import { murmur3Token } from '../base/hash.js'
+import type { ClusterMap, DatasetEntry, ServedVersion } from '../model/cluster-map.js'
+import { NO_DIALS, type Side } from '../model/migration.js'
+import type { Explanation } from '../model/migration-plan.js'
+import type { RowToken } from '../model/row-order.js'
+import { shardOfToken } from '../model/sharding.js'
+import { canaryVersion } from '../routing/canary.js'
 import {
   REASON_TEXTS,
   type SideDecision,
@@ -18,7 +18,7 @@ import {
   otherSide,
   standsInWhenSlow,
   whyTargetIsBarred,
-} from './routing/decide.js'
+} from '../routing/decide.js'
 
 export interface ExplainedRead {
   readonly dataset: string

@@ -1,7 +1,7 @@
 /** What CQL clients made reaches the threads with the map: apart from datasets, which come and go as they are opened. */
-import type { Metastore } from './model/metastore.js'
-import type { CqlCatalog, CqlTable } from './model/table-call.js'
-import type { LeaseKeeper } from './threads/leases.js'
+import type { Metastore } from '../model/metastore.js'
+import type { CqlCatalog, CqlTable } from '../model/table-call.js'
+import type { LeaseKeeper } from '../threads/leases.js'
 
 /** Subscribed behind the version set, so that a table is announced when its dataset is served. */
 export async function followCqlCatalog(metastore: Metastore, keeper: LeaseKeeper): Promise<void> {

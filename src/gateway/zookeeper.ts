@@ -1,16 +1,16 @@
 /** Publishes what this gateway serves where Terrapin's fat clients look for it, if a quorum is configured. */
 import { createHash } from 'node:crypto'
-import { fileSetNode, hostsOfView, leaderNode, viewNode } from '../shims/terrapin/zookeeper-nodes.js'
-import { resourceName } from '../shims/terrapin/translate.js'
-import { startSystemTimer } from './base/clock.js'
-import type { Logger } from './base/logger.js'
-import type { ThreadMetrics } from './base/metrics.js'
-import type { Config } from './config/schema.js'
-import type { DatasetRecord } from './model/dataset.js'
-import type { Metastore } from './model/metastore.js'
-import type { NodeContents, Publication } from './zookeeper/file-set-plan.js'
-import { Publisher } from './zookeeper/publisher.js'
-import { ZooKeeperSession } from './zookeeper/session.js'
+import { fileSetNode, hostsOfView, leaderNode, viewNode } from '../../shims/terrapin/zookeeper-nodes.js'
+import { resourceName } from '../../shims/terrapin/translate.js'
+import { startSystemTimer } from '../base/clock.js'
+import type { Logger } from '../base/logger.js'
+import type { ThreadMetrics } from '../base/metrics.js'
+import type { Config } from '../config/schema.js'
+import type { DatasetRecord } from '../model/dataset.js'
+import type { Metastore } from '../model/metastore.js'
+import type { NodeContents, Publication } from '../zookeeper/file-set-plan.js'
+import { Publisher } from '../zookeeper/publisher.js'
+import { ZooKeeperSession } from '../zookeeper/session.js'
 
 type ServedRecords = Pick<Metastore, 'list' | 'subscribe'>
 

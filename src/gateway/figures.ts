@@ -1,11 +1,11 @@
 /** What the main thread's own parts have to tell a scrape: datasets, versions, loads, leases, readiness. */
-import type { JobStatus } from './base/job.js'
-import type { Reading } from './base/metrics.js'
-import type { MetricName } from './base/metrics-table.js'
-import { reading } from './base/process-figures.js'
-import type { DatasetMode, DatasetRecord } from './model/dataset.js'
-import type { LoadStatus } from './model/load.js'
-import type { BackendStatus } from './model/operations.js'
+import type { JobStatus } from '../base/job.js'
+import type { Reading } from '../base/metrics.js'
+import type { MetricName } from '../base/metrics-table.js'
+import { reading } from '../base/process-figures.js'
+import type { DatasetMode, DatasetRecord } from '../model/dataset.js'
+import type { LoadStatus } from '../model/load.js'
+import type { BackendStatus } from '../model/operations.js'
 
 const MODES: readonly DatasetMode[] = ['BATCH', 'READ_WRITE', 'STREAMING']
 

@@ -1,20 +1,20 @@
 /** Part of the composition root: archives, comparisons and snapshots get their collaborators here. */
 import { fileURLToPath } from 'node:url'
-import { ArchiveJobs } from './archive/archive-jobs.js'
-import { forkedTask, type StartTask } from './base/child-task.js'
-import { systemClock } from './base/clock.js'
-import { Jobs } from './base/jobs.js'
-import type { Logger } from './base/logger.js'
-import type { Config } from './config/schema.js'
-import type { DataDirectory } from './leaf/data-directory.js'
-import { linkShard } from './leaf/rocksdb/store/shard-links.js'
-import type { VersionSet } from './leaf/version-set.js'
-import type { ClusterMap } from './model/cluster-map.js'
-import type { Metastore } from './model/metastore.js'
-import { SnapshotJobs } from './snapshot/snapshot-jobs.js'
-import type { ThreadPool } from './threads/pool.js'
+import { ArchiveJobs } from '../archive/archive-jobs.js'
+import { forkedTask, type StartTask } from '../base/child-task.js'
+import { systemClock } from '../base/clock.js'
+import { Jobs } from '../base/jobs.js'
+import type { Logger } from '../base/logger.js'
+import type { Config } from '../config/schema.js'
+import type { DataDirectory } from '../leaf/data-directory.js'
+import { linkShard } from '../leaf/rocksdb/store/shard-links.js'
+import type { VersionSet } from '../leaf/version-set.js'
+import type { ClusterMap } from '../model/cluster-map.js'
+import type { Metastore } from '../model/metastore.js'
+import { SnapshotJobs } from '../snapshot/snapshot-jobs.js'
+import type { ThreadPool } from '../threads/pool.js'
 
-const TASK_ENTRY = fileURLToPath(new URL('task-main.js', import.meta.url))
+const TASK_ENTRY = fileURLToPath(new URL('../task-main.js', import.meta.url))
 
 export interface GatewayJobs {
   readonly jobs: Jobs

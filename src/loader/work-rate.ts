@@ -1,0 +1,31 @@
+/** How long a unit of one kind of work takes, from how long such work took of late. */
+
+/** Work done so much working time ago counts a third as much as what is done now: a disk that becomes slower shows. */
+const MEMORY_MS = 20_000
+
+export class WorkRate {
+  /** The first work, of so long, does not count: code is compiled, files are opened. */
+  #warmUpLeftMs: number
+  #units = 0
+  #ms = 0
+
+  constructor(warmUpMs: number) {
+    this.#warmUpLeftMs = warmUpMs
+  }
+
+  /** So many units took so long. */
+  note(units: number, ms: number): void {
+    if (this.#warmUpLeftMs > 0) {
+      this.#warmUpLeftMs -= ms
+      return
+    }
+    const kept = Math.exp(-ms / MEMORY_MS)
+    this.#units = this.#units * kept + units
+    this.#ms = this.#ms * kept + ms
+  }
+
+  /** Null: nothing counted yet. */
+  get msPerUnit(): number | null {
+    return this.#units === 0 ? null : this.#ms / this.#units
+  }
+}

@@ -117,6 +117,11 @@ export const goals = {
     0.2,
     0.1,
   ),
+  shadowStallTurn: atMostMs(
+    'the same, CPU of a millisecond of the data thread with a get in it: p99 beyond that without',
+    0.2,
+    0.1,
+  ),
   migrationDial: atMostMs('a dial to its effect on the last connection: slowest of a round', 1_000, 50),
   migrationBreach: atMostMs('a breach until the ramp is back for every caller', 5_000, 3_000),
   fallbackKilled: atMostMs('origin killed: longest wait of a call', 250, 50),

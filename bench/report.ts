@@ -3,6 +3,7 @@ import type { Goal } from './goals.js'
 import { outcomeOf } from './goals.js'
 import type { Bench, Report, Sample, Series, Verdict } from './harness.js'
 import { perCpuSecondOf, perSecondOf } from './harness.js'
+import { whyMissed } from './misses.js'
 import { summarise } from './statistics.js'
 
 /** A Markdown table with padded columns; every column but the first is aligned to the right. */
@@ -72,6 +73,18 @@ export function formatVerdicts(verdicts: readonly Verdict[]): string {
   return markdownTable(['what', 'measured (spread)', 'floor', 'aim', 'outcome'], rows)
 }
 
+/** A line for each missed goal; goals that share a reason share the line. */
+function formatMisses(verdicts: readonly Verdict[]): string {
+  const whats = new Map<string, string[]>()
+  for (const { goal, value } of verdicts) {
+    if (outcomeOf(goal, value.median) !== 'MISSED') continue
+    const why = whyMissed(goal) ?? 'nobody has looked into it yet.'
+    const same = whats.get(why) ?? []
+    whats.set(why, [...same, goal.what])
+  }
+  return [...whats].map(([why, missed]) => `- Missed: ${missed.join('; ')}. ${why}`).join('\n')
+}
+
 /** One bench's section: question, figures, verdicts, notes. */
 export function formatReport(bench: Bench, report: Report): string {
   const parts = [`## ${bench.name}: ${bench.question}`]
@@ -83,6 +96,8 @@ export function formatReport(bench: Bench, report: Report): string {
   }
   if (report.table !== undefined) parts.push(report.table)
   if (report.verdicts.length > 0) parts.push(formatVerdicts(report.verdicts))
+  const misses = formatMisses(report.verdicts)
+  if (misses !== '') parts.push(misses)
   if (report.notes.length > 0) parts.push(report.notes.map((note) => `- ${note}`).join('\n'))
   return parts.join('\n\n')
 }

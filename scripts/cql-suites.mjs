@@ -15,7 +15,7 @@ import { ensureProgram, root } from './ensure.mjs'
 const GOCQL = 'github.com/gocql/gocql@v1.7.0'
 /** The driver as it is published, and what its suite imports. */
 const PYTHON = ['cassandra-driver==3.29.2', 'pytest==8.4.2', 'pytest-timeout==2.4.0', 'ccm==3.1.5']
-const PYTHON_HELPERS = ['pytz', 'packaging', 'futurist', 'lz4', 'pure-sasl', 'scales', 'six']
+const PYTHON_HELPERS = 'pytz packaging futurist lz4 pure-sasl scales six sure cryptography'.split(' ')
 const RELEASE = '3.0.15'
 const HOST = '127.0.0.1'
 const PORT = 9042

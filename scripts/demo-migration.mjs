@@ -6,12 +6,13 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ensureProgram, root } from './ensure.mjs'
+import { ensureEverything, root } from './ensure.mjs'
 
 const { values: given } = parseArgs({
   options: { dist: { type: 'string' }, fast: { type: 'boolean', default: false } },
 })
-if (given.dist === undefined) ensureProgram()
+// The old store and the readers are of the tests.
+if (given.dist === undefined) ensureEverything()
 const dist = join(root, given.dist ?? 'dist')
 const { MigrationPair, Readers, someRows } = await import(join(dist, 'test', 'support', 'migration-pair.js'))
 const { godwit: inProcess } = await import(join(dist, 'test', 'unit', 'cli', 'run-cli.js'))

@@ -391,6 +391,7 @@ async function stopParts(parts: Parts, admin: AdminServer): Promise<void> {
   await parts.pool.drain(parts.config.limits.drainTimeoutMs)
   await parts.usage.close()
   await admin.close()
+  await parts.pool.endReads()
   await parts.endTelemetry()
   await Promise.race([parts.versionSet.close(), leaseTimeout(parts.options.logger)])
   await parts.observations.close()

@@ -76,6 +76,7 @@ export async function startLeafNode(config: Config, { logger, build }: LeafNodeO
   let stopping: Promise<void> | null = null
   const stop = async () => {
     await server.close(config.limits.drainTimeoutMs)
+    engine.endReads()
     await shards.close()
     await directory.close()
   }

@@ -30,10 +30,11 @@ export interface FileSetDirectory {
  */
 export function toDirectory(asked: string, root: string | null): FileSetDirectory {
   // Control characters would stand in logs and audit lines.
-  if (asked === '' || asked.length > MAX_LENGTH || /[\u0000-\u001f\u007f]/.test(asked)) {
+  const printable = asked.replaceAll(/[\u0000-\u001f\u007f]/g, '?')
+  if (asked === '' || asked.length > MAX_LENGTH || printable !== asked) {
     throw new KVError(
       'INVALID_ARGUMENT',
-      `a directory of 1 to ${MAX_LENGTH} printable characters is needed, not "${asked.slice(0, 40)}"`,
+      `a directory of 1 to ${MAX_LENGTH} printable characters is needed, not "${printable.slice(0, 40)}"`,
     )
   }
   const url = canonical(asked.startsWith('/') ? below(root, asked) : asked)

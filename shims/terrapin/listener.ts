@@ -20,6 +20,7 @@ import {
   distinctKeys,
   failed,
   isAnsweredByKey,
+  isPartition,
   isPerKey,
   overlong,
   parseResource,
@@ -30,9 +31,6 @@ import {
 
 const { CLUSTER_NOT_FOUND, INVALID_REQUEST, OTHER, READ_ERROR } = wire.TerrapinGetErrorCode
 const { NOT_SERVING_RESOURCE, NOT_SERVING_PARTITION } = wire.TerrapinGetErrorCode
-
-/** The only partition that a version has here, whatever the number of files was that it was loaded from. */
-export const ONLY_PARTITION = '0'
 
 export interface TerrapinOptions {
   readonly clock: Clock
@@ -92,6 +90,16 @@ interface AnyRequest {
   readonly options: wire.RequestOptions | null
 }
 
+/** What a request that was checked asks for; each key once. */
+interface AskedRead {
+  readonly fileSet: string
+  readonly keys: readonly Buffer[]
+  /** Null: there is no second read. */
+  readonly secondReadDelayMs: number | null
+}
+
+type ServiceCall = Call<wire.TerrapinSingleResponse> | Call<wire.TerrapinResponse>
+
 class TerrapinServiceListener implements wire.TerrapinServiceHandler {
   readonly #kvstore: KVStore
   readonly #options: TerrapinServiceOptions
@@ -102,16 +110,13 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
   }
 
   get({ request }: wire.TerrapinServiceGetArgs, call: Call<wire.TerrapinSingleResponse>): void {
-    const refusal = this.#refusalOf(request, 'key', request?.key)
-    if (request === null || refusal !== null) {
-      this.#count(call, request, 'INVALID_ARGUMENT')
-      call.fail(refusal ?? noRequest())
-      return
-    }
-    const fileSet = request.fileSet ?? ''
-    this.#read(call, request, [request.key ?? NO_BYTES], (outcome) => {
+    const key = request?.key ?? null
+    const asked = this.#accept(call, request, { name: 'key', keys: key === null ? null : [key] })
+    if (asked === null) return
+    const { fileSet } = asked
+    this.#read(call, asked, (outcome) => {
       const row = outcome instanceof KVError ? null : (outcome[0] ?? null)
-      this.#count(call, request, codeIfFailed(outcome) ?? codeIfFailed(row))
+      this.#count(call, fileSet, codeIfFailed(outcome) ?? codeIfFailed(row))
       if (outcome instanceof KVError) {
         call.fail(
           isAnsweredByKey(outcome) ? readFailed(codeOf(outcome, 'service')) : callError(outcome, fileSet),
@@ -129,16 +134,11 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
   }
 
   multiGet({ request }: wire.TerrapinServiceMultiGetArgs, call: Call<wire.TerrapinResponse>): void {
-    const refusal = this.#refusalOf(request, 'keyList', request?.keyList)
-    if (request === null || refusal !== null) {
-      this.#count(call, request, 'INVALID_ARGUMENT')
-      call.fail(refusal ?? noRequest())
-      return
-    }
-    const fileSet = request.fileSet ?? ''
-    const keys = distinctKeys(request.keyList ?? [])
-    this.#read(call, request, keys, (outcome) => {
-      this.#count(call, request, codeIfFailed(outcome))
+    const asked = this.#accept(call, request, { name: 'keyList', keys: request?.keyList ?? null })
+    if (asked === null) return
+    const { fileSet, keys } = asked
+    this.#read(call, asked, (outcome) => {
+      this.#count(call, fileSet, codeIfFailed(outcome))
       if (!(outcome instanceof KVError)) {
         this.#options.onValues?.('multiGet', fileSet, bytesOf(outcome))
         call.reply(toResponse(keys, outcome, 'service'))
@@ -148,34 +148,51 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
         call.fail(callError(outcome, fileSet))
         return
       }
-      const code = codeOf(outcome, 'service')
-      call.reply({ responseMap: keys.map((key) => [key, failed(code)]) })
+      call.reply(allFailed(keys, codeOf(outcome, 'service')))
     })
+  }
+
+  /** Null: the call was refused. `keys`: what the request has under `name`. */
+  #accept(
+    call: ServiceCall,
+    request: AnyRequest | null,
+    { name, keys }: { readonly name: string; readonly keys: readonly Buffer[] | null },
+  ): AskedRead | null {
+    if (request === null) return this.#refuse(call, '', noRequest())
+    const { fileSet } = request
+    if (fileSet === null) return this.#refuse(call, '', absent('fileSet'))
+    if (keys === null) return this.#refuse(call, fileSet, absent(name))
+    const refusal = this.#refusalOf(request.clusterList ?? [])
+    if (refusal !== null) return this.#refuse(call, fileSet, refusal)
+    return { fileSet, keys: distinctKeys(keys), secondReadDelayMs: this.#secondReadDelay(request, fileSet) }
+  }
+
+  #refuse(call: ServiceCall, fileSet: string, refusal: wire.TerrapinGetException): null {
+    this.#count(call, fileSet, 'INVALID_ARGUMENT')
+    call.fail(refusal)
+    return null
   }
 
   /** One outcome a key, over-long ones included; they do not spoil the others. */
   #read(
-    call: Call<never> | Call<wire.TerrapinSingleResponse> | Call<wire.TerrapinResponse>,
-    request: AnyRequest,
-    keys: readonly Buffer[],
+    call: ServiceCall,
+    { fileSet, keys, secondReadDelayMs }: AskedRead,
     done: (outcome: readonly RowOutcome[] | KVError) => void,
   ): void {
-    const fileSet = request.fileSet ?? ''
     const context = contextOf(call, this.#options, call.method)
     const asked: KeyedRead = { fileSet, version: null, keys, context }
-    const delayMs = this.#secondReadDelay(request, fileSet)
-    if (delayMs === null) {
+    if (secondReadDelayMs === null) {
       readAround(this.#kvstore, asked, done)
       return
     }
     const start = (place: number, answered: Done<readonly RowOutcome[]>): void => {
       readAround(this.#kvstore, { ...asked, context: { ...context, place } }, answered)
     }
-    this.#options.secondReads.read(start, delayMs, done)
+    this.#options.secondReads.read(start, secondReadDelayMs, done)
   }
 
-  #count(call: Call<never> | Call<object>, request: AnyRequest | null, code: ErrorCode | null): void {
-    countCall(call, this.#options, { operation: call.method, fileSet: request?.fileSet ?? '', code })
+  #count(call: ServiceCall, fileSet: string, code: ErrorCode | null): void {
+    countCall(call, this.#options, { operation: call.method, fileSet, code })
   }
 
   /**
@@ -192,16 +209,8 @@ class TerrapinServiceListener implements wire.TerrapinServiceHandler {
     return delayMs < timeoutMs ? delayMs : null
   }
 
-  /** @param keys what the request has under `name` */
-  #refusalOf(
-    request: AnyRequest | null,
-    name: string,
-    keys: Buffer | readonly Buffer[] | null | undefined,
-  ): wire.TerrapinGetException | null {
-    if (request === null) return noRequest()
-    if (request.fileSet === null) return absent('fileSet')
-    if (keys === null || keys === undefined) return absent(name)
-    const clusters = request.clusterList ?? []
+  /** Null: one of the clusters that count is known. */
+  #refusalOf(clusters: readonly string[]): wire.TerrapinGetException | null {
     const first = clusters[0]
     const second = clusters[1]
     if (first === undefined) return exceptionOf(INVALID_REQUEST, 'Cluster list is empty')
@@ -232,33 +241,36 @@ class TerrapinInternalListener implements wire.TerrapinServerInternalHandler {
     const count = (code: ErrorCode | null) => {
       countCall(call, this.#options, { operation: INTERNAL_GET, fileSet: named?.fileSet ?? '', code })
     }
-    const isOurs = (one: wire.MultiKey) => one.partition === ONLY_PARTITION
     const keysOf = (some: readonly wire.MultiKey[]) => distinctKeys(some.flatMap(({ key }) => key ?? []))
-    const keys = keysOf(named === null ? [] : asked.filter(isOurs))
-    const elsewhere = keysOf(named === null ? asked : asked.filter((one) => !isOurs(one)))
-    const answer = (response: wire.TerrapinResponse, code: wire.TerrapinGetErrorCode) => {
-      const known = new Set(keys.map((key) => key.toString('latin1')))
-      const others = elsewhere.filter((key) => !known.has(key.toString('latin1')))
-      const refused = others.map((key): [Buffer, wire.TerrapinSingleResponse] => [key, failed(code)])
-      call.reply({ responseMap: [...(response.responseMap ?? []), ...refused] })
-    }
     if (named === null || !this.#isServed(named.fileSet, named.version)) {
       count('VERSION_NOT_FOUND')
-      call.reply({
-        responseMap: keysOf(asked).map((key) => [key, failed(NOT_SERVING_RESOURCE)]),
-      })
+      call.reply(allFailed(keysOf(asked), NOT_SERVING_RESOURCE))
       return
+    }
+    const isOurs = ({ partition }: wire.MultiKey) => isPartition(partition ?? '')
+    const keys = keysOf(asked.filter(isOurs))
+    const elsewhere = keysOf(asked.filter((one) => !isOurs(one)))
+    const answer = (response: wire.TerrapinResponse) => {
+      // As from every client that reads the nodes that are published.
+      if (elsewhere.length === 0) {
+        call.reply(response)
+        return
+      }
+      const found = response.responseMap ?? []
+      const known = new Set(found.map(([key]) => key.toString('latin1')))
+      const others = elsewhere.filter((key) => !known.has(key.toString('latin1')))
+      const refused = allFailed(others, NOT_SERVING_PARTITION).responseMap ?? []
+      call.reply({ responseMap: [...found, ...refused] })
     }
     const context = contextOf(call, this.#options, INTERNAL_GET)
     readAround(this.#kvstore, { ...named, keys, context }, (outcome) => {
       count(codeIfFailed(outcome))
       if (!(outcome instanceof KVError)) {
-        answer(toResponse(keys, outcome, 'internal'), NOT_SERVING_PARTITION)
+        answer(toResponse(keys, outcome, 'internal'))
         return
       }
       const code = codeOf(outcome, 'internal')
-      const perKey = isPerKey(code) ? code : READ_ERROR
-      answer({ responseMap: keys.map((key) => [key, failed(perKey)]) }, NOT_SERVING_PARTITION)
+      answer(allFailed(keys, isPerKey(code) ? code : READ_ERROR))
     })
   }
 
@@ -336,6 +348,7 @@ function contextOf(
     caller: call.connection.clientName,
     address: call.connection.remoteAddress,
     deadline: call.receivedAtMs + timeoutMs,
+    connection: call.connection,
     isCountedByShim: true,
   }
 }
@@ -373,6 +386,10 @@ function toResponse(
   return { responseMap }
 }
 
+function allFailed(keys: readonly Buffer[], code: wire.TerrapinGetErrorCode): wire.TerrapinResponse {
+  return { responseMap: keys.map((key) => [key, failed(code)]) }
+}
+
 /** Of the values that were found. */
 function bytesOf(outcomes: readonly RowOutcome[]): number {
   let bytes = 0
@@ -381,8 +398,6 @@ function bytesOf(outcomes: readonly RowOutcome[]): number {
   }
   return bytes
 }
-
-const NO_BYTES = Buffer.alloc(0)
 
 function noRequest(): wire.TerrapinGetException {
   return exceptionOf(INVALID_REQUEST, 'a call without a request')

@@ -92,8 +92,8 @@ export function statsOf(input: StatsInput): Stats {
   const shares = [...onlineShares.values()]
   const gauges: Record<string, number> = {
     [`${SERVICE}/connections`]: connections,
-    'terrapin-controller-online-pct':
-      shares.length === 0 ? 1 : shares.reduce((sum, share) => sum + share, 0) / shares.length,
+    // Each has as many partitions as another here, so that all count alike; of none it was 0 (Terrapin's GaugeManager).
+    'terrapin-controller-online-pct': shares.reduce((sum, share) => sum + share, 0) / (shares.length || 1),
   }
   for (const [fileSet, share] of onlineShares)
     gauges[`terrapin-controller-fileset-${fileSet}-online-pct`] = share

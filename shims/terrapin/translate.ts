@@ -144,3 +144,16 @@ export function parseResource(resource: string): Resource | null {
 export function resourceName({ fileSet, version }: Resource): string {
   return `${RESOURCE_PREFIX}${fileSet}$${version}`
 }
+
+/**
+ * What a version is said to consist of, whatever the number of files was that it was loaded from; every one of them has
+ * every key. A fat client asks the host whose index is the hash of the partition's number, so that with one partition all
+ * clients would ask one gateway of several. With 60 none of up to ten gets a fifth more than its share.
+ */
+export const PARTITIONS: readonly string[] = Array.from({ length: 60 }, (_, number) => String(number))
+
+const PARTITION_NAMES = new Set(PARTITIONS)
+
+export function isPartition(name: string): boolean {
+  return PARTITION_NAMES.has(name)
+}

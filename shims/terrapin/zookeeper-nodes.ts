@@ -6,13 +6,11 @@
  * so these have exactly the fields of FileSetInfo and ViewInfo of pinterest/terrapin, in their order, and none of ours.
  */
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { resourceName } from './translate.js'
+import { PARTITIONS, resourceName } from './translate.js'
 
-/** One version of a file set as clients see it: whatever was loaded, here it has one partition. */
-const PARTITIONS = 1
 const PARTITIONER = 'MODULUS'
 /** A view of 1,000 hosts with long names has less. */
-const MAX_VIEW_BYTES = 1024 * 1024
+const MAX_VIEW_BYTES = 16 * 1024 * 1024
 
 export interface ServedFileSet {
   readonly name: string
@@ -52,24 +50,35 @@ function servingInfo(fileSet: string, version: number): object {
   return {
     hdfsPath: `/terrapin/data/${fileSet}/${version}`,
     helixResource: resourceName({ fileSet, version }),
-    numPartitions: PARTITIONS,
+    numPartitions: PARTITIONS.length,
     partitionerType: PARTITIONER,
   }
 }
 
-/** ViewInfo.toCompressedJson. Hosts stand in alphabetical order, each once. */
+/** ViewInfo.toCompressedJson. Hosts stand in alphabetical order, each once, and all of them at each partition. */
 export function viewNode(fileSet: string, version: number, hosts: readonly string[]): Buffer {
   const resource = resourceName({ fileSet, version })
-  return gzipSync(json({ resource, partitionMap: { [`${resource}$0`]: [...new Set(hosts)].sort() } }))
+  const inOrder = [...new Set(hosts)].sort()
+  const partitionMap = Object.fromEntries(PARTITIONS.map((name) => [`${resource}$${name}`, inOrder]))
+  return gzipSync(json({ resource, partitionMap }))
 }
 
-/** The hosts that a view names; none where it is no view. */
+/** The hosts that a view names, whatever its partitions are; none where it is no view. */
 export function hostsOfView(data: Buffer): readonly string[] {
+  const hosts = partitionsOf(data).flat()
+  return [...new Set(hosts.filter((host) => typeof host === 'string'))].sort()
+}
+
+/** Whether a view has as many partitions as clients are told of; one that an earlier release wrote has one. */
+export function isWholeView(data: Buffer): boolean {
+  return partitionsOf(data).length === PARTITIONS.length
+}
+
+/** The list of hosts of each; none where it is no view. */
+function partitionsOf(data: Buffer): unknown[] {
   try {
     const view: unknown = JSON.parse(gunzipSync(data, { maxOutputLength: MAX_VIEW_BYTES }).toString())
-    if (!isRecord(view) || !isRecord(view['partitionMap'])) return []
-    const hosts = Object.values(view['partitionMap']).flat()
-    return [...new Set(hosts.filter((host) => typeof host === 'string'))].sort()
+    return isRecord(view) && isRecord(view['partitionMap']) ? Object.values(view['partitionMap']) : []
   } catch {
     return []
   }

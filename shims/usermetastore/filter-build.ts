@@ -63,7 +63,8 @@ const MAKERS: Readonly<Record<string, readonly [least: number, most: number, mak
  * @throws {KVError} for names and arguments that do not exist
  */
 export function buildFilter(tree: FilterTree, isReversed: boolean, work = new FilterWork()): BuiltFilter {
-  return { judge: build(tree, { isReversed, work }), work, questions: questionsOf(tree) }
+  const judge = build(tree, { isReversed, work })
+  return { judge, work, questions: questionsOf(tree), families: familiesOf(tree) }
 }
 
 /** A filter that judges rows, which has state from row to row, and what that costs. */
@@ -72,6 +73,40 @@ export interface BuiltFilter {
   readonly work: FilterWork
   /** What each cell is asked. */
   readonly questions: number
+  /**
+   * Names of those that it needs to judge a row, null: all. A region reads the others behind them, and only of rows that
+   * were not dropped by then; one of which nothing passed in these is.
+   */
+  readonly families: ReadonlySet<string> | null
+}
+
+function familiesOf(tree: FilterTree): BuiltFilter['families'] {
+  const names = new Set<string>()
+  return addNeeded(tree, names) ? null : names
+}
+
+/** Filter.isFamilyEssential of each filter. Answers whether it needs all. */
+function addNeeded(tree: FilterTree, names: Set<string>): boolean {
+  switch (tree.kind) {
+    case 'and':
+    case 'or':
+      return tree.parts.length === 0 || tree.parts.some((part) => addNeeded(part, names))
+    case 'skip':
+    case 'while':
+      return addNeeded(tree.inner, names)
+    case 'keys':
+      return true
+    case 'call':
+      if (!needsOneFamily(tree)) return true
+      names.add(bytesOf(tree.args[0]).toString('latin1'))
+      return false
+  }
+}
+
+function needsOneFamily({ name, args }: Extract<FilterTree, { kind: 'call' }>): boolean {
+  if (name === 'ColumnValueFilter') return true
+  const missing = args[4]
+  return /^SingleColumnValue(Exclude)?Filter$/.test(name) && missing !== undefined && booleanOf(missing)
 }
 
 /** Every part, and within those of many arguments every one. */
@@ -96,10 +131,11 @@ function build(tree: FilterTree, how: Making): RowFilter {
       return new AllOf(tree.parts.map((part) => build(part, how)))
     case 'or':
       return new AnyOf(tree.parts.map((part) => build(part, how)))
+    // Neither hands on which way a scan goes (Filter.setReversed).
     case 'skip':
-      return new Skip(build(tree.inner, how))
+      return new Skip(build(tree.inner, { ...how, isReversed: false }))
     case 'while':
-      return new While(build(tree.inner, how))
+      return new While(build(tree.inner, { ...how, isReversed: false }))
     case 'keys':
       return new KeyTest(tree.passes)
     case 'call':

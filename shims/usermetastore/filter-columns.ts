@@ -30,6 +30,13 @@ const REMEMBERING = new Set(['ColumnPaginationFilter', 'ColumnCountGetFilter', '
 const FIRST_KEY = 'FirstKeyOnlyFilter'
 const SINGLE_COLUMN = new Set(['SingleColumnValueFilter', 'SingleColumnValueExcludeFilter'])
 const VALUES = new Set([...SINGLE_COLUMN, 'ValueFilter', 'ColumnValueFilter', 'DependentColumnFilter'])
+/** Parts that may pass over columns behind the cell they judge: then other parts never see those. */
+const STEERING = new Set([
+  'FamilyFilter',
+  'ColumnPrefixFilter',
+  'MultipleColumnPrefixFilter',
+  'ColumnRangeFilter',
+])
 /** Parts that let every cell of a row pass whose key they pass. */
 const OF_KEYS = new Set(['KeyOnlyFilter', 'PageFilter', 'PrefixFilter', 'RowFilter', 'InclusiveStopFilter'])
 
@@ -282,12 +289,21 @@ function familiesOf(families: Families): Parts {
   return { localKeys: [], ranges: ranges.sort((a, b) => a.from.compare(b.from)) }
 }
 
-/** What can pass, and beside it the columns that decide about whole rows. */
+/**
+ * What can pass, and beside it the columns that decide about whole rows. Where a part may pass over such a column, with
+ * the cells before it, which say whether it does.
+ */
 function spansSeen(tree: FilterTree, family: Buffer): Spans {
-  const deciding = calls(tree).filter(({ name, args }) => {
+  const parts = calls(tree)
+  const isSteered = parts.some(({ name }) => STEERING.has(name))
+  const deciding = parts.filter(({ name, args }) => {
     return SINGLE_COLUMN.has(name) && bytesOf(args[0]).equals(family)
   })
-  return union([...spansOf(tree, family), ...deciding.flatMap(({ args }) => only(bytesOf(args[1])))])
+  const seen = deciding.map(({ args }) => bytesOf(args[1]))
+  return union([
+    ...spansOf(tree, family),
+    ...seen.flatMap((qualifier) => (isSteered ? span(EMPTY_BYTES, behind(qualifier)) : only(qualifier))),
+  ])
 }
 
 function inFamily(family: Buffer, { from, to }: ByteRange): ByteRange {

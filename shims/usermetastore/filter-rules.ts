@@ -96,7 +96,8 @@ export class Prefix extends RowFilter {
   readonly #prefix: Buffer
   readonly #isReversed: boolean
   #isPast = false
-  #isDropped = false
+  /** Until the key was asked about, which SKIP never does. */
+  #isDropped = true
 
   constructor(prefix: Buffer, isReversed: boolean) {
     super()
@@ -104,11 +105,16 @@ export class Prefix extends RowFilter {
     this.#isReversed = isReversed
   }
 
+  override reset(): void {
+    this.#isDropped = true
+  }
+
   override isDone(): boolean {
     return this.#isPast
   }
 
   override dropsKey(rowKey: Buffer): boolean {
+    if (this.#isPast || rowKey.length < this.#prefix.length) return true
     const order = rowKey.subarray(0, this.#prefix.length).compare(this.#prefix)
     if (this.#isReversed ? order < 0 : order > 0) this.#isPast = true
     this.#isDropped = order !== 0

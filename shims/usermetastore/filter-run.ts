@@ -43,31 +43,41 @@ export function filterRow(
 
 /** The same in pieces. */
 export function* judging(
-  { judge, work, questions }: BuiltFilter,
+  filter: BuiltFilter,
   { rowKey, cells }: FilteredRow,
   answered: Answered,
 ): Job<readonly Cell[] | null> {
+  const { judge, work, questions, families } = filter
   // Rows may be dropped by their keys, one after the other.
   if (work.takeLook()) yield
   judge.reset()
   work.beginCell(questions)
   if (judge.isDone() || judge.dropsKey(rowKey)) return null
-  const taking = new Taking(judge, answered)
-  for (const cell of cells) {
-    if (work.takeLook()) yield
-    work.beginCell(questions)
-    if (!taking.take(cell)) break
+  const taking = new Taking(filter, answered)
+  function* takeAll(): Job<readonly FilteredCell[]> {
+    for (const cell of cells) {
+      if (work.takeLook()) yield
+      work.beginCell(questions)
+      if (!taking.take(cell)) break
+    }
+    return taking.taken
   }
+  const taken = yield* takeAll()
+  if (taken.length === 0) return null
   // What is left of the cells may be none, and then the row itself is not asked for.
-  const left = judge.cells(taking.taken)
-  if (left.length === 0 || judge.dropsRow()) return null
-  return left.map(({ cell }) => cell)
+  const left = judge.cells(taken)
+  if (left.length > 0 && judge.dropsRow()) return null
+  if (families === null) return left.length === 0 ? null : left.map(({ cell }) => cell)
+  taking.beginOthers()
+  const all = [...left, ...(yield* takeAll())].sort((a, b) => a.family.compare(b.family))
+  return all.length === 0 ? null : all.map(({ cell }) => cell)
 }
 
 /** One row's cells on their way through a filter. */
 class Taking {
-  readonly taken: FilteredCell[] = []
+  taken: FilteredCell[] = []
   readonly #judge: BuiltFilter['judge']
+  readonly #families: BuiltFilter['families']
   readonly #answered: Answered
   #previous: FilteredCell | null = null
   #skip: Skipped = null
@@ -77,10 +87,20 @@ class Taking {
   #versions = 0
   /** Of the family so far. */
   #ofFamily = 0
+  /** Of the families that the filter does not need; else of those that it does. */
+  #isOfOthers = false
 
-  constructor(judge: BuiltFilter['judge'], answered: Answered) {
+  constructor({ judge, families }: BuiltFilter, answered: Answered) {
     this.#judge = judge
+    this.#families = families
     this.#answered = answered
+  }
+
+  /** The same cells come again, for the families that the filter does not need. */
+  beginOthers(): void {
+    this.taken = []
+    this.#family = null
+    this.#isOfOthers = true
   }
 
   /** False: nothing behind it passes. */
@@ -88,7 +108,7 @@ class Taking {
     const one: FilteredCell = { ...toColumn(cell.localKey), cell }
     if (this.#family === null || !this.#family.equals(one.family)) {
       this.#family = one.family
-      this.#versions = this.#answered.versionsOf(one.family)
+      this.#versions = this.#isRead(one.family) ? this.#answered.versionsOf(one.family) : 0
       this.#ofFamily = 0
     }
     if (this.#versions === 0) return true
@@ -100,6 +120,10 @@ class Taking {
     if (this.#judge.isDone()) return false
     this.#judged(one)
     return true
+  }
+
+  #isRead(family: Buffer): boolean {
+    return this.#families === null || this.#families.has(family.toString('latin1')) !== this.#isOfOthers
   }
 
   #judged(one: FilteredCell): void {

@@ -73,9 +73,9 @@ export function selectorOf(
   columns: readonly ColumnName[],
   versions: Versions,
 ): CellSelector | null {
-  const { localKeys, ranges } = partsOf(table, columns)
   const isPlain = versions.count === 1 && versions.from === 0n && versions.to === LATEST_TIMESTAMP
   if (isPlain && columns.length === 0) return null
+  const { localKeys, ranges } = partsOf(table, columns)
   return {
     ...WHOLE_ROW,
     localKeys,

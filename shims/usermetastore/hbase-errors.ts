@@ -14,6 +14,7 @@ export const TABLE_NOT_ENABLED = `${HBASE}.TableNotEnabledException`
 export const TABLE_NOT_DISABLED = `${HBASE}.TableNotDisabledException`
 export const TABLE_EXISTS = `${HBASE}.TableExistsException`
 export const NO_FAMILY = `${HBASE}.regionserver.NoSuchColumnFamilyException`
+export const NO_NAMESPACE = `${HBASE}.NamespaceNotFoundException`
 export const DO_NOT_RETRY = `${HBASE}.DoNotRetryIOException`
 export const WRONG_ROW = `${HBASE}.client.WrongRowIOException`
 export const RETRIES_EXHAUSTED = `${HBASE}.client.RetriesExhaustedWithDetailsException`
@@ -97,6 +98,25 @@ export function faultOf(error: KVError): HBaseFault {
   if (error.code === 'DATASET_NOT_FOUND' && error.dataset !== undefined)
     return ioFault(TABLE_NOT_FOUND, error.dataset)
   return ioFault(HBASE_EXCEPTIONS[error.code], error.message)
+}
+
+/** Those of the classes here, and of HBASE_EXCEPTIONS, that extend DoNotRetryIOException. */
+const NEVER_RETRIED: ReadonlySet<string> = new Set([
+  DO_NOT_RETRY,
+  TABLE_NOT_FOUND,
+  TABLE_NOT_ENABLED,
+  TABLE_NOT_DISABLED,
+  TABLE_EXISTS,
+  NO_FAMILY,
+  NO_NAMESPACE,
+  `${HBASE}.UnknownScannerException`,
+  `${HBASE}.io.hfile.CorruptHFileException`,
+  `${HBASE}.security.AccessDeniedException`,
+])
+
+/** As getIOError and getTIOError of HBase's handlers say it: by the class alone, so that a failed batch always may be. */
+export function canRetry({ javaClass }: HBaseFault): boolean {
+  return !NEVER_RETRIED.has(javaClass)
 }
 
 /** Bytes.toStringBinary: what HBase's messages show of a key, of which ours show the beginning. */

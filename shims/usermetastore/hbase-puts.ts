@@ -21,7 +21,7 @@ export class RepeatedColumns {
   /** @throws {KVError} as parseColumn */
   parsed(index: number, raw: Buffer | null): ColumnName {
     const known = this.#raw[index]
-    if (known !== undefined && raw !== null && known.raw.equals(raw)) return known.name
+    if (known !== undefined && raw !== null && isSame(known.raw, raw)) return known.name
     const name = parseColumn(raw)
     if (raw !== null) this.#raw[index] = { raw, name }
     return name
@@ -36,6 +36,16 @@ export class RepeatedColumns {
     this.#names[index] = name
     return name
   }
+}
+
+/** Names are so short mostly that Buffer's own comparison takes longer to be called than to compare. */
+const MAX_COMPARED_HERE = 24
+
+function isSame(a: Buffer, b: Buffer): boolean {
+  const size = a.length
+  if (size !== b.length || size > MAX_COMPARED_HERE) return a.equals(b)
+  for (let at = 0; at < size; at++) if (a[at] !== b[at]) return false
+  return true
 }
 
 interface WrittenColumn {
@@ -93,19 +103,64 @@ export interface PutOptions extends PutTimes {
  * @throws {KVError} NoSuchColumnFamilyException; TOO_LARGE; IllegalArgumentException for a negative timestamp
  */
 export function putsOfRow(row: Buffer, given: readonly PutCell[], options: PutOptions): PutMutation[] {
-  const cells: Cell[] = []
-  const general = stampOf(options.timestamp)
-  for (const { column, value, timestamp: own } of given) {
-    const { localKey, ttlSeconds: ofFamily } = options.columns.of(column)
+  const puts = new RowPuts(options)
+  for (const { column, value, timestamp } of given) puts.add(row, column, value, timestamp)
+  return puts.take()
+}
+
+/** The same of one row after the other: columns that were told apart once are not compared again. */
+export class RowPuts {
+  readonly #options: PutOptions
+  readonly #general: bigint | null
+  #cells: Cell[] = []
+  /** Of the cells. */
+  #columns: WrittenColumn[] = []
+  /** Those of the last row that were looked at. */
+  #different: readonly WrittenColumn[] = []
+
+  /** @throws {KVError} IllegalArgumentException for a negative timestamp */
+  constructor(options: PutOptions) {
+    this.#options = options
+    this.#general = stampOf(options.timestamp)
+  }
+
+  /** @param own null: the row's general one @throws {KVError} as putsOfRow; call `take` before the next row all the same */
+  add(row: Buffer, name: ColumnName, value: Buffer | null, own: bigint | null): void {
+    const column = this.#options.columns.of(name)
+    const { localKey, ttlSeconds: ofFamily } = column
     const bytes = value ?? NO_BYTES
     if (row.length + localKey.length + bytes.length + CELL_OVERHEAD > MAX_CELL_BYTES)
       throw illegal('KeyValue size too large')
-    const timestamp = stampOf(own) ?? general
-    const ttlSeconds = remainingTtl(ofFamily, timestamp, options)
-    if (ttlSeconds === null || ttlSeconds > 0) cells.push({ localKey, value: bytes, timestamp, ttlSeconds })
+    const timestamp = stampOf(own) ?? this.#general
+    const ttlSeconds = remainingTtl(ofFamily, timestamp, this.#options)
+    if (ttlSeconds !== null && ttlSeconds <= 0) return
+    this.#cells.push({ localKey, value: bytes, timestamp, ttlSeconds })
+    this.#columns.push(column)
   }
-  const rounds = cells.length === 0 ? [] : namesTwice(cells) ? roundsOf(cells) : [cells]
-  return rounds.map((round) => ({ kind: 'PUT', cells: round, timestamp: null, replaceRow: false }))
+
+  /** What was added since the last time. */
+  take(): PutMutation[] {
+    const cells = this.#cells
+    if (cells.length === 0) return []
+    const columns = this.#columns
+    this.#cells = []
+    this.#columns = []
+    if (!isAlike(columns, this.#different)) {
+      if (namesTwice(cells)) return roundsOf(cells).map(toPut)
+      this.#different = columns
+    }
+    return [toPut(cells)]
+  }
+}
+
+function toPut(cells: readonly Cell[]): PutMutation {
+  return { kind: 'PUT', cells, timestamp: null, replaceRow: false }
+}
+
+function isAlike(columns: readonly WrittenColumn[], others: readonly WrittenColumn[]): boolean {
+  if (columns.length !== others.length) return false
+  for (let at = 0; at < columns.length; at++) if (columns[at] !== others[at]) return false
+  return true
 }
 
 /** So few are compared with each other faster than names are made of them. */

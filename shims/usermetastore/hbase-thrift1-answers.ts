@@ -5,7 +5,7 @@ import * as wire from '../../src/thrift/generated/hbase1.js'
 import type { ThriftCall } from '../../src/thrift/protocol.js'
 import { abort, answersBy } from './hbase-answers.js'
 import { nameOf } from './hbase-columns.js'
-import { faultOf, firstLineOf } from './hbase-errors.js'
+import { canRetry, faultOf, firstLineOf } from './hbase-errors.js'
 import { LATEST_TIMESTAMP } from './mapping.js'
 
 type Failure = wire.IOError | wire.IllegalArgument | wire.AlreadyExists
@@ -33,7 +33,7 @@ export function refuse(call: ThriftCall<never, never>, error: KVError): void {
     fault.faultKind === 'illegal' && !DECLARES_ILLEGAL.has(call.method) ? 'runtime' : fault.faultKind
   switch (kind) {
     case 'io':
-      failing.fail(wire.makeIOError({ message, canRetry: error.isRetryable }))
+      failing.fail(wire.makeIOError({ message, canRetry: canRetry(fault) }))
       break
     case 'illegal':
     case 'scanner':

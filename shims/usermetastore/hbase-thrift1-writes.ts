@@ -1,31 +1,17 @@
 /** Writes of the first gateway: puts and deletions of rows, counters, appends, and a put behind a condition. */
-import { type Done, KVError, toKVError } from '../../src/base/errors.js'
+import { type Done, KVError } from '../../src/base/errors.js'
 import type { Mutation } from '../../src/model/mutation.js'
-import type { MutateRequest } from '../../src/model/request.js'
 import { type Cell, columnsNamed } from '../../src/model/row.js'
 import * as wire from '../../src/thrift/generated/hbase1.js'
 import type { ThriftCall } from '../../src/thrift/protocol.js'
 import { type ColumnName, checkedRow, parseColumn } from './hbase-columns.js'
-import { HBaseFault, IO_EXCEPTION, illegal, ioFault, runtime } from './hbase-errors.js'
+import { IO_EXCEPTION, illegal, ioFault, runtime } from './hbase-errors.js'
 import type { HBaseHost } from './hbase-host.js'
 import { answer, refuse, serve, toTCell } from './hbase-thrift1-answers.js'
 import type { Table } from './hbase-tables.js'
-import {
-  RepeatedColumns,
-  type SharedColumns,
-  WrittenColumns,
-  putsOfRow,
-  sharedColumns,
-} from './hbase-puts.js'
-import {
-  type PutTimes,
-  deleteRow,
-  deleteUpTo,
-  expectation,
-  requestOf,
-  ttlOf,
-  ttlOfChange,
-} from './hbase-writes.js'
+import { WrittenColumns, putsOfRow, sharedColumns } from './hbase-puts.js'
+import { deletesOf, gather, requestsOfBatches } from './hbase-row-batches.js'
+import { deleteRow, deleteUpTo, expectation, requestOf, ttlOf, ttlOfChange } from './hbase-writes.js'
 import { toLocalKey } from './mapping.js'
 
 type Handlers<K extends keyof wire.HbaseHandler> = Pick<wire.HbaseHandler, K>
@@ -43,9 +29,10 @@ export function writeCalls(host: HBaseHost): Handlers<WriteNames | DeleteNames> 
       const table = host.tables.open(args.tableName)
       const row = checkedRow(args.row, illegal)
       const times = { timestamp, ttlMs: ttlOf(args.attributes), now: host.now }
-      const gathering = { ...sharedColumns(table), ...times, mutations: args.mutations ?? [] }
-      const { deletes, puts, durability } = gather(table, row, gathering)
-      const mutations = [...deletes, ...puts]
+      const { names, columns } = sharedColumns(table)
+      const { removed, cells, durability } = gather(args.mutations ?? [], names)
+      const deletes = deletesOf(table, removed, timestamp)
+      const mutations = [...deletes, ...putsOfRow(row, cells, { ...times, columns })]
       if (mutations.length === 0) call.reply(null)
       else {
         const request = requestOf(table, { row, mutations, durability }, host.contextOf(call))
@@ -62,22 +49,8 @@ export function writeCalls(host: HBaseHost): Handlers<WriteNames | DeleteNames> 
     timestamp: bigint | null,
   ): void => {
     serve(call, () => {
-      const context = host.contextOf(call)
-      const batches = (args.rowBatches ?? []).map(({ row, mutations }) => ({
-        row: checkedRow(row),
-        mutations: mutations ?? [],
-      }))
-      const names = new RepeatedColumns()
-      checkBatches(batches, timestamp, names)
-      const table = tableForBatch(host, args.tableName)
-      const requests =
-        table instanceof KVError
-          ? batches.filter(({ mutations }) => mutations.length > 0).map(() => table)
-          : batchRequests(table, batches, {
-              ...{ names, timestamp, context, now: host.now },
-              ttlMs: ttlOf(args.attributes),
-              columns: new WrittenColumns(table),
-            })
+      const times = { timestamp, ttlMs: ttlOf(args.attributes), now: host.now }
+      const requests = requestsOfBatches(host, args, { ...times, context: host.contextOf(call) })
       host.mutateAll(requests, (failure) => {
         if (failure === null) call.reply(null)
         else refuse(call, failure)
@@ -117,96 +90,6 @@ function deleteCalls(host: HBaseHost): Handlers<DeleteNames> {
     deleteAllRow: (args, call) => remove(call, args, () => deleteRow(null)),
     deleteAllRowTs: (args, call) => remove(call, args, () => deleteRow(args.timestamp)),
   }
-}
-
-/** What HBase's handler checks of all batches before it writes any. @throws {KVError} */
-function checkBatches(
-  batches: readonly { readonly row: Buffer; readonly mutations: readonly wire.Mutation[] }[],
-  timestamp: bigint | null,
-  names: RepeatedColumns,
-): void {
-  if (timestamp !== null && timestamp < 0n && batches.length > 0)
-    throw runtime(`Timestamp cannot be negative. ts=${timestamp}`)
-  for (const { mutations } of batches) {
-    for (const [index, { column, isDelete }] of mutations.entries()) {
-      const { qualifier } = names.parsed(index, column)
-      if (qualifier === null && !isDelete) throw runtime('Invalid famAndQf provided.')
-    }
-  }
-}
-
-/** A table that is not there fails each row, not the call. */
-function tableForBatch(host: HBaseHost, name: Buffer | null): Table | KVError {
-  try {
-    return host.tables.open(name)
-  } catch (error) {
-    if (error instanceof HBaseFault && error.faultKind === 'io') return error
-    throw error
-  }
-}
-
-interface Gathered {
-  readonly deletes: Mutation[]
-  readonly puts: Mutation[]
-  readonly durability: 'LOG' | null
-}
-
-type GatheringAll = PutTimes & SharedColumns
-
-interface Gathering extends GatheringAll {
-  readonly mutations: readonly wire.Mutation[]
-}
-
-/**
- * HBase takes the durability of a row's puts from the last of them and that of its deletions likewise. Here both are one
- * step, which is as durable as the one of them that asks for more.
- */
-function gather(table: Table, row: Buffer, given: Gathering): Gathered {
-  const removed: ColumnName[] = []
-  const cells = []
-  let [putsLog, deletesLog] = [false, false]
-  for (const [index, { column, isDelete, value, writeToWAL }] of given.mutations.entries()) {
-    const name = given.names.parsed(index, column)
-    if (isDelete) {
-      removed.push(name)
-      deletesLog = writeToWAL
-    } else {
-      if (name.qualifier !== null) cells.push({ column: name, value, timestamp: null })
-      putsLog = writeToWAL
-    }
-  }
-  const deletes = removed.length === 0 ? [] : [deleteUpTo(table, removed, given.timestamp)]
-  return { deletes, puts: putsOfRow(row, cells, given), durability: putsLog || deletesLog ? null : 'LOG' }
-}
-
-/** One request a row: of all batches of it first the puts, then the deletions. What a row fails with is its own. */
-function batchRequests(
-  table: Table,
-  batches: readonly { readonly row: Buffer; readonly mutations: readonly wire.Mutation[] }[],
-  given: GatheringAll & { readonly context: MutateRequest['context'] },
-): (MutateRequest | KVError)[] {
-  const byRow = new Map<string, { row: Buffer; puts: Mutation[]; deletes: Mutation[]; log: 'LOG' | null }>()
-  const failures: KVError[] = []
-  for (const { row, mutations } of batches) {
-    try {
-      const { puts, deletes, durability } = gather(table, row, { ...given, mutations })
-      const id = row.toString('latin1')
-      const known = byRow.get(id) ?? { row, puts: [], deletes: [], log: durability }
-      known.puts.push(...puts)
-      known.deletes.push(...deletes)
-      byRow.set(id, { ...known, log: durability === null ? null : known.log })
-    } catch (error) {
-      if (error instanceof HBaseFault && error.faultKind === 'illegal') throw error
-      failures.push(toKVError(error, 'mutateRows'))
-    }
-  }
-  const requests: MutateRequest[] = []
-  for (const { row, puts, deletes, log } of byRow.values()) {
-    const mutations = [...puts, ...deletes]
-    if (mutations.length > 0)
-      requests.push(requestOf(table, { row, mutations, durability: log }, given.context))
-  }
-  return [...failures, ...requests]
 }
 
 type ChangeNames = 'atomicIncrement' | 'increment' | 'incrementRows' | 'append' | 'checkAndPut'

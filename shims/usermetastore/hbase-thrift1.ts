@@ -18,7 +18,7 @@ import {
   selectorOf,
   versionsBefore,
 } from './hbase-columns.js'
-import { IO_EXCEPTION, asActions, ioFault } from './hbase-errors.js'
+import { DO_NOT_RETRY, IO_EXCEPTION, asActions, ioFault } from './hbase-errors.js'
 import { HBaseHost, type HBaseOptions } from './hbase-host.js'
 import { RowResults, answer, serve, toTCell } from './hbase-thrift1-answers.js'
 import { scannerCalls } from './hbase-thrift1-scans.js'
@@ -41,7 +41,7 @@ export function createHBase1Service(kvstore: KVStore, options: HBaseOptions): Th
     ...wire.bindHbase(handler),
     tooLarge: (method, maxBytes) =>
       wire.makeIOError({
-        message: `${IO_EXCEPTION}: the answer of ${method} exceeds ${maxBytes} bytes: ask for less at a time`,
+        message: `${DO_NOT_RETRY}: the answer of ${method} exceeds ${maxBytes} bytes: ask for less at a time`,
         canRetry: false,
       }),
   }

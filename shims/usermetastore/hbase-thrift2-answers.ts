@@ -5,7 +5,7 @@ import * as wire from '../../src/thrift/generated/hbase2.js'
 import type { ThriftCall } from '../../src/thrift/protocol.js'
 import { abort, answersBy } from './hbase-answers.js'
 import { columnOf } from './hbase-columns.js'
-import { faultOf } from './hbase-errors.js'
+import { canRetry, faultOf } from './hbase-errors.js'
 import type { Column } from './mapping.js'
 
 /** KeyValue.Type.Put. */
@@ -20,7 +20,7 @@ export function refuse(call: ThriftCall<never, never>, error: KVError): void {
   switch (fault.faultKind) {
     case 'io':
     case 'exists':
-      failing.fail(wire.makeTIOError({ message: fault.text, canRetry: error.isRetryable }))
+      failing.fail(wire.makeTIOError({ message: fault.text, canRetry: canRetry(fault) }))
       break
     case 'scanner':
       failing.fail(wire.makeTIllegalArgument({ message: NO_SCANNER }))

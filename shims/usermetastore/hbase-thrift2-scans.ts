@@ -2,6 +2,7 @@
 import { limits } from '../../src/base/limits.js'
 import * as wire from '../../src/thrift/generated/hbase2.js'
 import type { ThriftCall } from '../../src/thrift/protocol.js'
+import type { FilterTree } from './filter-parse.js'
 import { NEWEST, timeRange } from './hbase-columns.js'
 import { DO_NOT_RETRY, ioFault, runtime } from './hbase-errors.js'
 import type { HBaseHost, OpenScanner } from './hbase-host.js'
@@ -79,22 +80,28 @@ function toWish(scan: wire.TScan): LateWish {
     family: Buffer.from(family),
     qualifier: qualifier === null ? null : Buffer.from(qualifier),
   }))
+  const tree = treeOf(scan)
   return {
     columns,
-    versions: { ...NEWEST, ...times, count: versionsOfScan(scan, columns) },
+    versions: { ...NEWEST, ...times, count: versionsOfScan(scan, columns, tree) },
     isReversed,
     batch: scan.batchSize !== null && scan.batchSize > 0 ? scan.batchSize : null,
     limit: scan.limit !== null && scan.limit > 0 ? scan.limit : null,
-    ...filterOf(treeOf(scan), range, isReversed),
+    ...filterOf(tree, range, isReversed),
   }
 }
 
 /**
  * A scan of no versions is not refused, as a get of none is. Of columns it finds the newest, because ExplicitColumnTracker
- * counts a version before it asks how many are wanted; of families nothing.
+ * counts a version before it asks how many are wanted; of families nothing, and nothing behind a filter, where
+ * UserScanQueryMatcher asks first.
  */
-function versionsOfScan({ maxVersions }: wire.TScan, columns: LateWish['columns']): number {
+function versionsOfScan(
+  { maxVersions }: wire.TScan,
+  columns: LateWish['columns'],
+  filter: FilterTree | null,
+): number {
   if (maxVersions >= 1) return versionsOf(maxVersions)
   const areNamed = columns.length > 0 && columns.every(({ qualifier }) => qualifier !== null)
-  return areNamed ? 1 : 0
+  return areNamed && filter === null ? 1 : 0
 }

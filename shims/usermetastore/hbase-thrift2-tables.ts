@@ -5,6 +5,7 @@ import type { ThriftCall } from '../../src/thrift/protocol.js'
 import type { KVError } from '../../src/base/errors.js'
 import {
   DO_NOT_RETRY,
+  NO_NAMESPACE,
   TABLE_EXISTS,
   TABLE_NOT_DISABLED,
   TABLE_NOT_ENABLED,
@@ -219,7 +220,7 @@ function matching(host: HBaseHost, regex: string | null): Table[] {
 
 function checkNamespace(name: string | null): void {
   if (name === DEFAULT_NAMESPACE) return
-  throw ioFault('org.apache.hadoop.hbase.NamespaceNotFoundException', name ?? '')
+  throw ioFault(NO_NAMESPACE, name ?? '')
 }
 
 function locationOf({ options }: HBaseHost, { name, record }: Table): wire.THRegionLocation {

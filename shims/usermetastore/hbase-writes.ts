@@ -113,9 +113,9 @@ export function requestOf(
   table: Table,
   { row, mutations, durability }: RowWrite,
   context: RequestContext,
-  extra: Partial<MutateRequest> = {},
+  extra: Partial<MutateRequest> | null = null,
 ): MutateRequest {
-  return {
+  const plain: MutateRequest = {
     dataset: table.name,
     rowKey: row,
     mutations,
@@ -126,8 +126,8 @@ export function requestOf(
     idempotency: null,
     durability,
     context,
-    ...extra,
   }
+  return extra === null ? plain : { ...plain, ...extra }
 }
 
 /** Seconds that are left of the time to live of family and write, 0 or less: none; null: they have none. */

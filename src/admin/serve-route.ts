@@ -61,11 +61,10 @@ export function addRoute(app: FastifyInstance, route: Route, shared: Shared): vo
 
 /** Its body goes through memory in pieces. In a scope of its own, because only these routes take other content types. */
 export function addStreamRoute(app: FastifyInstance, route: Route, shared: Shared): void {
-  const { startTimer } = shared
   const bounds = {
     maxBytes: route.maxBodyBytes,
     idleMs: limits.adminStallTimeoutMs,
-    startTimer,
+    startTimer: shared.startTimer,
   }
   void app.register((scope, _options, done) => {
     scope.removeAllContentTypeParsers()
@@ -78,7 +77,6 @@ export function addStreamRoute(app: FastifyInstance, route: Route, shared: Share
       bodyLimit: route.maxBodyBytes,
       onRequest: admission(route, shared),
       async handler(request, reply) {
-        reply.raw.once('finish', () => linger(request.raw, startTimer))
         return send(request, reply, await answerOf({ route, shared }, request, streamOf(request.raw, bounds)))
       },
     })
@@ -87,11 +85,17 @@ export function addStreamRoute(app: FastifyInstance, route: Route, shared: Share
 }
 
 /** What was not read is thrown away for a moment: a sender whose connection is cut at once never sees the answer. */
-function linger(request: IncomingMessage, startTimer: StartTimer): void {
-  if (request.complete) return
+export function linger(request: IncomingMessage, startTimer: StartTimer): void {
+  // What is injected has no socket of the kind.
+  const { socket } = request
+  if (request.complete || request.destroyed || !(socket instanceof Socket)) return
   request.resume()
-  startTimer(limits.adminLingerMs, () => {
-    if (!request.complete) request.destroy()
+  const stop = startTimer(limits.adminLingerMs, () => request.destroy())
+  // Of a connection that ends behind an answer its request hears nothing any more.
+  socket.once('close', stop)
+  request.once('end', () => {
+    socket.off('close', stop)
+    stop()
   })
 }
 

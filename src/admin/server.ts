@@ -16,7 +16,7 @@ import { MethodTable } from './methods.js'
 import { requestIdOf } from './request-id.js'
 import { adminRoutes } from './routes.js'
 import { refusalOf } from './same-site.js'
-import { addRoute, addStreamRoute, send, type Shared } from './serve-route.js'
+import { addRoute, addStreamRoute, linger, send, type Shared } from './serve-route.js'
 import { SocketServers } from './socket-servers.js'
 import { answerOfThrown } from './thrown.js'
 import type { TlsFiles } from './tls.js'
@@ -156,6 +156,7 @@ function addHooks(app: FastifyInstance, shared: Shared): void {
     }
   })
   app.addHook('onResponse', (request, reply, next) => {
+    linger(request.raw, shared.startTimer)
     logRequest(request, reply, shared.logger)
     next()
   })
@@ -256,5 +257,7 @@ function sendThrown(
     logger.warn({ requestId: request.id, code: error.code, err: error }, 'an admin request failed')
   }
   reply.header('x-request-id', request.id)
+  // The library ends the connection with the answer, which a sender that is not done would never see.
+  if (!request.raw.complete) reply.removeHeader('connection')
   return send(request, reply, answer)
 }

@@ -330,7 +330,7 @@ export const limits = {
   maxCqlStatementBytes: 1024 * 1024,
   /** Statements of one CQL batch. */
   maxCqlBatchStatements: 10_000,
-  /** CQL batches of one thread that were begun and failed half-way, and are tried again; more wait for the next start. */
+  /** CQL batches of one thread that were begun and failed half-way, and are tried again; more stay in their log. */
   maxUnfinishedCqlBatches: 100,
   /** What these hold together, as text. */
   maxUnfinishedCqlBatchBytes: 64 * 1024 * 1024,

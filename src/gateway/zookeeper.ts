@@ -1,6 +1,12 @@
 /** Publishes what this gateway serves where Terrapin's fat clients look for it, if a quorum is configured. */
 import { createHash } from 'node:crypto'
-import { fileSetNode, hostsOfView, leaderNode, viewNode } from '../../shims/terrapin/zookeeper-nodes.js'
+import {
+  fileSetNode,
+  hostsOfView,
+  isWholeView,
+  leaderNode,
+  viewNode,
+} from '../../shims/terrapin/zookeeper-nodes.js'
 import { resourceName } from '../../shims/terrapin/translate.js'
 import { startSystemTimer } from '../base/clock.js'
 import type { Logger } from '../base/logger.js'
@@ -27,6 +33,7 @@ const CONTENTS: NodeContents = {
   fileSet: fileSetNode,
   view: viewNode,
   hostsOfView,
+  isWholeView,
   viewName: (fileSet, version) => resourceName({ fileSet, version }),
 }
 

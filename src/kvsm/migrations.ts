@@ -74,7 +74,7 @@ function requireMigratable({ name, mode, origin }: DatasetRecord): void {
   if (origin !== null) return
   throw new KVError(
     'FAILED_PRECONDITION',
-    `dataset ${name} has no origin to migrate from: create it with --origin NAME of a configured one`,
+    `dataset ${name} has no origin to migrate from: create it with the name of a configured one (origin, --origin)`,
     { dataset: name },
   )
 }

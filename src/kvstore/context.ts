@@ -4,6 +4,7 @@ import { limits } from '../base/limits.js'
 import { cutText } from '../base/text.js'
 import type { RequestContext } from '../model/request.js'
 import * as wire from '../thrift/generated/kvstore.js'
+import type { ThriftConnectionInfo } from '../thrift/protocol.js'
 import { unsupported } from './fields.js'
 
 /** Names for RequestContext.mustUnderstand; describeServer lists them. A name stays once it was released. */
@@ -45,8 +46,9 @@ export function toContext(
   context: wire.RequestContext | null,
   receivedAtMs: number,
   method: string,
-  address = '',
+  connection: Pick<ThriftConnectionInfo, 'remoteAddress' | 'isClosed'> | null = null,
 ): RequestContext {
+  const address = connection?.remoteAddress ?? ''
   if (context === null) {
     return {
       api: 'kvstore',
@@ -54,6 +56,7 @@ export function toContext(
       caller: null,
       address,
       deadline: receivedAtMs + limits.defaultDeadlineMs,
+      connection,
     }
   }
   const { deadlineMs, caller, traceId, credential } = context
@@ -76,6 +79,7 @@ export function toContext(
     caller: caller === null ? null : cutText(caller, MAX_SHOWN_LENGTH),
     address,
     deadline: receivedAtMs + timeoutMs,
+    connection,
     traceId: traceId === null ? null : cutText(traceId, MAX_SHOWN_LENGTH),
     isBatch: context.priority === wire.Priority.BATCH,
   }

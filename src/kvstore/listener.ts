@@ -350,7 +350,7 @@ class KVStoreListener implements wire.KVStoreHandler {
     const traceId = context?.traceId?.slice(0, limits.maxNameLength)
     const fields = { requestId, code: error.code, dataset: error.dataset, caller, traceId }
     if (error.code === 'INTERNAL') logger.error({ ...fields, err: error }, error.message)
-    else if (error.kind === 'AVAILABILITY' || error.kind === 'DATA')
+    else if ((error.kind === 'AVAILABILITY' && error.code !== 'CANCELLED') || error.kind === 'DATA')
       this.#limitedLog.warn(clock.monotonicMs(), fields, error.message)
     else logger.debug(fields, error.message)
     return requestId
@@ -366,7 +366,7 @@ function contextOf(
   { receivedAtMs, connection }: Pick<Call<unknown>, 'receivedAtMs' | 'connection'>,
   method: string,
 ): RequestContext {
-  return toContext(context, receivedAtMs, method, connection.remoteAddress)
+  return toContext(context, receivedAtMs, method, connection)
 }
 
 function checkSession(options: wire.ReadOptions | null, tokens: AnswerTokens): void {

@@ -28,7 +28,7 @@ export function checkFigures(
     throw new KVError(
       'FAILED_PRECONDITION',
       `the version of dataset ${name} is far smaller than the last one: ${share}, and at least ` +
-        `${Math.round(minRatio * 1000) / 10} % are expected; look at the input, then load with --force or a lower --min-ratio`,
+        `${Math.round(minRatio * 1000) / 10} % are expected; look at the input, then load with force or a lower minRatio (--force, --min-ratio)`,
     )
   }
 }

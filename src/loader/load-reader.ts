@@ -6,19 +6,19 @@ import type { BuildDependencies } from './load-build.js'
 import { RUNS_FOLDER } from './load-state.js'
 import type { ReaderMessage, ReaderOrder, ReaderSetup } from './messages.js'
 import { PartSorter } from './part-sorter.js'
-import { tryWriting } from './trial-shard.js'
+import { takeTrialTurn, tryWriting } from './trial-shard.js'
 
 /** Answers what the port brings, for as long as the thread lives. */
 export function serveReader(
   port: MessagePort,
-  { job, name, triesForBytes }: ReaderSetup,
+  { job, name, totalBytes, trialTurn }: ReaderSetup,
   dependencies: Pick<BuildDependencies, 'clock' | 'openSource' | 'pack' | 'createShardWriter'>,
 ): void {
   const tell = (message: ReaderMessage): void => port.postMessage(message)
   const folder = join(job.staging, RUNS_FOLDER)
   const spill = (parts: PartSorter): void => {
     const written = parts.writeRun(folder, name)
-    if (written !== null) tell({ kind: 'run', ...written })
+    if (written !== null) tell({ kind: 'run', run: written })
   }
   const parts = new PartSorter({
     job,
@@ -27,7 +27,8 @@ export function serveReader(
     pack: dependencies.pack,
     onProgress: (figures) => tell({ kind: 'progress', figures }),
     onFull: spill,
-    triesForBytes,
+    totalBytes,
+    takesTrial: () => takeTrialTurn(trialTurn),
     onTrialSize: async (rows, size) => {
       const trial = await tryWriting(rows, size, { ...job, ...dependencies })
       if (trial !== null) tell({ kind: 'trial', trial })

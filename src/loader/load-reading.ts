@@ -45,7 +45,7 @@ class OneReader {
   #writer: VersionWriter | null = null
 
   constructor(context: BuildContext, source: LoadSource, mayStream: boolean) {
-    const { job, tally, dependencies, report } = context
+    const { job, state, tally, dependencies, report } = context
     this.#context = context
     this.#mayStream = mayStream
     this.#sorter = new PartSorter({
@@ -54,14 +54,18 @@ class OneReader {
       clock: dependencies.clock,
       pack: dependencies.pack,
       onProgress: (figures) => {
+        tally.isInOrder = this.#mayStream && this.#sorter.rows.isInOrder
         tally.note(figures)
         report()
       },
       onFull: () => this.#makeRoom(),
-      triesForBytes: tally.totalBytes,
+      totalBytes: tally.totalBytes,
+      takesTrial: () => state.trial === null,
       onTrialSize: async (rows, size) => {
         const trial = await tryWriting(rows, size, { ...job, ...dependencies })
-        if (trial !== null) tally.noteTrial(trial)
+        if (trial === null) return
+        state.addTrial(trial)
+        tally.noteTrial(trial)
       },
     })
   }
@@ -97,8 +101,8 @@ class OneReader {
     const { state, tally } = this.#context
     const written = this.#sorter.writeRun(state.runsFolder, `${state.starts}-0`)
     if (written === null) return
-    state.addRun(written.run)
-    tally.noteRun(written.run, written.ms)
+    state.addRun(written)
+    tally.noteRun(written)
   }
 
   /** The last row waits: another one of its key may come. */

@@ -4,7 +4,7 @@
  *
  *     LOAD.json   {format, datasetId, dataset, version, request, actor, reason}; its presence says that a start resumes it
  *     input       the content of an upload
- *     owner, journal, runs/, version/   the load process's own (staging-owner.ts, load-state.ts)
+ *     owner, journal, runs/, trial/, version/   the load process's own (staging-owner.ts, load-state.ts, trial-shard.ts)
  */
 import { open, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'

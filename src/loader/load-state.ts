@@ -9,6 +9,7 @@ import type { VersionFigures } from '../model/metastore.js'
 import { Journal } from './journal.js'
 import { onLoadDisk } from './load-disk.js'
 import type { SourcePart } from './load-source.js'
+import type { Trial } from './time-left.js'
 
 /** A sorted run on disk. */
 export interface RunRecord {
@@ -20,6 +21,8 @@ export interface RunRecord {
   readonly shardEnds: readonly number[]
   /** How far the objects are read whose rows this run and those before it hold. */
   readonly positions: readonly PartPosition[]
+  /** How long sorting and writing it took. Absent: written by a program that did not measure it, or merged from others. */
+  readonly ms?: number
 }
 
 export interface PartPosition {
@@ -28,6 +31,9 @@ export interface PartPosition {
   readonly line: number
   /** Rows of the object that are in runs. */
   readonly rows: number
+  /** Bytes until there, as they are stored, and about how long reading them took. Absent as in RunRecord. */
+  readonly readBytes?: number
+  readonly readMs?: number
   /** Null: the object is not read to its end. */
   readonly end: PartEnd | null
 }
@@ -51,6 +57,7 @@ type LoadRecord =
   | { readonly kind: 'run'; readonly run: RunRecord }
   | { readonly kind: 'merged'; readonly run: RunRecord; readonly replaced: readonly string[] }
   | ({ readonly kind: 'sealed' } & SealedRecord)
+  | { readonly kind: 'trial'; readonly trial: Trial }
   /** Every shard is sealed and everything is checked. */
   | { readonly kind: 'built' }
   /** Begins a process; its number begins the names of its files. */
@@ -68,6 +75,8 @@ export class LoadState {
   readonly runs = new Map<string, RunRecord>()
   readonly positions = new Map<number, PartPosition>()
   readonly sealed = new Map<number, SealedRecord>()
+  /** What trying to write took; null: not tried. */
+  trial: Trial | null = null
   /** Null until the objects are known. */
   plan: readonly SourcePart[] | null = null
   /** Nothing is left to do. */
@@ -147,6 +156,10 @@ export class LoadState {
     for (const name of replaced) rmSync(join(this.runsFolder, name), { force: true })
   }
 
+  addTrial(trial: Trial): void {
+    this.#record({ kind: 'trial', trial })
+  }
+
   addSealed(sealed: SealedRecord): void {
     this.#record({ kind: 'sealed', ...sealed })
   }
@@ -186,6 +199,7 @@ export class LoadState {
         this.runs.clear()
         this.positions.clear()
         this.sealed.clear()
+        this.trial = null
         this.isBuilt = false
         return
       case 'built':
@@ -193,6 +207,9 @@ export class LoadState {
         return
       case 'sealed':
         this.sealed.set(record.shard, record)
+        return
+      case 'trial':
+        this.trial = record.trial
         return
       case 'merged':
         for (const name of record.replaced) this.runs.delete(name)

@@ -8,12 +8,12 @@ import type { LoadState, RunRecord } from './load-state.js'
 import type { BuildJob, BuildProgress, PartFigures } from './messages.js'
 import { Pace } from './pace.js'
 import { bytesToMerge } from './run-merge.js'
-import { TimeLeft, type Trial, type WorkLeft } from './time-left.js'
+import { TimeLeft, type Trial, type UnreadPart, type WorkLeft } from './time-left.js'
 
 export interface TallyOptions {
   readonly parts: readonly SourcePart[]
   /** By earlier processes. */
-  readonly done: Pick<LoadState, 'positions' | 'sealed' | 'runs'>
+  readonly done: Pick<LoadState, 'positions' | 'sealed' | 'runs' | 'trial'>
   readonly clock: Clock
 }
 
@@ -34,13 +34,18 @@ export class LoadTally {
   readonly #parts = new Map<number, PartFigures>()
   readonly #readPace: Pace
   readonly #rowPace: Pace
-  readonly #timeLeft = new TimeLeft()
+  readonly #readers: number
+  readonly #timeLeft: TimeLeft
   readonly #rates = { rows: 0, bytes: 0 }
   /** What is to be written in all, now that everything is read; null until then. */
   #ahead: WritingAhead | null = null
   duplicateCount = 0
-  /** Packed bytes in runs that earlier processes wrote, and in all. */
+  /** What was read comes in the order of physical keys so far, and would go straight to the shards. */
+  isInOrder = false
+  /** Bytes of each object, as they are stored, that earlier processes read; packed bytes in runs that these wrote. */
+  readonly #formerReadBytes = new Map<number, number>()
   #formerBytes = 0
+  /** Packed bytes in runs. */
   #runBytes = 0
   /** Packed bytes that went to shards, and to shards that are sealed. */
   #writtenBytes = 0
@@ -60,14 +65,25 @@ export class LoadTally {
     this.totalBytes = parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     this.#readPace = new Pace(clock)
     this.#rowPace = new Pace(clock)
-    for (const { sizeBytes } of done.runs.values()) this.#formerBytes += sizeBytes
-    this.#runBytes = this.#formerBytes
-    for (const { duplicateCount } of done.sealed.values()) this.duplicateCount += duplicateCount
-    for (const { part, rows, end } of done.positions.values()) {
+    this.#readers = Math.max(1, Math.min(job.workers, parts.length))
+    this.#timeLeft = new TimeLeft(this.#readers)
+    this.#takeUp(done)
+  }
+
+  /** What earlier processes did, and how long that took. */
+  #takeUp({ runs, sealed, positions, trial }: TallyOptions['done']): void {
+    for (const run of runs.values()) this.noteRun(run)
+    this.#formerBytes = this.#runBytes
+    if (trial !== null) this.noteTrial(trial)
+    for (const { duplicateCount } of sealed.values()) this.duplicateCount += duplicateCount
+    for (const { part, rows, readBytes = 0, readMs = 0, end } of positions.values()) {
+      // Of what was written in the moment in which it was read, nobody knows how long that took.
+      if (readMs > 0) this.#timeLeft.noteRead(readBytes, readMs)
+      this.#formerReadBytes.set(part, readBytes)
       if (end === null) continue
-      const readBytes = parts[part]?.sizeBytes ?? 0
-      const here = { packedBytes: 0, readMs: 0 }
-      this.#parts.set(part, { part, rows, readBytes, ...here, foreignCellCount: 0, ...end })
+      const sizeBytes = this.#sources[part]?.sizeBytes ?? 0
+      this.#formerReadBytes.set(part, sizeBytes)
+      this.#parts.set(part, { ...UNREAD, part, rows, readBytes: sizeBytes, skippedBytes: sizeBytes, ...end })
     }
   }
 
@@ -77,11 +93,10 @@ export class LoadTally {
 
   /** Bytes and rows of parts that other processes read do not count in the rates: they were there at once. */
   note(figures: PartFigures): void {
-    const before = this.#parts.get(figures.part)
-    this.#timeLeft.noteRead(
-      figures.readBytes - (before?.readBytes ?? 0),
-      figures.readMs - (before?.readMs ?? 0),
-    )
+    const before = this.#parts.get(figures.part) ?? UNREAD
+    const { skippedBytes, skippedMs, readMs } = figures
+    this.#timeLeft.noteSkipped(skippedBytes - before.skippedBytes, skippedMs - before.skippedMs)
+    this.#timeLeft.noteRead(newBytes(figures) - newBytes(before), readMs - before.readMs)
     this.#parts.set(figures.part, figures)
     this.#isWriting = false
     this.#readPace.note(this.#readBytes)
@@ -90,10 +105,10 @@ export class LoadTally {
     this.#rates.rows = this.#rowPace.perSecond() ?? 0
   }
 
-  /** Rows of a thread were written as a run, which took so long. */
-  noteRun({ sizeBytes }: RunRecord, ms: number): void {
+  /** Rows of a thread were written as a run. */
+  noteRun({ sizeBytes, ms }: RunRecord): void {
     this.#runBytes += sizeBytes
-    this.#timeLeft.noteSorted(sizeBytes, ms)
+    if (ms !== undefined) this.#timeLeft.noteSorted(sizeBytes, ms)
   }
 
   noteTrial(trial: Trial): void {
@@ -190,16 +205,16 @@ export class LoadTally {
       const [toWrite, toSeal] = [bytes - this.#writtenBytes, bytes - this.#sealedBytes]
       return this.#timeLeft.ms({ ...NOTHING_UNREAD, toMerge, toWrite, toSeal, shardsToSeal })
     }
-    const read = this.#readBytes
-    if (read === 0) return null
-    const { sortBytes, workers } = this.#job
     const packed = this.#packedBytes + this.#formerBytes
+    const packedFrom = this.#packedFromBytes
+    if (packedFrom === 0) return null
     // What is still to be read will pack like what was.
-    const packedPerRead = packed / read
+    const packedPerRead = packed / packedFrom
     const total = packedPerRead * this.totalBytes
-    const readers = Math.max(1, Math.min(workers, this.#sources.length))
-    const isInOrder = this.#writtenBytes > 0
-    const sorts = !isInOrder && (readers > 1 || this.#runBytes > 0 || total > sortBytes)
+    const { sortBytes } = this.#job
+    const readers = this.#readers
+    const goesStraight = this.isInOrder || this.#writtenBytes > 0
+    const sorts = !goesStraight && (readers > 1 || this.#runBytes > 0 || total > sortBytes)
     return this.#timeLeft.ms({
       unread: this.#unread(),
       readers,
@@ -214,21 +229,38 @@ export class LoadTally {
   }
 
   /** Of each object that is not read to its end, those that are begun first. */
-  #unread(): readonly number[] {
-    const begun: number[] = []
-    const waiting: number[] = []
+  #unread(): readonly UnreadPart[] {
+    const begun: UnreadPart[] = []
+    const waiting: UnreadPart[] = []
     for (const { index, sizeBytes } of this.#sources) {
       const figures = this.#parts.get(index)
-      const left = sizeBytes - (figures?.readBytes ?? 0)
-      if (left > 0) (figures === undefined ? waiting : begun).push(left)
+      const readBytes = figures?.readBytes ?? 0
+      const bytes = sizeBytes - readBytes
+      const toSkip = Math.max(0, (this.#formerReadBytes.get(index) ?? 0) - readBytes)
+      if (bytes > 0) (figures === undefined ? waiting : begun).push({ bytes, toSkip })
     }
     return [...begun, ...waiting]
+  }
+
+  /** Bytes as they are stored whose rows are packed, by this process or before. */
+  get #packedFromBytes(): number {
+    return sum(this.#sources, ({ index }) => {
+      const figures = this.#parts.get(index) ?? UNREAD
+      return Math.max(this.#formerReadBytes.get(index) ?? 0, figures.skippedBytes) + newBytes(figures)
+    })
   }
 
   get #packedBytes(): number {
     return sum(this.#parts.values(), ({ packedBytes }) => packedBytes)
   }
 }
+
+/** Without those that were passed over. */
+function newBytes({ readBytes, skippedBytes }: Pick<PartFigures, 'readBytes' | 'skippedBytes'>): number {
+  return readBytes - skippedBytes
+}
+
+const UNREAD = { readBytes: 0, skippedBytes: 0, skippedMs: 0, packedBytes: 0, readMs: 0, foreignCellCount: 0 }
 
 const NOTHING_UNREAD = {
   unread: [],

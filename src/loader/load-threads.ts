@@ -4,6 +4,7 @@ import { KVError } from '../base/errors.js'
 import type { BuildContext, ReaderThread, StartReaderThread } from './load-build.js'
 import type { SourcePart } from './load-source.js'
 import type { ReaderMessage } from './messages.js'
+import { newTrialTurn, type TrialTurn } from './trial-shard.js'
 
 /** Threads that run `entry`, which calls serveReader (load-reader.ts). */
 export function readerThreads(entry: URL): StartReaderThread {
@@ -46,20 +47,28 @@ export async function readWithThreads(
 ): Promise<void> {
   const waiting = [...parts]
   const threads: ReaderThread[] = []
+  const trialTurn = newTrialTurn(context.state.trial !== null)
   try {
     await Promise.all(
-      Array.from({ length: count }, (_, index) => runThread(context, waiting, { index, threads })),
+      Array.from({ length: count }, (_, index) => runThread(context, waiting, { index, threads, trialTurn })),
     )
   } finally {
     await Promise.all(threads.map((thread) => thread.end()))
   }
 }
 
+interface ThreadPlace {
+  readonly index: number
+  /** All of them; it adds itself. */
+  readonly threads: ReaderThread[]
+  readonly trialTurn: TrialTurn
+}
+
 /** Resolves when nothing waits any more and the thread has written all it read. */
 function runThread(
   { job, state, tally, dependencies, report }: BuildContext,
   waiting: SourcePart[],
-  { index, threads }: { readonly index: number; readonly threads: ReaderThread[] },
+  { index, threads, trialTurn }: ThreadPlace,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const sendNext = (): void => {
@@ -80,9 +89,10 @@ function runThread(
           return
         case 'run':
           state.addRun(message.run)
-          tally.noteRun(message.run, message.ms)
+          tally.noteRun(message.run)
           return
         case 'trial':
+          state.addTrial(message.trial)
           tally.noteTrial(message.trial)
           return
         case 'finished':
@@ -92,9 +102,7 @@ function runThread(
           reject(new KVError(message.code, message.message))
       }
     }
-    // One thread tries for all.
-    const triesForBytes = index === 0 ? tally.totalBytes : null
-    const setup = { job, name: `${state.starts}-${index}`, triesForBytes }
+    const setup = { job, name: `${state.starts}-${index}`, totalBytes: tally.totalBytes, trialTurn }
     const thread = dependencies.startReader(setup, {
       message: (message) => {
         try {

@@ -6,6 +6,7 @@ import type { ObjectSettings } from '../objects/objects.js'
 import type { SourcePart } from './load-source.js'
 import type { RunRecord } from './load-state.js'
 import type { Trial } from './time-left.js'
+import type { TrialTurn } from './trial-shard.js'
 
 /** Everything the load process needs to know: its task. It reports BuildProgress and answers VersionFigures. */
 export interface BuildJob {
@@ -68,8 +69,10 @@ export interface ReaderSetup {
   readonly job: BuildJob
   /** Begins the names of its files. */
   readonly name: string
-  /** Of all objects as they are stored: it tries how long writing takes; null: another thread does, or did. */
-  readonly triesForBytes: number | null
+  /** Of all objects as they are stored. */
+  readonly totalBytes: number
+  /** Shared by all of them; who takes it tries how long writing takes (trial-shard.ts). */
+  readonly trialTurn: TrialTurn
 }
 
 /** How far one part was read. */
@@ -77,9 +80,12 @@ export interface PartFigures {
   readonly part: number
   readonly rows: number
   readonly readBytes: number
-  /** Of rows as they are sorted, without those that were in runs before. */
+  /** Of `readBytes`, what was passed over because its rows were in runs before, and how long that took. */
+  readonly skippedBytes: number
+  readonly skippedMs: number
+  /** Of the other rows, as they are sorted. */
   readonly packedBytes: number
-  /** Time it took but for writing what was read. */
+  /** Time that they took but for writing what was read. */
   readonly readMs: number
   readonly badLineCount: number
   readonly badLines: readonly FileBadLine[]
@@ -92,7 +98,7 @@ export type ReaderMessage =
   /** Read to its end; its last rows may still be in memory. */
   | { readonly kind: 'read'; readonly figures: PartFigures }
   /** Written and synced; `positions` is what it and the runs before it hold. */
-  | { readonly kind: 'run'; readonly run: RunRecord; readonly ms: number }
+  | { readonly kind: 'run'; readonly run: RunRecord }
   | { readonly kind: 'trial'; readonly trial: Trial }
   | { readonly kind: 'finished' }
   | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string }

@@ -25,24 +25,22 @@ export interface PartSorterOptions {
   readonly onProgress: (figures: PartFigures) => void
   /** The sorter takes no more; it must be empty afterwards. */
   readonly onFull: (sorter: PartSorter) => Promise<void> | void
-  /** Of all objects as they are stored; null: nothing is tried. */
-  readonly triesForBytes: number | null
-  /** Called once, when as many bytes of rows are in memory as are to be tried (trial-shard.ts). */
+  /** Of all objects as they are stored. */
+  readonly totalBytes: number
+  /** Asked once, when as many bytes of rows are in memory as are to be tried (trial-shard.ts); false: another one does. */
+  readonly takesTrial: () => boolean
   readonly onTrialSize: (rows: RunSorter, size: TrialSize) => Promise<void>
-}
-
-/** A run that was written, and how long that took. */
-export interface WrittenRun {
-  readonly run: RunRecord
-  readonly ms: number
 }
 
 /** The part that is being read: its rows up to `line`, `rows` in number, are in memory or in runs. */
 interface OpenPart {
   readonly part: SourcePart
+  readonly content: PartRows
   line: number
   rows: number
   /** As in PartFigures. */
+  skippedBytes: number
+  skippedMs: number
   packedBytes: number
   readMs: number
 }
@@ -54,39 +52,38 @@ export class PartSorter {
   readonly #ended: PartPosition[] = []
   #open: OpenPart | null = null
   #runCount = 0
-  #isTried: boolean
+  #isTried = false
 
   constructor(options: PartSorterOptions) {
     this.#options = options
     this.rows = new RunSorter(options.job.keyOrder, options.job.sortBytes)
-    this.#isTried = options.triesForBytes === null
   }
 
   /** Reads a part to its end; its last rows stay in memory. Rows up to `afterLine` are in runs already. */
   async read(part: SourcePart, afterLine: number): Promise<PartFigures> {
-    const { onProgress } = this.#options
-    const rows = this.#options.source.rows(part)
-    const open: OpenPart = { part, line: afterLine, rows: 0, packedBytes: 0, readMs: 0 }
+    const { onProgress, source } = this.#options
+    const nothing = { rows: 0, skippedBytes: 0, skippedMs: 0, packedBytes: 0, readMs: 0 }
+    const open: OpenPart = { part, content: source.rows(part), line: afterLine, ...nothing }
     this.#open = open
     try {
-      await this.#readRows(rows, open)
+      await this.#readRows(open)
     } finally {
       this.#open = null
-      onProgress(figuresOf(open, rows))
+      onProgress(figuresOf(open))
     }
-    const figures = figuresOf(open, rows)
+    const figures = figuresOf(open)
     const { badLineCount, badLines, foreignCellCount, unseenColumns } = figures
     const end = { badLineCount, badLines, foreignCellCount, unseenColumns }
     this.#ended.push({ ...positionOf(open), end })
     return figures
   }
 
-  async #readRows(rows: PartRows, open: OpenPart): Promise<void> {
+  async #readRows(open: OpenPart): Promise<void> {
     const { clock, onProgress } = this.#options
     const afterLine = open.line
     let reportedAtMs = clock.monotonicMs()
     let beganMs = reportedAtMs
-    for await (const batch of rows) {
+    for await (const batch of open.content) {
       let awayMs = 0
       for (const row of batch) {
         if (row.line > afterLine) {
@@ -98,33 +95,36 @@ export class PartSorter {
         }
         open.rows++
       }
-      if (!this.#isTried) awayMs += await this.#try(open, rows)
+      if (!this.#isTried) awayMs += await this.#try(open)
       const nowMs = clock.monotonicMs()
-      open.readMs += nowMs - beganMs - awayMs
+      if (afterLine > 0 && open.line === afterLine) skip(open, nowMs - beganMs)
+      else open.readMs += nowMs - beganMs - awayMs
       beganMs = nowMs
       if (nowMs - reportedAtMs < PROGRESS_INTERVAL_MS) continue
       reportedAtMs = nowMs
-      onProgress(figuresOf(open, rows))
+      onProgress(figuresOf(open))
     }
     open.readMs += clock.monotonicMs() - beganMs
   }
 
   /** Tries how long writing takes when there is enough to try it with; answers how long that took. */
-  async #try({ packedBytes }: OpenPart, { readBytes }: PartRows): Promise<number> {
-    const { clock, job, triesForBytes, onTrialSize } = this.#options
-    if (triesForBytes === null || readBytes === 0) return 0
+  async #try({ content, packedBytes, skippedBytes }: OpenPart): Promise<number> {
+    const { clock, job, totalBytes, takesTrial, onTrialSize } = this.#options
+    const readBytes = content.readBytes - skippedBytes
+    if (readBytes === 0) return 0
     const { usedBytes, isInOrder } = this.rows
     const { sortBytes, shardCount } = job
-    const size = trialSizeOf((triesForBytes * packedBytes) / readBytes, { sortBytes, shardCount, isInOrder })
+    const size = trialSizeOf((totalBytes * packedBytes) / readBytes, { sortBytes, shardCount, isInOrder })
     if (size === null || usedBytes < size.bytes) return 0
     this.#isTried = true
+    if (!takesTrial()) return 0
     const beganMs = clock.monotonicMs()
     await onTrialSize(this.rows, size)
     return clock.monotonicMs() - beganMs
   }
 
   /** Writes what is in memory as a run; null when there is nothing to write down. */
-  writeRun(folder: string, name: string): WrittenRun | null {
+  writeRun(folder: string, name: string): RunRecord | null {
     if (this.rows.count === 0 && this.#ended.length === 0) return null
     const { clock } = this.#options
     const beganMs = clock.monotonicMs()
@@ -133,7 +133,7 @@ export class PartSorter {
     const positions = this.#ended.splice(0)
     if (this.#open !== null) positions.push({ ...positionOf(this.#open), end: null })
     this.rows.clear()
-    return { run: { ...figures, positions }, ms: clock.monotonicMs() - beganMs }
+    return { ...figures, positions, ms: Math.round(clock.monotonicMs() - beganMs) }
   }
 
   #entryOf(row: SourceRow, part: SourcePart): EntryToWrite {
@@ -163,13 +163,29 @@ export class PartSorter {
   }
 }
 
-function positionOf({ part, line, rows }: OpenPart): Omit<PartPosition, 'end'> {
-  return { part: part.index, line, rows }
+function skip(open: OpenPart, ms: number): void {
+  open.skippedBytes = open.content.readBytes
+  open.skippedMs += ms
 }
 
-function figuresOf({ part, rows: count, packedBytes, readMs }: OpenPart, rows: PartRows): PartFigures {
-  const { readBytes, badLineCount, badLines, foreignCellCount, unseenColumns } = rows
+function positionOf({
+  part,
+  content,
+  line,
+  rows,
+  skippedBytes,
+  readMs,
+}: OpenPart): Omit<PartPosition, 'end'> {
+  const { readBytes } = content
+  // What was skipped took as long when it was read.
+  const allMs = readBytes > skippedBytes ? (readMs * readBytes) / (readBytes - skippedBytes) : 0
+  return { part: part.index, line, rows, readBytes, readMs: Math.round(allMs) }
+}
+
+function figuresOf(open: OpenPart): PartFigures {
+  const { part, content, rows, skippedBytes, skippedMs, packedBytes, readMs } = open
+  const { readBytes, badLineCount, badLines, foreignCellCount, unseenColumns } = content
   const withFile = badLines.map((badLine) => ({ ...badLine, file: part.url }))
   const known = { badLineCount, badLines: withFile, foreignCellCount, unseenColumns }
-  return { part: part.index, rows: count, readBytes, packedBytes, readMs, ...known }
+  return { part: part.index, rows, readBytes, skippedBytes, skippedMs, packedBytes, readMs, ...known }
 }

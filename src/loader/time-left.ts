@@ -7,8 +7,8 @@ import { WorkRate } from './work-rate.js'
 
 /** Work that is left to do. Bytes are those of packed rows unless they say otherwise. */
 export interface WorkLeft {
-  /** As they are stored, of each object that is not read to its end, in the order in which they are begun. */
-  readonly unread: readonly number[]
+  /** Objects that are not read to their end, in the order in which they are begun. */
+  readonly unread: readonly UnreadPart[]
   /** Threads that read. */
   readonly readers: number
   /** Packed bytes that a byte as it is stored becomes. */
@@ -24,6 +24,13 @@ export interface WorkLeft {
   readonly shardsToSeal: number
 }
 
+/** Bytes as they are stored. */
+export interface UnreadPart {
+  readonly bytes: number
+  /** Of these, what is only passed over because its rows are in runs. */
+  readonly toSkip: number
+}
+
 /** What writing and sealing a few rows took. */
 export interface Trial {
   readonly bytes: number
@@ -34,6 +41,7 @@ export interface Trial {
   readonly emptySealMs: number
 }
 
+/** Of one thread: each compiles code of its own. */
 const READING_WARM_UP_MS = 1_000
 /** First guesses, where nothing was measured: a packed byte that goes to a run, or to a shard; a sealed byte, a shard. */
 const GUESSED_SORTING = 1_000 / (150 * 1024 * 1024)
@@ -46,16 +54,26 @@ const MERGING_TO_WRITING = 0.5
 const MAX_GUESSED_MS = 2_000
 
 export class TimeLeft {
-  readonly #reading = new WorkRate(READING_WARM_UP_MS)
+  readonly #reading: WorkRate
+  readonly #skipping = new WorkRate(0)
   readonly #sorting = new WorkRate(0)
   readonly #writing = new WorkRate(0)
   /** What sealing takes beyond what it does for a shard of next to nothing. */
   readonly #sealing = new WorkRate(0)
   #emptySealMs = GUESSED_EMPTY_SEAL_MS
 
+  constructor(readers: number) {
+    this.#reading = new WorkRate(READING_WARM_UP_MS * readers)
+  }
+
   /** @param bytes as they are stored; of one thread */
   noteRead(bytes: number, ms: number): void {
     this.#reading.note(bytes, ms)
+  }
+
+  /** Bytes were passed over because their rows are in runs. */
+  noteSkipped(bytes: number, ms: number): void {
+    this.#skipping.note(bytes, ms)
   }
 
   /** Rows of a thread went to a run. */
@@ -86,12 +104,13 @@ export class TimeLeft {
   }
 
   #readingMs({ unread, readers, packedPerRead, inMemory, sorts }: WorkLeft): number | null {
-    const longest = longestShare(unread, readers)
-    if (longest === 0 && inMemory === 0) return 0
-    const perByte = this.#reading.msPerUnit
-    if (longest > 0 && perByte === null) return null
+    const reading = this.#reading.msPerUnit
+    if (unread.length > 0 && reading === null) return null
     const sorting = sorts ? (this.#sorting.msPerUnit ?? GUESSED_SORTING) : 0
-    return longest * ((perByte ?? 0) + packedPerRead * sorting) + (inMemory / readers) * sorting
+    const perByte = (reading ?? 0) + packedPerRead * sorting
+    const perSkipped = this.#skipping.msPerUnit ?? reading ?? 0
+    const times = unread.map(({ bytes, toSkip }) => (bytes - toSkip) * perByte + toSkip * perSkipped)
+    return longestShare(times, readers) + (inMemory / readers) * sorting
   }
 
   #writingMs({ toMerge, toWrite, toSeal, shardsToSeal }: WorkLeft): number | null {
@@ -103,15 +122,15 @@ export class TimeLeft {
   }
 }
 
-/** Bytes of the thread that has most to read, when each takes the next object as soon as it has none. */
-function longestShare(unread: readonly number[], readers: number): number {
-  const shares = Array.from({ length: Math.max(1, Math.min(readers, unread.length)) }, () => 0)
-  for (const bytes of unread) {
+/** Of the thread that has most to do, when each takes the next object as soon as it has none. */
+function longestShare(times: readonly number[], readers: number): number {
+  const shares = Array.from({ length: Math.max(1, Math.min(readers, times.length)) }, () => 0)
+  for (const ms of times) {
     let least = 0
     for (let index = 1; index < shares.length; index++) {
       if ((shares[index] ?? 0) < (shares[least] ?? 0)) least = index
     }
-    shares[least] = (shares[least] ?? 0) + bytes
+    shares[least] = (shares[least] ?? 0) + ms
   }
   return Math.max(...shares)
 }

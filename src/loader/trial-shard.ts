@@ -11,7 +11,7 @@ import { type EntryCursor, entryKey, entryRow, entrySize, tokenOfRow } from './r
 import { DistinctRows } from './run-merge.js'
 import type { RunSorter } from './run-sorter.js'
 import type { Trial } from './time-left.js'
-import type { CreateShardWriter, ShardWriter } from './version-writer.js'
+import type { CreateShardWriter, ShardPlan, ShardWriter } from './version-writer.js'
 
 /** Of a load's staging directory. */
 const TRIAL_FOLDER = 'trial'
@@ -23,8 +23,8 @@ const MIN_TRIAL_BYTES = 2 * 1024 * 1024
 /** What a shard takes whatever is in it, is seen at one of so few bytes. */
 const NEXT_TO_NOTHING = 1_024
 /**
- * In small a trial is what the shards will be. Of larger ones, and of those whose size nobody knows because their rows come
- * in order, most is in tables before they are sealed: their memtables are small against them.
+ * What a seal takes depends on the share of the shard that is not in tables yet. In small a trial is what the shards will
+ * be; of larger ones, and of those whose size nobody knows because their rows come in order, that share is smaller.
  */
 const LARGE_SHARD_BYTES = 192 * 1024 * 1024
 
@@ -35,10 +35,25 @@ export interface TrialOptions {
   readonly createShardWriter: CreateShardWriter
 }
 
-/** Packed bytes that are tried, and what the shard is told of its size. */
+/** Packed bytes that are tried, and what the shard that is sealed is told of its size. */
 export interface TrialSize {
   readonly bytes: number
   readonly expectedBytes: number
+}
+
+/** Taken by the one thread of a load that tries: the first that has enough rows. */
+export type TrialTurn = Int32Array
+
+/** @param isTaken nobody is to try any more */
+export function newTrialTurn(isTaken: boolean): TrialTurn {
+  const turn = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  turn[0] = isTaken ? 1 : 0
+  return turn
+}
+
+/** Whether the caller is the one. */
+export function takeTrialTurn(turn: TrialTurn): boolean {
+  return Atomics.exchange(turn, 0, 1) === 0
 }
 
 /** The trial of a load of so many packed bytes; null: it is too small for one. */
@@ -54,32 +69,38 @@ export function trialSizeOf(
   if (wanted < MIN_TRIAL_BYTES) return null
   const bytes = Math.min(wanted, sortBytes / 2)
   const hasSmallMemtables = isInOrder || loadBytes / shardCount > LARGE_SHARD_BYTES
-  return { bytes, expectedBytes: hasSmallMemtables ? bytes / 4 : bytes }
+  return { bytes, expectedBytes: hasSmallMemtables ? bytes / 2 : bytes }
 }
 
 /**
- * Writes about so many bytes of the rows to a shard that it then removes. Null: it could not be done; what failed fails
+ * Writes about so many bytes of the rows to shards that it then removes. Null: it could not be done; what failed fails
  * again where it counts.
+ *
+ * What writing takes is seen at a shard that is not sealed and whose tables are as large as those of any large one: the
+ * small tables of a trial cost a third more a byte than shards of any size turned out to take (docs/EVIDENCE.md).
  */
 export async function tryWriting(
   rows: Pick<RunSorter, 'sorted'>,
   size: TrialSize,
   options: TrialOptions,
 ): Promise<Trial | null> {
+  const nothing = { ...size, bytes: NEXT_TO_NOTHING }
   try {
-    // The first one also loads and compiles code.
-    await timedShard(rows.sorted(), size, options)
-    const shard = await timedShard(rows.sorted(), size, options)
-    const empty = await timedShard(rows.sorted(), { ...size, bytes: NEXT_TO_NOTHING }, options)
-    return { bytes: shard.bytes, writeMs: shard.writeMs, sealMs: shard.sealMs, emptySealMs: empty.sealMs }
+    // The first one also loads code.
+    await timedShard(rows.sorted(), nothing, options)
+    const { bytes, sealMs } = await timedShard(rows.sorted(), size, options)
+    const { writeMs } = await timedShard(rows.sorted(), { ...size, expectedBytes: null }, options)
+    const { sealMs: emptySealMs } = await timedShard(rows.sorted(), nothing, options)
+    return { bytes, writeMs, sealMs, emptySealMs }
   } catch {
     return null
   }
 }
 
+/** Without a size it is not sealed. */
 async function timedShard(
   rows: EntryCursor,
-  { bytes: maxBytes, expectedBytes }: TrialSize,
+  { bytes: maxBytes, expectedBytes }: Pick<ShardPlan, 'expectedBytes'> & { readonly bytes: number },
   { staging, keyOrder, clock, createShardWriter }: TrialOptions,
 ): Promise<Omit<Trial, 'emptySealMs'>> {
   const directory = join(staging, TRIAL_FOLDER)
@@ -92,7 +113,7 @@ async function timedShard(
     try {
       const written = writeRows(writer, rows, { maxBytes, keyOrder, clock })
       const writtenAtMs = clock.monotonicMs()
-      await writer.seal()
+      await (expectedBytes === null ? writer.abandon() : writer.seal())
       return { ...written, sealMs: makingMs + clock.monotonicMs() - writtenAtMs }
     } catch (error) {
       // A disk that was full stays full for as long as what was removed is open.
@@ -104,7 +125,7 @@ async function timedShard(
   }
 }
 
-/** All that it takes is as long as if all of it had been the second half: memory is new in the first one. */
+/** All that it takes is as long as if all of it had been the second half: in the first one memory is new and code slow. */
 function writeRows(
   writer: ShardWriter,
   rows: EntryCursor,

@@ -15,13 +15,13 @@ export class WorkRate {
 
   /** So many units took so long. */
   note(units: number, ms: number): void {
-    if (this.#warmUpLeftMs > 0) {
-      this.#warmUpLeftMs -= ms
-      return
-    }
-    const kept = Math.exp(-ms / MEMORY_MS)
-    this.#units = this.#units * kept + units
-    this.#ms = this.#ms * kept + ms
+    const warmUpMs = Math.min(this.#warmUpLeftMs, ms)
+    this.#warmUpLeftMs -= warmUpMs
+    if (warmUpMs === ms && ms > 0) return
+    const counted = ms - warmUpMs
+    const kept = Math.exp(-counted / MEMORY_MS)
+    this.#units = this.#units * kept + (ms > 0 ? (units * counted) / ms : units)
+    this.#ms = this.#ms * kept + counted
   }
 
   /** Null: nothing counted yet. */

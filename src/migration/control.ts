@@ -146,7 +146,7 @@ export class MigrationControl {
     if (state === 'ORIGIN_ONLY' || state === 'ABORTING') {
       throw new KVError(
         'FAILED_PRECONDITION',
-        `the origin's version of ${name} has no effect in ${state}: switch to ARMING first`,
+        `the origin's version of ${name} has no effect in ${state}: ${state === 'ABORTING' ? 'wait until that has ended, then ' : ''}switch to ARMING first`,
         { dataset: name },
       )
     }

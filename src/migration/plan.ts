@@ -196,6 +196,9 @@ export function planOriginVersion(
   }
 }
 
+/** Who reads a refusal may have asked either. */
+const FORCE = '"force" in the request, --force of the command'
+
 /**
  * @throws {KVError} FAILED_PRECONDITION naming every guard that stands in the way, with its figure and bound, and whether
  * insisting would help
@@ -210,8 +213,8 @@ export function requireAllowed({ dataset, change, guards, isAllowed }: Migration
   const firm = failed.filter(({ isForceable }) => !isForceable)
   const insisting =
     firm.length === 0
-      ? 'all of it may be forced (--force)'
-      : `--force does not help against: ${firm.map(({ name }) => name).join(', ')}`
+      ? `all of it may be forced (${FORCE})`
+      : `forcing it (${FORCE}) does not help against: ${firm.map(({ name }) => name).join(', ')}`
   throw new KVError(
     'FAILED_PRECONDITION',
     `${change} of dataset ${dataset} is refused: ${reasons.join('; ')}; ${insisting}`,

@@ -7,7 +7,7 @@ import type { KVError } from '../base/errors.js'
 import type { Backend } from './backend.js'
 import type { DatasetEntry, Incarnation, ServedVersion } from './cluster-map.js'
 import type { Durability, KeyOrder } from './dataset.js'
-import type { MutateRequest, ReadRequest } from './request.js'
+import type { AskingConnection, MutateRequest, ReadRequest } from './request.js'
 import type { CellPosition, CellSelector } from './row.js'
 import type { RowPosition, RowSpan, RowToken } from './row-order.js'
 import type { ScanRequest } from './scan.js'
@@ -42,6 +42,8 @@ export interface ShardRead {
   /** As in ReadRequest. */
   readonly position: CellPosition | null
   readonly deadline: Deadline
+  /** As in RequestContext. */
+  readonly connection?: AskingConnection | null
   /** As in RequestContext; null: the next in turn. */
   readonly place?: number | null
   /** Index in the request of each key here; null: the shard has them all, in order. */

@@ -5,6 +5,12 @@ import type { Side } from './migration.js'
 import type { Mutation } from './mutation.js'
 import type { CellPosition, CellSelector, CellTimestamp, Condition, Row, RowOutcome } from './row.js'
 
+/** Where an answer goes. */
+export interface AskingConnection {
+  /** Nobody gets it any more. */
+  readonly isClosed: boolean
+}
+
 /** Who asks and how long they wait. Nothing here changes what is read or written. */
 export interface RequestContext {
   /** Name of the wire API, for metrics: 'kvstore', 'terrapin', ... */
@@ -16,6 +22,8 @@ export interface RequestContext {
   /** Where the call came from, without a port; absent: not known. */
   readonly address?: string
   readonly deadline: Deadline
+  /** Once it is closed a read is given up, CANCELLED; a write never is. Absent: reads come to their ends. */
+  readonly connection?: AskingConnection | null
   readonly traceId?: string | null
   /** A job waits, no person: may be refused as OVERLOADED before the others are. */
   readonly isBatch?: boolean

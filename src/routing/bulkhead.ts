@@ -1,7 +1,7 @@
 /**
  * Bounds what one backend, in one role, may hold of a thread: calls in flight, calls that wait for their turn, and the
  * bytes of both. Beyond it calls are refused as OVERLOADED at once, so that a backend that stalls costs the others nothing.
- * Calls that wait are refused when their time is up.
+ * Calls that wait are refused when their time is up, many of them a few at a time.
  */
 import type { Clock, StartTimer } from '../base/clock.js'
 import type { Deadline } from '../base/deadline.js'
@@ -31,13 +31,21 @@ export interface Entrant {
 const MANY = 1_000
 const PAUSE_OF_MANY_MS = 10
 
+/** Of those that end together: each may be answered elsewhere then, and others are served in between. */
+const AT_ONCE = 16
+
 export class Bulkhead {
   readonly #options: BulkheadOptions
   /** In the order of their coming; those that were refused are gone. */
   #queue: Entrant[] = []
+  /** Refused, and not told so yet. */
+  #refused: { readonly entrant: Entrant; readonly error: KVError }[] = []
+  #stopTelling: (() => void) | null = null
   #inFlight = 0
   #bytes = 0
   #isStarting = false
+  /** Until the next ones are started. */
+  #stopPause: (() => void) | null = null
   #timerAtMs = Number.POSITIVE_INFINITY
   #stopTimer: (() => void) | null = null
 
@@ -51,6 +59,11 @@ export class Bulkhead {
 
   get queued(): number {
     return this.#queue.length
+  }
+
+  /** A call more would be refused, however few bytes it has. */
+  get isFull(): boolean {
+    return this.#queue.length >= this.#options.maxQueued || this.#bytes >= this.#options.maxBytes
   }
 
   enter(entrant: Entrant): void {
@@ -84,19 +97,42 @@ export class Bulkhead {
     this.#startWaiting()
   }
 
+  /** All that wait: their turn would come in vain. */
+  refuseWaiting(error: () => KVError): void {
+    if (this.#queue.length === 0) return
+    const waiting = this.#queue
+    this.#queue = []
+    this.#refuse(waiting, error())
+  }
+
   close(): void {
     this.#stopTimer?.()
     this.#stopTimer = null
+    this.#timerAtMs = Number.POSITIVE_INFINITY
     const { name } = this.#options
-    this.#refuseAll(() => new KVError('UNAVAILABLE', `${name} was closed`, { outcome: 'NOT_APPLIED' }))
+    this.refuseWaiting(() => new KVError('UNAVAILABLE', `${name} was closed`, { outcome: 'NOT_APPLIED' }))
+    this.#stopPause?.()
+    this.#stopPause = null
+    this.#stopTelling?.()
+    this.#tell(Number.POSITIVE_INFINITY)
   }
 
-  /** One after the other: calls of a backend that is gone end as they start, and each would start the next inside itself. */
+  /**
+   * One after the other: calls of a backend that is gone end as they start, and each would start the next inside itself. Of
+   * those a few at a time, after which its breaker is open.
+   */
   #startWaiting(): void {
-    if (this.#isStarting) return
+    if (this.#isStarting || this.#stopPause !== null) return
     this.#isStarting = true
     try {
-      while (this.#inFlight < this.#options.maxInFlight) {
+      for (let started = 0; this.#inFlight < this.#options.maxInFlight; started += 1) {
+        if (started === AT_ONCE && this.#queue.length > 0) {
+          this.#stopPause = this.#options.startTimer(1, () => {
+            this.#stopPause = null
+            this.#startWaiting()
+          })
+          return
+        }
         const next = this.#queue.shift()
         if (next === undefined) return
         this.#inFlight += 1
@@ -129,26 +165,35 @@ export class Bulkhead {
     this.#stopTimer = null
     this.#timerAtMs = Number.POSITIVE_INFINITY
     const nowMs = this.#options.clock.monotonicMs()
-    const { name } = this.#options
-    const isLate = ({ deadline }: Entrant): boolean => deadline <= nowMs
-    this.#refuseAll(
-      () =>
-        new KVError('DEADLINE_EXCEEDED', `${name}: the deadline passed while others were waited for`, {
-          backend: name,
-          outcome: 'NOT_APPLIED',
-        }),
-      isLate,
-    )
+    const late: Entrant[] = []
+    const waiting: Entrant[] = []
     let earliest = Number.POSITIVE_INFINITY
-    for (const { deadline } of this.#queue) earliest = Math.min(earliest, deadline)
+    for (const entrant of this.#queue) {
+      if (entrant.deadline <= nowMs) late.push(entrant)
+      else {
+        waiting.push(entrant)
+        earliest = Math.min(earliest, entrant.deadline)
+      }
+    }
+    this.#queue = waiting
+    const { name } = this.#options
+    const text = `${name}: the deadline passed while others were waited for`
+    this.#refuse(late, new KVError('DEADLINE_EXCEEDED', text, { backend: name, outcome: 'NOT_APPLIED' }))
     this.#watch(earliest)
   }
 
-  #refuseAll(error: () => KVError, which: (entrant: Entrant) => boolean = () => true): void {
-    const refused = this.#queue.filter(which)
-    if (refused.length === 0) return
-    this.#queue = this.#queue.filter((entrant) => !which(entrant))
-    for (const { bytes } of refused) this.#bytes -= bytes
-    for (const entrant of refused) entrant.refuse(error())
+  #refuse(entrants: readonly Entrant[], error: KVError): void {
+    for (const entrant of entrants) this.#refused.push({ entrant, error })
+    if (this.#stopTelling === null) this.#tell(AT_ONCE)
+  }
+
+  #tell(most: number): void {
+    this.#stopTelling = null
+    for (const { entrant, error } of this.#refused.splice(0, most)) {
+      this.#bytes -= entrant.bytes
+      entrant.refuse(error)
+    }
+    if (this.#refused.length === 0) return
+    this.#stopTelling ??= this.#options.startTimer(1, () => this.#tell(AT_ONCE))
   }
 }

@@ -104,6 +104,8 @@ export class GuardedBackend implements Backend {
   #row = new FailureRow()
   /** Of the shared breaker, when `#breaker` was made. */
   #era: number
+  /** The era of a call that tries and waits for its turn. */
+  #waitingTrial: number | null = null
   #isClosed = false
 
   constructor(inner: Backend, options: GuardOptions) {
@@ -137,11 +139,21 @@ export class GuardedBackend implements Backend {
     this.#era = shared.changes
   }
 
-  /** A call made now would be refused without asking. Looking makes this thread take part in the probing. */
+  /**
+   * A call made now would be refused without asking. Looking makes this thread take part in the probing, and refuses what
+   * waited for its turn when another thread opened the breaker; but not a call that tries, which would have tried nothing.
+   */
   get isOpen(): boolean {
-    if (!this.#options.shared.isOpen || this.#recovery.mayTry) return false
+    const { shared } = this.#options
+    if (!shared.isOpen || this.#recovery.mayTry) return false
+    if (this.#waitingTrial === shared.changes) return true
     this.#recovery.wait()
+    this.#bulkhead.refuseWaiting(() => this.#refusal())
     return true
+  }
+
+  get isFull(): boolean {
+    return this.#bulkhead.isFull
   }
 
   get inFlight(): number {
@@ -201,7 +213,7 @@ export class GuardedBackend implements Backend {
     inAttempts: (attempt: Attempt<T>, done: Done<T>) => void,
     done: Done<T>,
   ): void {
-    const { clock, events } = this.#options
+    const { clock, events, shared } = this.#options
     if (this.isOpen) {
       events.onRefused('breaker')
       done(this.#refusal(call.dataset))
@@ -209,6 +221,10 @@ export class GuardedBackend implements Backend {
     }
     this.#recovery.takeTry()
     const era = this.#enterEra()
+    if (shared.isOpen) this.#waitingTrial = era
+    const endWait = (): void => {
+      if (this.#waitingTrial === era) this.#waitingTrial = null
+    }
     const startedAtMs = clock.monotonicMs()
     const caller = new WaitingCaller(done)
     let asked: AskedAt | null = null
@@ -216,6 +232,7 @@ export class GuardedBackend implements Backend {
       bytes: call.bytes,
       deadline: call.deadline,
       ask: (answer) => {
+        endWait()
         asked ??= this.#askedNow(call, caller)
         call.ask(answer, Math.max(call.deadline, asked.untilMs))
       },
@@ -223,11 +240,13 @@ export class GuardedBackend implements Backend {
     const attempt: Attempt<T> = (answer, isFirst) => this.#pass(noted, isFirst, answer)
     inAttempts(attempt, (outcome) => {
       const nowMs = clock.monotonicMs()
+      endWait()
       if (asked !== null) {
         events.onAnswer(nowMs - startedAtMs, outcome instanceof KVError ? outcome.code : null)
         const { atMs, fairMs } = asked
         this.#learn(call.plan, outcome, { era, waitedMs: nowMs - atMs, fairMs })
       } else if (outcome instanceof KVError && outcome.code === 'OVERLOADED') events.onRefused('bulkhead')
+      else if (outcome instanceof KVError && outcome.code === 'UNAVAILABLE') events.onRefused('breaker')
       caller.tell(outcome)
     })
   }
@@ -261,7 +280,7 @@ export class GuardedBackend implements Backend {
       this.#bulkhead.enter({ bytes, deadline, start, refuse: done })
       return true
     }
-    if (!this.#bulkhead.tryEnter(bytes)) return false
+    if (this.#options.shared.isOpen || !this.#bulkhead.tryEnter(bytes)) return false
     start()
     return true
   }
@@ -303,16 +322,18 @@ export class GuardedBackend implements Backend {
     return new Breaker(this.#inner.name, {
       resetMs: settings.breakerResetMs,
       onChange: (isOpen) => {
-        if (isOpen) this.#recovery.begin()
+        if (!isOpen) return
+        this.#recovery.begin()
+        this.#bulkhead.refuseWaiting(() => this.#refusal())
       },
     })
   }
 
-  #refusal(dataset: string): KVError {
+  #refusal(dataset?: string): KVError {
     const { breakerResetMs } = this.#options.settings
     return new KVError('UNAVAILABLE', `${this.name} failed too often and is not asked for a moment`, {
       backend: this.name,
-      dataset,
+      ...(dataset !== undefined && { dataset }),
       outcome: 'NOT_APPLIED',
       retryAfterMs: breakerResetMs,
     })

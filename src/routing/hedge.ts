@@ -73,11 +73,13 @@ class Attempts<T> {
   }
 
   #second(why: SecondAttempt): boolean {
-    if (this.#hasSecond || this.#isDone || !this.#options.budget.spend()) return false
+    const { budget } = this.#options
+    if (this.#hasSecond || this.#isDone || !budget.spend()) return false
     this.#hasSecond = true
     this.#running += 1
     if (!this.#attempt((outcome) => this.#receive(outcome), false)) {
       this.#running -= 1
+      budget.giveBack()
       return false
     }
     this.#options.onSecond(why)

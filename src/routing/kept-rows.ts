@@ -1,6 +1,6 @@
 /**
- * Copies of rows that outlive their answer. The bytes of an answer may be views into much more (a socket's chunk, the answer
- * to a whole gathering): to keep a view would keep all of it, and the bound on what is kept would mean nothing.
+ * Copies of rows and reads that outlive their answer. Their bytes may be views into much more (a socket's chunk, a frame,
+ * the answer to a whole gathering): to keep a view would keep all of it, and the bound on what is kept would mean nothing.
  */
 import { KVError } from '../base/errors.js'
 import type { ReadRequest } from '../model/request.js'
@@ -10,9 +10,6 @@ import type { Cell, CellPosition, CellSelector, RowOutcome } from '../model/row.
 const BYTES_PER_ROW = 64
 const BYTES_PER_CELL = 160
 const BYTES_PER_NAME = 64
-
-/** libuv's; frames that came in one chunk share it. */
-const SOCKET_CHUNK_BYTES = 64 * 1024
 
 type CopyBytes = (bytes: Buffer) => Buffer
 
@@ -35,29 +32,47 @@ export function keptNameBytes(names: ReadonlySet<string>): number {
   return bytes
 }
 
-/**
- * What the keys and the selection of a read hold until it is over: they are views into the frame that it came in, which is
- * kept whole. One that is larger than what is read from a socket at once has its memory for itself, and counts with all that
- * it carried.
- */
-export function keptRequestBytes({ rowKeys, selector, selectorsByKey }: AskedRows): number {
-  let bytes = selectorBytes(selector)
-  for (const { length } of rowKeys) bytes += length
-  for (const one of selectorsByKey ?? NO_SELECTORS) bytes += selectorBytes(one)
-  const frame = rowKeys[0]?.buffer.byteLength ?? 0
-  return frame > SOCKET_CHUNK_BYTES ? Math.max(bytes, frame) : bytes
+/** What a copy of a read's keys and selection will hold. */
+export function keptRequestBytes({ rowKeys, selector, selectorsByKey, position }: AskedRows): number {
+  let bytes = rowKeys.length * BYTES_PER_NAME + selectorNames(selector) * BYTES_PER_NAME
+  for (const one of selectorsByKey ?? NO_SELECTORS) bytes += selectorNames(one) * BYTES_PER_NAME
+  return bytes + requestLength({ rowKeys, selector, selectorsByKey, position })
 }
 
-type AskedRows = Pick<ReadRequest, 'rowKeys' | 'selector' | 'selectorsByKey'>
+/** The same read with bytes of its own: each of them may be a view into another frame, which would be kept whole. */
+export function copyRequest(request: ReadRequest): ReadRequest {
+  const { rowKeys, selector, selectorsByKey, position } = request
+  const copy = ownBytes(requestLength(request))
+  return {
+    ...request,
+    rowKeys: rowKeys.map(copy),
+    selector: copySelector(selector, copy),
+    selectorsByKey: selectorsByKey?.map((one) => copySelector(one, copy)) ?? null,
+    position: copyPosition(position, copy),
+  }
+}
+
+type AskedRows = Pick<ReadRequest, 'rowKeys' | 'selector' | 'selectorsByKey' | 'position'>
 
 const NO_SELECTORS: readonly null[] = []
 
-function selectorBytes(selector: CellSelector | null): number {
+function requestLength({ rowKeys, selector, selectorsByKey, position }: AskedRows): number {
+  let length = selectorLength(selector) + lengthOfPosition(position)
+  for (const key of rowKeys) length += key.length
+  for (const one of selectorsByKey ?? NO_SELECTORS) length += selectorLength(one)
+  return length
+}
+
+function selectorNames(selector: CellSelector | null): number {
+  return selector === null ? 0 : selector.localKeys.length + selector.ranges.length
+}
+
+function selectorLength(selector: CellSelector | null): number {
   if (selector === null) return 0
-  let bytes = 0
-  for (const { length } of selector.localKeys) bytes += BYTES_PER_NAME + length
-  for (const { from, to } of selector.ranges) bytes += BYTES_PER_NAME + from.length + (to?.length ?? 0)
-  return bytes
+  let length = 0
+  for (const localKey of selector.localKeys) length += localKey.length
+  for (const { from, to } of selector.ranges) length += from.length + (to?.length ?? 0)
+  return length
 }
 
 export function copyRows(rows: readonly RowOutcome[]): readonly RowOutcome[] {
@@ -67,23 +82,28 @@ export function copyRows(rows: readonly RowOutcome[]): readonly RowOutcome[] {
     for (const { localKey, value } of row.cells) size += localKey.length + value.length
     size += lengthOfPosition(row.next)
   }
+  const copy = ownBytes(size)
+  return rows.map((row) => {
+    if (row === null || row instanceof KVError) return row
+    const cells = row.cells.map((cell): Cell => {
+      return { ...cell, localKey: copy(cell.localKey), value: copy(cell.value) }
+    })
+    return { cells, next: copyPosition(row.next, copy) }
+  })
+}
+
+/** Copies, one after the other, into memory that nobody else has. */
+function ownBytes(size: number): CopyBytes {
   const bytes = Buffer.allocUnsafeSlow(size)
   let at = 0
-  const copied = (from: Buffer): Buffer => {
+  return (from) => {
     const start = at
     at += from.copy(bytes, at)
     return bytes.subarray(start, at)
   }
-  return rows.map((row) => {
-    if (row === null || row instanceof KVError) return row
-    const cells = row.cells.map((cell): Cell => {
-      return { ...cell, localKey: copied(cell.localKey), value: copied(cell.value) }
-    })
-    return { cells, next: copyPosition(row.next, copied) }
-  })
 }
 
-export function copyPosition(position: CellPosition | null, copy: CopyBytes): CellPosition | null {
+function copyPosition(position: CellPosition | null, copy: CopyBytes): CellPosition | null {
   if (position === null) return null
   const { localKey, originToken } = position
   return {
@@ -93,7 +113,7 @@ export function copyPosition(position: CellPosition | null, copy: CopyBytes): Ce
   }
 }
 
-export function copySelector(selector: CellSelector | null, copy: CopyBytes): CellSelector | null {
+function copySelector(selector: CellSelector | null, copy: CopyBytes): CellSelector | null {
   if (selector === null) return null
   const { localKeys, ranges } = selector
   return {

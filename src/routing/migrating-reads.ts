@@ -21,7 +21,7 @@ import type { MigrationWatch } from './migration-watch.js'
 import { partOfRead } from './read-parts.js'
 import { declaredVersion, servesSameVersion } from './shadow-answers.js'
 import type { ShadowReads } from './shadow-read.js'
-import { type Sides, hasFailed, isSideFailure } from './sides.js'
+import { type Sides, hasFailed, isSideFailure, wasGivenUp } from './sides.js'
 import { type AskSide, type ReadOutcome, type StandInOptions, readWithStandIn } from './stand-in.js'
 
 export interface MigratingReadsOptions {
@@ -220,8 +220,8 @@ export class MigratingReads implements Backend {
     outcome: ReadResult | KVError,
     { baselineShare }: ReadDecision,
   ): void {
-    // Nobody's data is wrong because a side could not answer; the figures of the side say so.
-    if (hasFailed(outcome)) return
+    // Nobody's data is wrong because a side could not answer; the figures of the side say so. Nor because a caller left.
+    if (hasFailed(outcome) || wasGivenUp(outcome)) return
     const { watch, shadow, draw } = this.#options
     const isBaseline = baselineShare > 0 && draw() * WHOLE_SHARE < baselineShare
     shadow.offer({ watch: watch.of(admitted.entry.record), admitted, answeredBy, outcome, isBaseline })

@@ -1,7 +1,7 @@
 /** Parts of a read as reads of their own, pure: some of its keys, or all of them with another deadline. */
 import type { Deadline } from '../base/deadline.js'
 import type { AdmittedRead, ReadPlan } from '../model/plan.js'
-import { copyPosition, copySelector } from './kept-rows.js'
+import { copyRequest } from './kept-rows.js'
 
 /** @param positions of the keys in the read */
 export function partOfRead(admitted: AdmittedRead, positions: readonly number[]): AdmittedRead {
@@ -30,19 +30,9 @@ export function pick<T>(items: readonly T[], positions: readonly number[]): T[] 
 /** Its first key alone, for nobody. It may be kept: its bytes are copies, and not views into all that came with them. */
 export function firstKeyOf(plan: ReadPlan): ReadPlan {
   const admitted = partOfRead(plan.admitted, [0])
-  const { request } = admitted
-  const context = { ...request.context, caller: null, traceId: null }
-  const copies = {
-    rowKeys: request.rowKeys.map(copied),
-    selector: copySelector(request.selector, copied),
-    selectorsByKey: request.selectorsByKey?.map((one) => copySelector(one, copied)) ?? null,
-    position: copyPosition(request.position, copied),
-  }
-  return { ...plan, admitted: { ...admitted, request: { ...request, ...copies, context } } }
-}
-
-function copied(bytes: Buffer): Buffer {
-  return Buffer.from(bytes)
+  const request = copyRequest(admitted.request)
+  const context = { ...request.context, caller: null, connection: null, traceId: null }
+  return { ...plan, admitted: { ...admitted, request: { ...request, context } } }
 }
 
 export function withDeadline(plan: ReadPlan, deadline: Deadline): ReadPlan {

@@ -47,6 +47,8 @@ export class Recovery {
   /** One call may try, because there is nothing to probe with. */
   #mayTry = false
   #stopTimer: (() => void) | null = null
+  /** A probe has no answer yet: one that waits longer than the pause would be joined by a next one, and that by more. */
+  #isProbing = false
   #isClosed = false
 
   constructor(backend: Backend, options: RecoveryOptions) {
@@ -87,7 +89,7 @@ export class Recovery {
 
   /** Takes part in the turns to probe. */
   wait(): void {
-    if (this.#stopTimer !== null || this.#isClosed) return
+    if (this.#stopTimer !== null || this.#isProbing || this.#isClosed) return
     const { shared, resetMs, startTimer } = this.#options
     const seen = shared.probes
     this.#stopTimer = startTimer(resetMs, () => {
@@ -146,7 +148,9 @@ export class Recovery {
     }
     this.#samples.push(sample)
     onProbe()
+    this.#isProbing = true
     this.#backend.read(withDeadline(sample, clock.monotonicMs() + probeTimeoutMs), (outcome) => {
+      this.#isProbing = false
       this.#answeredProbes = outcome instanceof KVError ? 0 : this.#answeredProbes + 1
       this.endTrial(hasAnswered(outcome))
     })

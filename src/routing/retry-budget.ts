@@ -26,4 +26,9 @@ export class RetryBudget {
     this.#saved -= 1
     return true
   }
+
+  /** The second attempt that was taken out was not made. */
+  giveBack(): void {
+    this.#saved += 1
+  }
 }

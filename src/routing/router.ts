@@ -254,6 +254,7 @@ function shardRead(
         : shareOfPage(request.pageBytes, positions.length, request.rowKeys.length),
     position: request.position,
     deadline: request.context.deadline,
+    connection: request.context.connection ?? null,
     place: request.context.place ?? null,
     positions,
   }

@@ -86,8 +86,6 @@ export class ShadowConfirm {
       this.#ends.finish(job, 'dropped')
       return
     }
-    // Its looks have times of their own.
-    job.deadline = Number.POSITIVE_INFINITY
     this.#lookLater(doubt)
   }
 
@@ -248,7 +246,7 @@ const NO_BYTES = Buffer.alloc(0)
 function doubtOf(job: ShadowJob, { origin, findings, version }: Suspicion): Doubt {
   const positions = [...new Set(findings.map(({ position }) => position))]
   const places = new Map(positions.map((position, place) => [position, place]))
-  const part = partOfRead({ ...job.admitted, request: job.request }, positions)
+  const part = partOfRead(job.admitted, positions)
   const rows = copyRows(positions.map((position) => origin.rows[position] ?? null))
   return {
     job,

@@ -17,7 +17,7 @@ import type { AdmittedRead } from '../model/plan.js'
 import type { ReadRequest, ReadResult } from '../model/request.js'
 import type { WireView } from './compare.js'
 import { otherSide } from './decide.js'
-import { copyRows, keptBytes, keptRequestBytes } from './kept-rows.js'
+import { copyRequest, copyRows, keptBytes, keptRequestBytes } from './kept-rows.js'
 import type { DatasetWatch, ShadowVerdict } from './migration-watch.js'
 import { type SeenAnswer, compareAnswers, seenAnswer, sharedVersion } from './shadow-answers.js'
 import { ShadowConfirm, columnsOf, withoutColumns } from './shadow-confirm.js'
@@ -25,6 +25,8 @@ import type { Sides } from './sides.js'
 
 /** How often deadlines are looked at while anything waits. */
 const LOOK_MS = 50
+/** Those of a burst expire together: a part of them, and requests in between. */
+const EXPIRED_AT_ONCE = 64
 
 export interface ShadowBounds {
   readonly maxReads: number
@@ -63,13 +65,14 @@ export interface AnsweredRead {
 export interface ShadowJob {
   readonly watch: DatasetWatch
   readonly request: ReadRequest
+  /** The same, admitted. */
   readonly admitted: AdmittedRead
   readonly answeredBy: Side
   readonly isBaseline: boolean
   /** A copy of what the caller got; null: it was compared, and is let go. */
   answer: SeenAnswer | null
   bytes: number
-  deadline: number
+  readonly deadline: number
   /** It differed at the first look. */
   isDoubted: boolean
   isDone: boolean
@@ -85,6 +88,7 @@ export class ShadowReads {
   readonly #options: ShadowReadsOptions
   readonly #bounds: ShadowBounds
   readonly #confirm: ShadowConfirm
+  /** Whose answers are waited for, in the order of their coming. */
   readonly #jobs = new Set<ShadowJob>()
   #begun: AnsweredRead[] = []
   #heldBytes = 0
@@ -140,7 +144,8 @@ export class ShadowReads {
     if (
       !this.#hasRoom(watch, bytes) ||
       entry?.record.id !== watch.datasetId ||
-      !hasTwoSides(entry.record.migrationState)
+      !hasTwoSides(entry.record.migrationState) ||
+      sides.isFull(otherSide(answeredBy), entry, 'shadow')
     ) {
       watch.shadow.waiting -= 1
       watch.shadow.dropped += 1
@@ -150,11 +155,12 @@ export class ShadowReads {
       outcome instanceof KVError ? outcome : { rows: copyRows(rows), datasetVersion: outcome.datasetVersion }
     const deadline = clock.monotonicMs() + limits.shadowTimeoutMs
     const shadowed = shadowRequest(request, deadline)
+    const asked: AdmittedRead = { request: shadowed, entry, tokens: admitted.tokens }
     const answer = seenAnswer(admitted.entry, copied, keys)
     const job: ShadowJob = {
       watch,
       request: shadowed,
-      admitted,
+      admitted: asked,
       answeredBy,
       isBaseline,
       answer,
@@ -166,7 +172,6 @@ export class ShadowReads {
     this.#jobs.add(job)
     this.#hold(job, bytes)
     this.#lookLater()
-    const asked: AdmittedRead = { request: shadowed, entry, tokens: admitted.tokens }
     let other: SeenAnswer | null = null
     let again: SeenAnswer | null = null
     const next = (): void => {
@@ -204,8 +209,11 @@ export class ShadowReads {
     }
     const { findings, isPartial } = compareAnswers(origin, target, view)
     const blamed = withoutColumns(findings, unstable)
-    if (blamed.length > 0) this.#confirm.later(job, { origin, findings: blamed, version })
-    else if (isPartial) this.#finish(job, 'failed')
+    if (blamed.length > 0) {
+      // Its looks have times of their own.
+      this.#jobs.delete(job)
+      this.#confirm.later(job, { origin, findings: blamed, version })
+    } else if (isPartial) this.#finish(job, 'failed')
     else this.#finish(job, findings.length > 0 ? 'tied' : 'matched')
   }
 
@@ -254,14 +262,20 @@ export class ShadowReads {
     if (job.isDoubted && LOST.has(verdict)) job.watch.shadow.unconfirmed += 1
   }
 
-  #lookLater(): void {
+  #lookLater(afterMs = LOOK_MS): void {
     if (this.#isLooking) return
     this.#isLooking = true
-    this.#options.startTimer(LOOK_MS, () => {
+    this.#options.startTimer(afterMs, () => {
       this.#isLooking = false
       const nowMs = this.#options.clock.monotonicMs()
-      for (const job of this.#jobs) if (job.deadline <= nowMs) this.#finish(job, 'expired')
-      if (this.#jobs.size > 0) this.#lookLater()
+      let expired = 0
+      // In the order of their deadlines, which are all as far off as each other when they begin.
+      for (const job of this.#jobs) {
+        if (job.deadline > nowMs || expired === EXPIRED_AT_ONCE) break
+        this.#finish(job, 'expired')
+        expired += 1
+      }
+      if (this.#jobs.size > 0) this.#lookLater(expired === EXPIRED_AT_ONCE ? 1 : LOOK_MS)
     })
   }
 }
@@ -271,11 +285,11 @@ const NO_COLUMNS: ReadonlySet<string> = new Set()
 /** Nothing was learnt. */
 const LOST: ReadonlySet<ShadowVerdict> = new Set<ShadowVerdict>(['dropped', 'expired', 'failed'])
 
-/** What is asked of the other side; nobody waits for it. */
+/** What is asked of the other side, in bytes of its own; nobody waits for it. */
 function shadowRequest(request: ReadRequest, deadline: number): ReadRequest {
   const { api, method, caller } = request.context
   const isBatch = true
   const context =
     method === undefined ? { api, caller, deadline, isBatch } : { api, method, caller, deadline, isBatch }
-  return { ...request, context }
+  return { ...copyRequest(request), context }
 }

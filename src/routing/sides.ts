@@ -14,9 +14,12 @@ import type { RowOutcome } from '../model/row.js'
 import type { ScanResult } from '../model/scan.js'
 import type { MigrationWatch } from './migration-watch.js'
 
-/** A backend whose breaker can be looked at. */
+/** A backend whose guard can be looked at. */
 export interface GuardedSide extends Backend {
+  /** Its breaker is. */
   readonly isOpen: boolean
+  /** As many calls wait as may: one more would be refused. */
+  readonly isFull: boolean
 }
 
 export type GuardedRoles = Readonly<Record<BackendRole, GuardedSide>>
@@ -45,7 +48,7 @@ export class Sides {
     const startedAtMs = clock.monotonicMs()
     const finish: Done<ReadResult> = (outcome) => {
       const nowMs = clock.monotonicMs()
-      figures.record(nowMs - startedAtMs, hasFailed(outcome), nowMs)
+      if (!wasGivenUp(outcome)) figures.record(nowMs - startedAtMs, hasFailed(outcome), nowMs)
       done(outcome)
     }
     let plan: ReadPlan
@@ -65,7 +68,10 @@ export class Sides {
     const startedAtMs = clock.monotonicMs()
     const finish: Done<ScanResult> = (outcome) => {
       const nowMs = clock.monotonicMs()
-      figures.record(nowMs - startedAtMs, outcome instanceof KVError && isSideFailure(outcome), nowMs)
+      const error = outcome instanceof KVError ? outcome : null
+      if (error === null || !wasGivenUp(error)) {
+        figures.record(nowMs - startedAtMs, error !== null && isSideFailure(error), nowMs)
+      }
       done(outcome instanceof KVError ? outcome : { ...outcome, side })
     }
     let plan: ScanPlan
@@ -82,14 +88,21 @@ export class Sides {
     plan.backend.scan(plan, finish)
   }
 
-  /** Whether asking it now would be refused without a try. */
+  /** Whether asking it now would be refused without a try. Without settings it cannot be asked either. */
   isOpen(side: Side, entry: DatasetEntry, role: BackendRole = 'primary'): boolean {
-    if (side === 'TARGET') return false
+    return side === 'ORIGIN' && (this.#originGuard(entry, role)?.isOpen ?? true)
+  }
+
+  /** Whether so many calls wait for it that one more would be refused. */
+  isFull(side: Side, entry: DatasetEntry, role: BackendRole): boolean {
+    return side === 'ORIGIN' && this.#originGuard(entry, role)?.isFull === true
+  }
+
+  #originGuard(entry: DatasetEntry, role: BackendRole): GuardedSide | null {
     try {
-      return this.#options.originOf(entry)[role].isOpen
+      return this.#options.originOf(entry)[role]
     } catch {
-      // Without settings it cannot be asked either.
-      return true
+      return null
     }
   }
 
@@ -102,6 +115,13 @@ export class Sides {
 export function hasFailed(outcome: ReadResult | KVError): boolean {
   if (outcome instanceof KVError) return isSideFailure(outcome)
   for (const row of outcome.rows) if (isSideFailure(row)) return true
+  return false
+}
+
+/** Its caller left before it was read to its end, in whole or in part: that says nothing of the side, nor of its data. */
+export function wasGivenUp(outcome: ReadResult | KVError): boolean {
+  if (outcome instanceof KVError) return outcome.code === 'CANCELLED'
+  for (const row of outcome.rows) if (row instanceof KVError && row.code === 'CANCELLED') return true
   return false
 }
 

@@ -44,6 +44,8 @@ export type Ask =
   | { readonly kind: 'reloadTls' }
   /** Stop taking requests, answer what is in flight, close the connections. */
   | { readonly kind: 'drain'; readonly timeoutMs: number }
+  /** Read nothing more of DBs that are open here, so that they can be closed. */
+  | { readonly kind: 'endReads' }
 
 /** What a data thread is started with. */
 export interface DataThreadSetup {
@@ -88,6 +90,7 @@ export interface AskAnswers {
   readonly freeze: number
   readonly reloadTls: null
   readonly drain: null
+  readonly endReads: null
 }
 
 /** `versionRefused`: the answer to `openVersion` or `readHere` when no map can bring it. */

@@ -412,6 +412,10 @@ function answer(id: number, ask: Ask): void {
       break
     case 'drain':
       drain(ask.timeoutMs).then(() => reply(null), refuse)
+      break
+    case 'endReads':
+      local.endReads()
+      reply(null)
   }
 }
 
@@ -477,10 +481,15 @@ function descriptorOf(listener: Server): number {
   return handle.fd
 }
 
+/** What is still read then is answered as UNAVAILABLE: in the rest of the time callers get that, instead of being cut. */
+const READING_SHARE_OF_DRAIN = 0.9
+
 /** The listening sockets stay open until the process ends (pool.ts says why); new connections are closed at once. */
 async function drain(timeoutMs: number): Promise<void> {
   const deadline = clock.monotonicMs() + timeoutMs
+  const stopTimer = startSystemTimer(timeoutMs * READING_SHARE_OF_DRAIN, () => local.endReads())
   await Promise.all(servers.map((server) => server.drain(deadline)))
+  stopTimer()
   await Promise.all([remote.close(), closeOrigins(origins)])
   const endTelemetry = await telemetry
   await endTelemetry()

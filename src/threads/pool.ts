@@ -159,6 +159,11 @@ export class ThreadPool {
     await Promise.all(this.#dataLinks.map((link) => link.ask<'drain'>({ kind: 'drain', timeoutMs })))
   }
 
+  /** Ends the reads that nobody waits for any more; to be called before the DBs are closed. */
+  async endReads(): Promise<void> {
+    await Promise.all(this.#dataLinks.map((link) => link.ask<'endReads'>({ kind: 'endReads' })))
+  }
+
   /** The last decisions of all data threads about datasets that move, oldest first. */
   async flights(lastMs: number, dataset: string | null): Promise<FlightRecord[]> {
     const ask = { kind: 'flights', lastMs, dataset } as const

@@ -126,6 +126,7 @@ function answer(id: number, ask: Ask): void {
     case 'mutate':
     case 'scan':
     case 'drain':
+    case 'endReads':
       refuse(new KVError('INTERNAL', `${ask.kind} is a question for a data thread`))
   }
 }

@@ -175,6 +175,8 @@ export interface ThriftConnectionInfo {
   readonly remoteAddress: string
   /** As the peer named itself with its newest request; null where its protocol has no place for that, or it did not. */
   readonly clientName: string | null
+  /** What is answered now goes nowhere. */
+  readonly isClosed: boolean
 }
 
 /**

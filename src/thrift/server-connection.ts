@@ -131,6 +131,10 @@ export class ServerConnection implements CallOwner, ServedConnection {
     socket.on('close', () => this.#onClose())
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   get inFlight(): number {
     return this.#inFlight
   }

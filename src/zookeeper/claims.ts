@@ -43,7 +43,7 @@ export function writePair(
   { path, claimPath, node, claim }: ClaimedPair,
   data: Buffer,
   by: Buffer,
-): Operation[] {
+): [claim: Operation, node: Operation] {
   return [writeNode(claimPath, claim, by), writeNode(path, node, data)]
 }
 

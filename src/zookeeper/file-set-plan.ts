@@ -23,6 +23,8 @@ export interface NodeContents {
   fileSet(publication: Publication): Buffer
   view(fileSet: string, version: number, hosts: readonly string[]): Buffer
   hostsOfView(data: Buffer): readonly string[]
+  /** Whether a view says all that `view` writes. Another release's may not, and its hosts count all the same. */
+  isWholeView(data: Buffer): boolean
   /** Name of a version's view. */
   viewName(fileSet: string, version: number): string
 }
@@ -77,12 +79,15 @@ export function planFileSet(input: PlanInput): FileSetPlan {
     input.hasChanged ||
     writer === publishers.store ||
     ![...publishers.live.values()].includes(writer)
-  const now: Operation[] = []
+  const now = wanted.kept.flatMap((version) => ensureView(input, wanted.name, version))
   const content = input.contents.fileSet(wanted)
   if (isWriter && (writer !== publishers.store || pair.node?.data.equals(content) !== true)) {
-    now.push(...writePair(pair, content, storeBytes(publishers)))
+    const [claim, node] = writePair(pair, content, storeBytes(publishers))
+    // Clients hear of changes in their order: of a view before the file set that leads to it. Claims of views stand below
+    // the file set's.
+    now.unshift(claim)
+    now.push(node)
   }
-  for (const version of wanted.kept) now.push(...ensureView(input, wanted.name, version))
   const over = [...found.views.keys()].filter((version) => !wanted.kept.includes(version))
   const later: number[] = []
   for (const version of over) {
@@ -96,9 +101,11 @@ export function planFileSet(input: PlanInput): FileSetPlan {
 function ensureView({ found, publishers, contents }: PlanInput, name: string, version: number): Operation[] {
   const pair = found.views.get(version)
   if (pair === undefined || pair.state === 'FOREIGN') return []
-  const before = pair.node === null ? [] : contents.hostsOfView(pair.node.data)
+  const { state, node } = pair
+  const before = node === null ? [] : contents.hostsOfView(node.data)
   const hosts = [...new Set([publishers.host, ...before.filter((host) => publishers.live.has(host))])].sort()
-  if (pair.state === 'OURS' && before.join() === hosts.join()) return []
+  const isNamed = state === 'OURS' && before.join() === hosts.join()
+  if (isNamed && node !== null && contents.isWholeView(node.data)) return []
   return writePair(pair, contents.view(name, version, hosts), storeBytes(publishers))
 }
 

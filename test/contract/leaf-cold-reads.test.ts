@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { NO_DEADLINE } from '../../src/base/deadline.js'
 import { KVError } from '../../src/base/errors.js'
 import type { AttachedDatabase } from '../../src/leaf/rocksdb/store/binding.js'
+import { ReadGate } from '../../src/leaf/rocksdb/read/read-gate.js'
 import { ReadPace } from '../../src/leaf/rocksdb/read/read-pace.js'
 import { ShardReader } from '../../src/leaf/rocksdb/read/shard-reader.js'
 import type { RowOutcome } from '../../src/model/row.js'
@@ -31,6 +32,7 @@ function readerOf({ database, incarnation, clock }: WriterShard, isCold: boolean
   const counts = { onThread: 0, onPool: 0 }
   const fetchedBytes = () => (isCold ? (fetched += 10_000_000) : 0)
   const pace = new ReadPace(clock)
+  const gate = new ReadGate()
   const failing = Object.create(database) as AttachedDatabase
   const damaged = new KVError('CORRUPT', 'a block is damaged')
   failing.getMany = (keys) => {
@@ -43,7 +45,7 @@ function readerOf({ database, incarnation, clock }: WriterShard, isCold: boolean
     if (keys.length > 2) setImmediate(() => done(damaged))
     else database.getManyAsync(keys, done)
   }
-  const reader = new ShardReader(failing, incarnation, { clock, fetchedBytes, pace })
+  const reader = new ShardReader(failing, incarnation, { clock, fetchedBytes, pace, gate })
   const read = (rowKeys: readonly Buffer[]) =>
     new Promise<readonly RowOutcome[] | KVError>((resolve) => {
       const tokens = rowKeys.map(() => NO_TOKEN)

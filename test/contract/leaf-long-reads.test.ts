@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { KVError } from '../../src/base/errors.js'
+import { KVError } from '../../src/base/errors.js'
 import type { WritableFormat } from '../../src/model/cluster-map.js'
 import { columnsNamed, type RowOutcome } from '../../src/model/row.js'
 import { bytes, cell, plainRow, RocksHarness } from '../support/leaf-engines.js'
@@ -29,6 +29,10 @@ async function fill(shard: RocksHarness, key: string, deleted: number): Promise<
   answered(await shard.remove(bytes(key), { selector: columnsNamed(localKeys) }))
   answered(await shard.put(bytes(key), [cell('z', key)]))
   return bytes(key)
+}
+
+function codeOf(outcome: unknown): unknown {
+  return outcome instanceof KVError ? outcome.code : null
 }
 
 function onlyRow(outcome: readonly RowOutcome[] | KVError): unknown {
@@ -65,6 +69,42 @@ for (const format of ['mutable', 'history'] as const) {
     for (const [i, key] of keys.entries()) {
       assert.deepEqual(onlyRow(await shard.read([key])), [['z', `long ${i}`], ['zz', 'later']]) // prettier-ignore
     }
+  })
+
+  test(`${format}: those whose connection closes meanwhile are given up, wherever they wait`, async (t) => {
+    const shard = await shardOf(t, format)
+    const keys = await Promise.all(Array.from({ length: 8 }, (_, i) => fill(shard, `long ${i}`, 20_000)))
+    const connection = { isClosed: false }
+    const gone = keys.map((key) => shard.read([key, SMALL], { connection }))
+    const goneScan = shard.scan({
+      where: [],
+      context: { api: 'test', caller: null, deadline: Infinity, connection },
+    })
+    const stays = shard.read([...keys.slice(0, 1), SMALL])
+    await nextTurn()
+    await nextTurn()
+    connection.isClosed = true
+    const cancelled = (await Promise.all(gone)).map((rows) => answered(rows).map(plainRow))
+    // One may have been through before.
+    assert.deepEqual(cancelled.slice(1), keys.slice(1).map(() => ['CANCELLED', 'CANCELLED'])) // prettier-ignore
+    assert.equal(codeOf(await goneScan), 'CANCELLED')
+    assert.equal(codeOf(await shard.read([SMALL], { connection })), 'CANCELLED')
+    assert.deepEqual(answered(await stays).map(plainRow), [[['z', 'long 0']], [['', 'v']]])
+  })
+
+  test(`${format}: at the process's end they are answered, and hold the shard no longer`, async (t) => {
+    const shard = await shardOf(t, format)
+    const keys = await Promise.all(Array.from({ length: 8 }, (_, i) => fill(shard, `long ${i}`, 20_000)))
+    const reads = keys.map((key) => shard.read([key, SMALL]))
+    const scan = shard.scan({ where: [] })
+    await nextTurn()
+    await nextTurn()
+    shard.endReads()
+    const outcomes = (await Promise.all(reads)).map((rows) => answered(rows).map(plainRow))
+    assert.deepEqual(outcomes.slice(1), keys.slice(1).map(() => ['UNAVAILABLE', 'UNAVAILABLE'])) // prettier-ignore
+    assert.equal(codeOf(await scan), 'UNAVAILABLE')
+    assert.equal(codeOf(await shard.read([SMALL])), 'UNAVAILABLE')
+    await shard.closeShard()
   })
 
   test(`${format}: those whose deadline passes meanwhile say so, and hold the shard no longer`, async (t) => {

@@ -108,7 +108,7 @@ suite('an origin whose dataset moves', () => {
     await origin.kill()
     const refused = await revert()
     assert.equal(refused.exitCode, 5)
-    assert.match(refused.stderr, /origin\s+answers:[^]*may\s+be\s+forced\s+\(--force\)/)
+    assert.match(refused.stderr, /origin\s+answers:[^]*may\s+be\s+forced\s+\("force"\s+in[^]*--force/)
     await readers.each(inParts(keys, ONE), ([value], [key = '']) => assert.equal(value, ofTarget(key)))
     assert.deepEqual(readers.errors, [])
 

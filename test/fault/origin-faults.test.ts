@@ -140,7 +140,10 @@ suite('a Terrapin that fails', () => {
     const outcomes = await Promise.all(Array.from({ length: 30 }, (_, index) => read(backend, `k${index}`)))
     const codes = outcomes.map(textOf)
     assert.equal(codes.filter((code) => code === 'OVERLOADED').length, 18)
-    assert.equal(codes.filter((code) => code === 'DEADLINE_EXCEEDED').length, 12)
+    // Those that waited for their turn when the breaker opened were not asked.
+    const late = codes.filter((code) => code === 'DEADLINE_EXCEEDED').length
+    assert.ok(late >= 5, `${late} late`)
+    assert.equal(late + codes.filter((code) => code === 'UNAVAILABLE').length, 12)
     await until(() => backend.isOpen)
     const startedAtMs = performance.now()
     assert.equal(textOf(await read(backend, 'k1')), 'UNAVAILABLE')

@@ -266,16 +266,17 @@ describe('scans', () => {
 })
 
 describe('a scan of no versions', () => {
-  test('finds the newest of columns that it names, and nothing of families', async () => {
+  test('finds the newest of columns that it names, and nothing of families or behind a filter', async () => {
     await write('v1', put('a:x', 'old'), put('a:y', 'y'))
     await write('v1', put('a:x', 'new'))
     const scanned = async (
       maxVersions: number,
       qualifiers: readonly (Buffer | null)[],
+      filterString: Buffer | null = null,
     ): Promise<string[]> => {
       const columns = qualifiers.map((qualifier) => two.makeTColumn({ family: bytes('a'), qualifier }))
       const range = { startRow: bytes('v'), stopRow: bytes('w') }
-      const tscan = two.makeTScan({ ...range, columns, maxVersions })
+      const tscan = two.makeTScan({ ...range, columns, maxVersions, filterString })
       const args = { table: tableName, tscan, numRows: 9 }
       const results = (await client.call(2, 'getScannerResults', args)) as two.TResult[]
       return results.flatMap(({ columnValues }) => (columnValues ?? []).map(({ value }) => String(value)))
@@ -284,6 +285,7 @@ describe('a scan of no versions', () => {
       assert.deepEqual(await scanned(none, [bytes('x'), bytes('y')]), ['new', 'y'])
       assert.deepEqual(await scanned(none, [null]), [])
       assert.deepEqual(await scanned(none, []), [])
+      assert.deepEqual(await scanned(none, [bytes('x')], bytes('KeyOnlyFilter()')), [])
     }
   })
 })

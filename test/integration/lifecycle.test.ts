@@ -3,10 +3,28 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, afterEach, before, describe, test } from 'node:test'
+import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  T,
+  field,
+  frame,
+  getFrame,
+  i32,
+  message,
+  nextFrame,
+  rawSocket,
+  struct,
+  text,
+} from '../support/frames.js'
 import { Gateway } from '../support/gateway.js'
+import { isStockException } from '../support/stock-client.js'
 
 const SECOND_START_MS = 2_000
+const DRAIN_MS = 2_000
+const UNAVAILABLE = 401
+/** No code: the connection was. */
+const CUT = -1
 const dataset = 'kept'
 
 describe('a gateway that runs', () => {
@@ -114,6 +132,106 @@ describe('a gateway that runs', () => {
       results.filter(({ status }) => status === 'fulfilled').length >= 150,
       'most were cut off, not drained',
     )
+  })
+})
+
+describe('reads that take minutes', () => {
+  const context = { deadlineMs: 250_000 }
+  /** Of removed columns: one read of it takes a tenth of a second. */
+  const key = 'long'
+  let gateway: Gateway
+
+  beforeEach(async () => {
+    gateway = await Gateway.start({
+      config: `threads: { data: 1 }\nlimits: { drainTimeoutMs: ${DRAIN_MS} }\n`,
+    })
+    await gateway.createDataset(dataset)
+    const client = await gateway.connect()
+    for (let part = 0; part < 6; part++) {
+      const localKeys = Array.from({ length: 10_000 }, (_, i) => `c${part * 10_000 + i}`)
+      await client.remove({ dataset, key, cells: { localKeys } })
+    }
+    client.close()
+  })
+
+  afterEach(() => gateway.dispose())
+
+  async function codeOf(asked: Promise<unknown>): Promise<number | null> {
+    try {
+      await asked
+      return null
+    } catch (error) {
+      return isStockException(error) ? error.error.code : CUT
+    }
+  }
+
+  /** Well after the drain, and long before those reads would be through. */
+  async function expectEnd(): Promise<void> {
+    const begunAt = performance.now()
+    const { code, output } = await gateway.stop()
+    const tookMs = performance.now() - begunAt
+    assert.equal(code, 0, output)
+    assert.doesNotMatch(output, /still in use/)
+    assert.ok(tookMs < DRAIN_MS + 5_000, `it ended after ${tookMs.toFixed(0)} ms`)
+  }
+
+  test('are answered when the drain is over, and every DB is closed', async () => {
+    const clients = await Promise.all(Array.from({ length: 40 }, () => gateway.connect()))
+    const asked = clients.map((client, i) =>
+      i < 2
+        ? client.multiGet({ dataset, keys: new Array<string>(2_000).fill(key), context })
+        : client.call('scan', { dataset, context }, 'ScanRequest'),
+    )
+    const codes = Promise.all(asked.map(codeOf))
+    await pause(300)
+    await expectEnd()
+    // A busy machine may take longer to tell them all than a tenth of the drain: then some are cut.
+    const scans = (await codes).slice(2)
+    assert.ok(scans.every((code) => code === null || code === CUT || code === UNAVAILABLE), scans.join()) // prettier-ignore
+    assert.ok(scans.includes(UNAVAILABLE), scans.join())
+    for (const outcome of await Promise.allSettled(asked.slice(0, 2))) {
+      if (outcome.status === 'rejected') continue
+      const { rows } = outcome.value as { rows: { error: { code: number } | null }[] }
+      assert.equal(rows.length, 2_000)
+      assert.equal(rows.at(-1)?.error?.code, UNAVAILABLE)
+    }
+    for (const client of clients) client.close()
+  })
+
+  test('hold no DB at the end when their callers have gone', async () => {
+    const keys = Buffer.concat([Buffer.of(T.STRING), i32(2_000), ...new Array<Buffer>(2_000).fill(text(key))])
+    const patience = struct(field(T.I32, 1, i32(context.deadlineMs)))
+    const asked = [field(T.STRING, 1, text(dataset)), field(T.LIST, 2, keys), field(T.STRUCT, 15, patience)]
+    const socket = await rawSocket(gateway.port('kvstore'))
+    socket.write(frame(message('multiGet', struct(field(T.STRUCT, 1, struct(...asked))))))
+    await pause(300)
+    // Which is no reset: one that waits for its answers looks the same.
+    socket.destroy()
+    await expectEnd()
+  })
+
+  test('are given up when their connections are reset', async () => {
+    const ask = async () => {
+      const sockets = await Promise.all(Array.from({ length: 40 }, () => rawSocket(gateway.port('kvstore'))))
+      for (const socket of sockets) socket.write(getFrame(dataset, key))
+      return sockets
+    }
+    const inFlight = async (): Promise<number> => {
+      const { text: page } = await gateway.admin('GET', '/metrics')
+      return Number(/^godwit_requests_in_flight\S* (\d+)$/m.exec(page)?.[1])
+    }
+    let begunAt = performance.now()
+    const sockets = await ask()
+    await Promise.all(sockets.map((socket) => nextFrame(socket, 60_000)))
+    const allMs = performance.now() - begunAt
+    for (const socket of sockets) socket.destroy()
+    begunAt = performance.now()
+    const gone = await ask()
+    await pause(allMs / 10)
+    for (const socket of gone) socket.resetAndDestroy()
+    while ((await inFlight()) !== 0) await pause(20)
+    const goneMs = performance.now() - begunAt
+    assert.ok(goneMs < allMs / 2, `${goneMs.toFixed(0)} ms for what takes ${allMs.toFixed(0)} ms`)
   })
 })
 

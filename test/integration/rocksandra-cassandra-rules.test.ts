@@ -171,11 +171,84 @@ UPDATE ec SET v = 2 WHERE k = 1 IF l > [1]
 `,
   ],
   [
+    'conditions do not see what a column of the name had before it was dropped',
+    `
+CREATE TABLE dr (k int, c int, s int static, t set<int> static, v int, m map<int, int>, PRIMARY KEY (k, c))
+UPDATE dr SET v = 1, m = {1: 1} WHERE k = 1 AND c = 1
+INSERT INTO dr (k, c, v) VALUES (1, 2, 2)
+INSERT INTO dr (k, c, v, m) VALUES (1, 3, 3, {3: 3})
+UPDATE dr SET s = 3, t = {3} WHERE k = 1
+UPDATE dr SET s = 3, t = {3} WHERE k = 2
+ALTER TABLE dr DROP v
+ALTER TABLE dr DROP m
+ALTER TABLE dr DROP s
+ALTER TABLE dr DROP t
+ALTER TABLE dr ADD v int
+ALTER TABLE dr ADD m map<int, int>
+ALTER TABLE dr ADD s int static
+ALTER TABLE dr ADD t set<int> static
+INSERT INTO dr (k, c, v) VALUES (1, 1, 5) IF NOT EXISTS
+  true
+INSERT INTO dr (k, c, v) VALUES (1, 1, 6) IF NOT EXISTS
+  false | 1 | 1 | null | null | null | 5
+UPDATE dr SET v = 6 WHERE k = 1 AND c = 2 IF v = null
+  true
+UPDATE dr SET v = 7, m = {7: 7} WHERE k = 1 AND c = 3 IF v = null AND m = null AND s = null AND t = null
+  true
+INSERT INTO dr (k, s) VALUES (2, 8) IF NOT EXISTS
+  true
+UPDATE dr SET t = {9} WHERE k = 1 IF s = null AND t = null
+  true
+BEGIN BATCH INSERT INTO dr (k, c, v) VALUES (3, 1, 1) IF NOT EXISTS; INSERT INTO dr (k, s) VALUES (3, 3) IF NOT EXISTS; APPLY BATCH
+  true
+SELECT * FROM dr WHERE k IN (1, 2)
+  1 | 1 | null | [9] | null | 5
+  1 | 2 | null | [9] | null | 6
+  1 | 3 | null | [9] | {"7":7} | 7
+  2 | null | 8 | null | null | null
+`,
+  ],
+  [
+    'of a conditional batch, deletions of rows and cells win over values, and those of ranges and partitions do not',
+    `
+CREATE TABLE lb (k int, c int, s int static, v int, m map<int, int>, PRIMARY KEY (k, c))
+INSERT INTO lb (k, c, v, m) VALUES (1, 1, 1, {9: 9})
+BEGIN BATCH DELETE FROM lb WHERE k = 1 AND c = 1 IF EXISTS; UPDATE lb SET m = m + {1: 1}, v = 5 WHERE k = 1 AND c = 1; APPLY BATCH
+  true
+SELECT * FROM lb WHERE k = 1
+INSERT INTO lb (k, c, v, m) VALUES (2, 1, 1, {9: 9})
+BEGIN BATCH DELETE m FROM lb WHERE k = 2 AND c = 1 IF EXISTS; UPDATE lb SET m = m + {1: 1}, v = 5 WHERE k = 2 AND c = 1; APPLY BATCH
+  true
+BEGIN BATCH INSERT INTO lb (k, c, v, m) VALUES (3, 1, 1, {1: 1}) IF NOT EXISTS; DELETE FROM lb WHERE k = 3 AND c > 0; APPLY BATCH
+  true
+BEGIN BATCH INSERT INTO lb (k, c, v, m) VALUES (4, 1, 1, {1: 1}) IF NOT EXISTS; DELETE v, m FROM lb WHERE k = 4 AND c = 1; APPLY BATCH
+  true
+INSERT INTO lb (k, c, v) VALUES (5, 2, 2)
+BEGIN BATCH INSERT INTO lb (k, c, s, v) VALUES (5, 1, 5, 5) IF NOT EXISTS; DELETE FROM lb WHERE k = 5; DELETE s FROM lb WHERE k = 5; APPLY BATCH
+  true
+SELECT * FROM lb WHERE k IN (2, 3, 4, 5)
+  2 | 1 | null | null | 5
+  3 | 1 | null | {"1":1} | 1
+  4 | 1 | null | null | null
+  5 | 1 | null | null | 5
+`,
+  ],
+  [
     'COMPACT STORAGE asks for a value, and counters for no condition',
     `
 CREATE TABLE cs (k int, c int, v int, PRIMARY KEY (k, c)) WITH COMPACT STORAGE
 INSERT INTO cs (k, c) VALUES (1, 1)
   !! 2200 Column v is mandatory for this COMPACT STORAGE table
+CREATE TABLE ct (k int, c text, v int, PRIMARY KEY (k, c)) WITH COMPACT STORAGE
+INSERT INTO ct (k, c, v) VALUES (1, '', 1)
+  !! 2200 Invalid empty or null value for column c
+DELETE FROM ct WHERE k = 1 AND c = ''
+  !! 2200 Invalid empty or null value for column c
+DELETE v FROM ct WHERE k = 1 AND c = ''
+  !! 2200 Invalid empty or null value for column c
+DELETE FROM ct WHERE k = 1 AND c IN ('a', '')
+  !! 2200 Invalid empty or null value for column c
+DELETE FROM ct WHERE k = 1 AND c >= ''
 CREATE TABLE ss (k int PRIMARY KEY, v int) WITH COMPACT STORAGE
 INSERT INTO ss (k) VALUES (1)
   !! 2200 Some clustering keys are missing: column1

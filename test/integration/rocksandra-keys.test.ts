@@ -109,6 +109,16 @@ SELECT * FROM p WHERE a = 1
   !! 2200 Partition key parts: b must be restricted as other parts are
 SELECT token(a, b) FROM p WHERE a = 1 AND b = 'x'
   746584927563629270
+SELECT token(a, b) FROM p WHERE a = 1 AND b = ''
+  -6115126023624040605
+SELECT token(max(a), max(b)) FROM p
+  746584927563629270
+SELECT token(a, max(b)) FROM p
+  746584927563629270
+SELECT token(max(a), b), b FROM p WHERE a = 1 AND b IN ('x', '', 'q')
+  -6115126023624040605 | 
+SELECT token(max(a), b), toJson(token(a, max(b))) FROM p WHERE a = 9 AND b = 'x'
+  null | null
 SELECT v FROM p WHERE token(a, b) = token(1, 'x')
   1
 SELECT v FROM p WHERE token(b, a) > 1
@@ -186,14 +196,14 @@ SELECT writetime(k) FROM z
     'times to live, keys by IN, and what a simple key allows',
     `
 CREATE TABLE a (k int PRIMARY KEY, v int)
-INSERT INTO a (k, v) VALUES (1, 1) USING TTL 2
+INSERT INTO a (k, v) VALUES (1, 1) USING TTL 500000
 INSERT INTO a (k, v) VALUES (2, 2)
-UPDATE a USING TTL 2 SET v = 5 WHERE k = 2
-UPDATE a USING TTL 2 SET v = 5 WHERE k = 3
-SELECT k, v, ttl(v) FROM a
-  1 | 1 | 2
-  2 | 5 | 2
-  3 | 5 | 2
+UPDATE a USING TTL 500000 SET v = 5 WHERE k = 2
+UPDATE a USING TTL 500000 SET v = 5 WHERE k = 3
+SELECT * FROM a
+  1 | 1
+  2 | 5
+  3 | 5
 SELECT * FROM a WHERE k = 1 AND k = 2
   !! 2200 k cannot be restricted by more than one relation if it includes an Equal
 SELECT * FROM a WHERE k = 1 AND k IN (1)
@@ -261,6 +271,9 @@ SELECT c FROM b WHERE token(k) < 0 AND k = 1 LIMIT 1
   b
 SELECT * FROM b WHERE c = 'a' ALLOW FILTERING
   1 | a | 1
+SELECT v FROM b WHERE k = 1 ORDER BY c ASC, c DESC
+  2
+  1
 SELECT * FROM b WHERE k = 1 AND (c) = ('a')
   1 | a | 1
 SELECT * FROM b WHERE k = 1 AND (c, v) = ('a', 1)
@@ -275,6 +288,8 @@ SELECT * FROM b WHERE v = 2
   1 | b | 2
 SELECT * FROM b WHERE v = 2 AND k = 1
   1 | b | 2
+SELECT * FROM b WHERE v IN (2)
+  !! 2200 Cannot execute this query as it might involve data filtering and thus may have unpredictable performance. If you want to execute this query despite the performance unpredictability, use ALLOW FILTERING
 SELECT * FROM b WHERE v > 2
   !! 2200 Cannot execute this query as it might involve data filtering and thus may have unpredictable performance. If you want to execute this query despite the performance unpredictability, use ALLOW FILTERING
 DROP INDEX vi
@@ -299,7 +314,44 @@ INSERT INTO n (k, t) VALUES (uuid(), uuid())
 SELECT foo(k) FROM n
   !! 2200 Unknown function 'foo'
 SELECT k.x FROM n
-  !! 2200 Invalid field selection: k of type native is not a user type
+  !! 2200 Invalid field selection: k of type uuid is not a user type
+`,
+  ],
+  [
+    'which function a call means',
+    `
+CREATE TABLE g (k int PRIMARY KEY, a ascii, b bigint, d date, t text, ts timestamp, u uuid)
+INSERT INTO g (k, a, b, d, t, ts) VALUES (1, 'w', 2, toDate('2015-05-21'), 'x', toTimestamp((int)-2147483648))
+INSERT INTO g (k, b) VALUES (1, toUnixTimestamp('2015-05-21'))
+  !! 2200 Ambiguous call to function tounixtimestamp (can be matched by following signatures: system.tounixtimestamp : (timestamp) -> bigint, system.tounixtimestamp : (date) -> bigint): use type casts to disambiguate
+INSERT INTO g (k, b) VALUES (1, intAsBlob('x'))
+  !! 2200 Type error: 'x' cannot be passed as argument 0 of function system.intasblob of type int
+INSERT INTO g (k, b) VALUES (1, token(1, 2))
+  !! 2200 Incorrect number of arguments specified for function system.token : (int) -> bigint (expected 1, found 2)
+INSERT INTO g (k, t) VALUES (1, toJson(1))
+  !! 2200 toJson() may only be used within the selection clause of SELECT statements
+INSERT INTO g (k, t) VALUES (1, nope(1))
+  !! 2200 Unknown function nope called
+SELECT textAsBlob(a), varintAsBlob(k), toDate(b), toUnixTimestamp(ts), min(a) FROM g
+  0x77 | 0x00000001 | 1970-01-01 | 0 | w
+SELECT intAsBlob(sum(k)), toJson(count(t)) FROM g
+  0x00000001 | 1
+SELECT textAsBlob(toJson(t)), intAsBlob(k), t, count(t) FROM g WHERE k = 9
+  0x6e756c6c | null | null | 0
+CREATE TABLE h (k int, c int, v decimal, PRIMARY KEY (k, c))
+INSERT INTO h (k, c, v) VALUES (1, 1, -1.5)
+INSERT INTO h (k, c, v) VALUES (1, 2, 1)
+INSERT INTO h (k, c, v) VALUES (1, 3, 1)
+SELECT sum(v), avg(v) FROM h
+  0.5 | 0.1
+SELECT dateOf(u) FROM g
+  !! 2200 Type error: u cannot be passed as argument 0 of function system.dateof of type timeuuid
+SELECT maxTimeuuid(t) FROM g
+  !! 2200 Type error: t cannot be passed as argument 0 of function system.maxtimeuuid of type timestamp
+SELECT system.toDate(u) FROM g
+  !! 2200 Invalid call to function system.todate, none of its type signatures match (known type signatures: system.todate : (timeuuid) -> date, system.todate : (timestamp) -> date)
+SELECT sum(ts) FROM g
+  !! 2200 Ambiguous call to function sum (can be matched by following signatures: system.sum : (bigint) -> bigint, system.sum : (varint) -> varint): use type casts to disambiguate
 `,
   ],
   [

@@ -138,6 +138,38 @@ describe('many writers', () => {
     assert.equal(rows[0]?.['n'], 40)
   })
 
+  test('of those that set a collection on the condition that there is none one does', async () => {
+    await client.execute("INSERT INTO ks.plain (k, n) VALUES ('unset', 0)")
+    const update = "UPDATE ks.plain SET m = ? WHERE k = 'unset' IF m = null"
+    const answers = await Promise.all(numbers(20).map((n) => client.execute(update, [{ [n]: n }], PREPARED)))
+    const applied = answers.flatMap((answer, n) => (answer.wasApplied() ? [{ [n]: n }] : []))
+    assert.equal(applied.length, 1)
+    const { rows } = await client.execute("SELECT m FROM ks.plain WHERE k = 'unset'")
+    assert.deepEqual([rows[0]?.['m']], applied)
+  })
+
+  test('who deletes the first element of a list on a condition deletes one that is still there', async () => {
+    const list = numbers(10)
+    await client.execute('CREATE TABLE ks.lists (k int PRIMARY KEY, l list<int>)')
+    await client.execute('INSERT INTO ks.lists (k, l) VALUES (1, ?)', [list], PREPARED)
+    const remove = 'DELETE l[0] FROM ks.lists WHERE k = 1 IF EXISTS'
+    await Promise.all(list.slice(1).map(() => client.execute(remove)))
+    const { rows } = await client.execute('SELECT l FROM ks.lists WHERE k = 1')
+    assert.deepEqual(rows[0]?.['l'], list.slice(-1))
+  })
+
+  test('conditions of one batch stand on so many cells at most', async () => {
+    await client.execute('CREATE TABLE ks.many (k int, c int, a int, b int, PRIMARY KEY (k, c))')
+    const insert = 'INSERT INTO ks.many (k, c, a) VALUES (1, ?, 1) IF NOT EXISTS'
+    const batch = (count: number) => numbers(count).map((c) => ({ query: insert, params: [c] }))
+    await assert.rejects(client.batch(batch(334), PREPARED), {
+      code: 0x2200,
+      message: /^Conditions on 1002 cells in one request, at most 1000: /,
+    })
+    const { rows } = await client.batch(batch(333), PREPARED)
+    assert.equal(rows[0]?.['[applied]'], true)
+  })
+
   test('the elements of a map that many overwrite are those of one of them', async () => {
     const overwrite = "UPDATE ks.plain SET m = ? WHERE k = 'map'"
     await Promise.all(

@@ -1,6 +1,6 @@
 /** loadFileSet against itself and against operators: callers, switches, cancellations and a deletion at the same time. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -11,6 +11,8 @@ import { ThriftClient } from '../../src/thrift/client.js'
 import * as wire from '../../src/thrift/generated/terrapin.js'
 import { Uploader, writeParts } from '../support/file-sets.js'
 import { Gateway } from '../support/gateway.js'
+import { root } from '../support/tree.js'
+import { WebHdfsServer } from '../support/webhdfs-server.js'
 
 const PORTS =
   'listeners:\n  kvstore: { port: 0 }\n  admin: { port: 0 }\n' +
@@ -22,14 +24,18 @@ const CALLERS_EACH = 2
 const CANCELLED = 2
 
 let gateway: Gateway
+/** Where bare paths lie. */
 let hdfs = ''
+let webHdfs: WebHdfsServer
 const uploaders: Uploader[] = []
 /** Ends each. */
 const readers: (() => Promise<unknown>)[] = []
 
 before(async () => {
   hdfs = mkdtempSync(join(tmpdir(), 'godwit-hdfs-'))
+  webHdfs = await WebHdfsServer.start()
   const config =
+    `objects:\n  webhdfs: { urls: ["${await webHdfs.nameNode()}"] }\n` +
     'terrapin:\n  owner: { name: pins-team, contact: pins@example.org }\n' +
     `  root: "${pathToFileURL(hdfs).href}"\n`
   gateway = await Gateway.start({ ports: PORTS, config })
@@ -40,6 +46,7 @@ after(async () => {
   for (const stop of readers) await stop()
   for (const uploader of uploaders) await uploader.close()
   await gateway.dispose()
+  await webHdfs.close()
   rmSync(hdfs, { recursive: true, force: true })
 })
 
@@ -133,15 +140,22 @@ test('readers read on, no call ends in anything but its own answer, and each dir
 })
 
 test('a file set that is deleted while it is loaded is gone, and comes back when it is asked for', async () => {
-  const directory = '/terrapin/data/pins/1448390400009'
-  writeParts(join(hdfs, directory), TWO_PARTS)
+  const path = '/terrapin/data/pins/1448390400009'
+  for (const [part, fixture] of Object.entries(TWO_PARTS)) {
+    webHdfs.put(`${path}/${part}`, readFileSync(join(root, 'test', 'fixtures', 'hfile', fixture)))
+  }
+  // The load waits for its first bytes, so that it cannot be over before it is looked at.
+  webHdfs.interfereWithData = () => true
+  const directory = `hdfs://127.0.0.1${path}`
   const load = caller()
-  const lost = load(directory)
-  while (!(await gateway.admin('GET', '/v1/datasets/pins')).text.includes('"LOADING"')) await pause(2)
+  const state = { isOver: false }
+  const lost = load(directory).finally(() => (state.isOver = true))
+  while (!state.isOver && !(await gateway.admin('GET', '/v1/datasets/pins')).text.includes('"LOADING"'))
+    await pause(2)
   assert.equal(await operate('DELETE', '/v1/datasets/pins'), 200)
-  const told = await lost
-  assert.match(told, /^OTHER: the job was cancelled/)
+  assert.match(await lost, /^OTHER: the job was cancelled/)
   assert.equal((await gateway.admin('GET', '/v1/datasets/pins')).status, 404)
+  webHdfs.interfereWithData = () => false
   assert.equal(await load(directory), 'ok')
   const reader = readOn()
   await pause(50)

@@ -1,6 +1,6 @@
 /**
  * Keys that Terrapin's partitioners spread over ten files, loaded by loadFileSet and read as the fat client reads them: by
- * the partition that the published nodes lead it to. Here a version has one partition, whatever its files were.
+ * the partition that the published nodes lead it to: one of 60, whatever the version's files were.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,21 +1,21 @@
 /** Generated ALTER TABLE and TRUNCATE: columns that come, go and come back, other names of keys, other lives of rows. */
 import { COUNTER, type Column, type Table } from './cql-differential-tables.js'
+import type { Times } from './cql-differential-times.js'
 import { type Draws, NATIVES, drawDomain } from './cql-differential-values.js'
 import { type Step, TABLE } from './cql-differential-writes.js'
-
-/** Of the times that values have. */
-const DROP_TIMES = [1_500, 3_500, 6_500]
 
 export class AlterationDraws {
   readonly #draws: Draws
   readonly #table: Table
-  /** Columns that went. */
-  readonly #dropped: Column[] = []
+  readonly #times: Times
+  /** Columns that went, and whether all of their values went with them. */
+  readonly #dropped: { readonly column: Column; readonly isEmpty: boolean }[] = []
   #added = 0
 
-  constructor(draws: Draws, table: Table) {
+  constructor(draws: Draws, table: Table, times: Times) {
     this.#draws = draws
     this.#table = table
+    this.#times = times
   }
 
   step(): Step {
@@ -39,12 +39,15 @@ export class AlterationDraws {
   #add(): string {
     const draws = this.#draws
     const [former] = draws.chance(0.6) ? this.#dropped : []
-    const kind = former?.kind ?? (draws.chance(0.25) ? 'static' : 'regular')
-    const name = former?.name ?? `${kind === 'static' ? 's' : 'v'}${5 + this.#added++}`
-    const keepsType = former !== undefined && draws.chance(0.7)
-    const column = { name, kind, domain: keepsType ? former.domain : this.#domain(), isDescending: false }
+    const kind = former?.column.kind ?? (draws.chance(0.25) ? 'static' : 'regular')
+    const name = former?.column.name ?? `${kind === 'static' ? 's' : 'v'}${5 + this.#added++}`
+    // Values of another type are bytes of the new one in Cassandra's files, and none in its memory.
+    const keepsType = former !== undefined && (!former.isEmpty || draws.chance(0.5))
+    const domain = keepsType ? former.column.domain : this.#domain()
+    const column = { name, kind, domain, isDescending: false }
     const { type } = column.domain
     if (this.#mayAdd(column)) {
+      this.#times.pass()
       this.#dropped.splice(0, former === undefined ? 0 : 1)
       this.#put([...this.#table.statics, ...this.#table.regulars, column])
     }
@@ -67,12 +70,12 @@ export class AlterationDraws {
     const draws = this.#draws
     const { statics, regulars, columns, isCompact } = this.#table
     const column = draws.pick(statics.length + regulars.length === 0 ? columns : [...statics, ...regulars])
+    const time = this.#times.ofDrop()
     if (!isCompact && (column.kind === 'static' || column.kind === 'regular')) {
-      this.#dropped.unshift(column)
+      this.#dropped.unshift({ column, isEmpty: time === null })
       this.#put([...statics, ...regulars].filter((one) => one !== column))
     }
-    const time = draws.chance(0.7) ? ` USING TIMESTAMP ${draws.pick(DROP_TIMES)}` : ''
-    return `ALTER TABLE ${TABLE} DROP ${column.name}${time}`
+    return `ALTER TABLE ${TABLE} DROP ${column.name}${time === null ? '' : ` USING TIMESTAMP ${time}`}`
   }
 
   #rename(): string {

@@ -4,8 +4,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { LONG_TTL_SECONDS, type Step, TABLE } from './cql-differential-writes.js'
 
 const KEYSPACE = 'differential'
-/** Times from here on are those of a clock, and not of the test. */
-const FIRST_CLOCK_US = 1_000_000_000_000_000n
 const MAX_PAGES = 200
 /** So long a statement may be under way on either side. */
 const TTL_SLACK_SECONDS = 600
@@ -98,7 +96,18 @@ function refusal(error: unknown): string {
   const { code, message, stack } = error as { code?: number; message: string; stack?: string }
   // Without a code the driver itself refused, which it does on both sides or on none.
   if (code === undefined) return `driver: ${stack?.includes('NoHostAvailable') === true ? stack : message}`
-  return `!! ${code.toString(16)} ${message.split('\n')[0] ?? ''}`
+  return `!! ${code.toString(16)} ${sorted(message.split('\n')[0] ?? '')}`
+}
+
+/** Functions of a name stand in the order of a hash table; of a type that values cannot have is (empty). */
+function sorted(message: string): string {
+  return message.replace(/(?<=signatures: )[^:]+ : .*(?=\))/, (list) => {
+    const signatures = list.split(/, (?=\w+\.\w+ : )/)
+    return signatures
+      .filter((text) => !text.includes('(empty)'))
+      .sort()
+      .join(', ')
+  })
 }
 
 function shown(pages: readonly types.ResultSet[]): string {
@@ -139,27 +148,33 @@ function typeText({ code, info }: TypeInfo): string {
   return info == null ? name : `${name}<${typeText(info as TypeInfo)}>`
 }
 
-function cell({ name, type }: ColumnInfo, value: unknown): string {
+function cell({ type }: ColumnInfo, value: unknown): string {
   if (value === null || value === undefined) return 'null'
-  if (name === 'system.uuid()') return 'a uuid'
   const text = masked(valueText(value))
-  if (name.startsWith('writetime(') && BigInt(text) >= FIRST_CLOCK_US) return 'now'
-  if (name.startsWith('ttl(')) return secondsLeft(Number(text))
-  const textCode: number = types.dataTypes.text
+  const [intCode, textCode]: readonly number[] = [types.dataTypes.int, types.dataTypes.text]
+  if (type.code === intCode) return secondsLeft(Number(text))
   return type.code === textCode ? JSON.stringify(text) : text
 }
 
 /** A uuid by time, as a text or as bytes in hex: the upper bits of its time are 0x1f0 from 2024 on. */
 const TIME_UUID = /(?:0x)?[0-9a-f]{8}-?[0-9a-f]{4}-?11f[0-9a-f]-?[0-9a-f]{4}-?[0-9a-f]{12}/g
+/** Those that uuid() makes: of version 4, and none of the test's. */
+const RANDOM_UUID =
+  /(?!123e4567|ffffffff)[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/g
 const TIME_TEXT = /20(?:2[6-9]|[3-9]\d)-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d{4})?)?/g
-/** Milliseconds since 1970, as a number or as bytes in hex. */
-const MILLISECONDS = /\b1[789]\d{11}\b|0x0000019[0-9a-f]{9}\b/g
+/** Milli- and microseconds since 1970, as a number or as bytes in hex. */
+const CLOCK_TIMES = /\b1[789]\d{11}(?:\d{3})?\b|0x0000019[0-9a-f]{9}\b|0x0006[0-9a-f]{12}\b/g
 
-/** Of times that the server's clock gave, that they are such. */
+/** Of times that the server's clock gave and of uuids that it made, that they are such. */
 function masked(text: string): string {
-  return text.replace(TIME_UUID, 'now').replace(TIME_TEXT, 'now').replace(MILLISECONDS, 'now')
+  return text
+    .replace(TIME_UUID, 'now')
+    .replace(RANDOM_UUID, 'random')
+    .replace(TIME_TEXT, 'now')
+    .replace(CLOCK_TIMES, 'now')
 }
 
+/** Of a number that ttl() may have answered. */
 function secondsLeft(seconds: number): string {
   for (const whole of [LONG_TTL_SECONDS, 2 * LONG_TTL_SECONDS]) {
     if (seconds <= whole && seconds > whole - TTL_SLACK_SECONDS) return `about ${whole}`

@@ -6,10 +6,12 @@ import type { Node } from './cql-differential-answers.js'
 import { intendedName } from './cql-differential-intended.js'
 import { ReadDraws, allKeys, wholeTable } from './cql-differential-reads.js'
 import { type Table, drawTable } from './cql-differential-tables.js'
+import { Times } from './cql-differential-times.js'
 import { Draws } from './cql-differential-values.js'
 import { type Step, TABLE, WriteDraws } from './cql-differential-writes.js'
 
 export const SEQUENCE = 40
+const INTENDED = 'intended: '
 /** The clock of either server goes on. */
 const NEXT_MS = 2
 
@@ -22,9 +24,10 @@ interface Sequence {
 export function drawSequence(seed: number): Sequence {
   const draws = new Draws(seed)
   const table = drawTable(draws)
-  const writes = new WriteDraws(draws, table, draws.chance(0.35))
+  const times = new Times(draws, draws.chance(0.35))
+  const writes = new WriteDraws(draws, table, times)
   const reads = new ReadDraws(draws, table)
-  const alterations = new AlterationDraws(draws, table)
+  const alterations = new AlterationDraws(draws, table, times)
   const steps: Step[] = []
   while (steps.length < SEQUENCE) {
     if (draws.chance(0.02)) steps.push(alterations.step())
@@ -54,6 +57,12 @@ export class Comparison {
     this.#ours = ours
   }
 
+  /** Those that were compared. */
+  get statements(): number {
+    const counts = [...this.figures].map(([name, count]) => (name.startsWith(INTENDED) ? 0 : count))
+    return counts.reduce((sum, count) => sum + count, 0)
+  }
+
   /** A report, or empty: they agree. */
   async run(seed: number): Promise<string> {
     const sequence = drawSequence(seed)
@@ -80,12 +89,12 @@ export class Comparison {
         const [expected, actual] = await Promise.all([theirs.answer(step, name), ours.answer(step, name)])
         count(`${step.kind}${expected.startsWith('!!') ? ' refused' : ''}`)
         if (expected !== actual) {
-          const isAltered = steps.slice(0, index).some(({ kind }) => kind === 'alter')
-          const intended = intendedName(step, { theirs: expected, ours: actual }, { isAltered })
+          const earlier = steps.slice(0, index)
+          const intended = intendedName(step, { theirs: expected, ours: actual }, { table, earlier })
           if (intended === null) {
             return { index, step: textOf(step), theirs: expected, ours: actual }
           }
-          count(`intended: ${intended}`)
+          count(`${INTENDED}${intended}`)
           return null
         }
         if (step.timestamp === null) await pause(NEXT_MS)

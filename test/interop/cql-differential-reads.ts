@@ -6,6 +6,11 @@ import { Draft, type Step, TABLE, slicesOf } from './cql-differential-writes.js'
 
 const TOKENS = ['-9223372036854775808', '0', '-4069959284402364209', '9223372036854775807']
 const WHOLE = 5_000
+/** Each takes some types and refuses others. */
+const FUNCTIONS = [
+  ...['toJson', 'toDate', 'toTimestamp', 'toUnixTimestamp', 'dateOf', 'unixTimestampOf', 'minTimeuuid'],
+  ...['intAsBlob', 'bigintAsBlob', 'textAsBlob', 'varintAsBlob', 'uuidAsBlob', 'sum', 'avg', 'min', 'count'],
+]
 
 /** All that a table has, times and seconds left included. */
 export function wholeTable({ statics, regulars }: Table): Step {
@@ -89,8 +94,7 @@ export class ReadDraws {
       return each.name
     })
     if (draws.chance(0.1)) names.push(`token(${namesOf(keys).join(', ')})`)
-    if (draft.isWrong())
-      names.push(draws.pick(['zz', 'nope(k0)', 'writetime(k0)', 'token(k0, k0)', 'sum(k0)']))
+    if (draft.isWrong()) names.push(draws.pick(['zz', 'nope(k0)', 'writetime(k0)', 'sum(k0)', 'min(k0, k0)']))
     return names.map((name) => (draws.chance(0.1) ? `${name} AS x${draws.below(3)}` : name)).join(', ')
   }
 
@@ -110,6 +114,7 @@ export class ReadDraws {
     }[type]
     const timed =
       (isValue && isTimed(domain)) || draft.isWrong() ? [`writetime(${name})`, `ttl(${name})`] : []
+    if (draws.chance(0.1)) return `${draws.pick(FUNCTIONS)}(${name})`
     const back = type === plain ? asBlob.map((call) => `blobAs${plain}(${call})`) : []
     const made = draws.chance(0.05) ? ['now()', 'uuid()', 'toDate(now())', 'toTimestamp(now())'] : []
     return draws.pick([`toJson(${name})`, ...asBlob, ...back, ...timed, ...made, ...(own ?? [])])
@@ -119,7 +124,9 @@ export class ReadDraws {
     const isNumber = /^(tinyint|smallint|int|bigint|varint|decimal|double|float|counter)$/.test(domain.type)
     const names =
       isNumber || draft.isWrong() ? ['sum', 'avg', 'min', 'max', 'count'] : ['min', 'max', 'count']
-    return this.#draws.chance(0.4) ? 'count(*)' : `${this.#draws.pick(names)}(${name})`
+    if (this.#draws.chance(0.4)) return 'count(*)'
+    const aggregate = `${this.#draws.pick(names)}(${name})`
+    return this.#draws.chance(0.15) ? `${this.#draws.pick(FUNCTIONS)}(${aggregate})` : aggregate
   }
 
   #where(draft: Draft, isDistinct: boolean) {
@@ -216,6 +223,8 @@ export class ReadDraws {
         (each) =>
           `${each.name} ${each.isDescending !== (draft.isWrong() ? !isTurned : isTurned) ? 'DESC' : 'ASC'}`,
       )
-    return `ORDER BY ${ordered.join(', ')}`
+    // What is named again changes its direction.
+    const again = draws.chance(0.05) ? ordered.map((text) => text.replace('DESC', 'ASC')) : []
+    return `ORDER BY ${[...ordered, ...again].join(', ')}`
   }
 }

@@ -129,6 +129,14 @@ CREATE TABLE one.no (k int PRIMARY KEY) WITH min_index_interval = 5000
 CREATE TABLE one.no (k int PRIMARY KEY) WITH memtable_flush_period_in_ms = -1
 CREATE TABLE one.no (k int PRIMARY KEY) WITH speculative_retry = 'x'
 CREATE TABLE one.no (k int PRIMARY KEY) WITH speculative_retry = '101percentile'
+CREATE TABLE one.no (k int PRIMARY KEY) WITH speculative_retry = 'NaNpercentile'
+CREATE TABLE one.no (k int PRIMARY KEY) WITH speculative_retry = '0x10ms'
+CREATE TABLE one.no (k int PRIMARY KEY) WITH read_repair_chance = '0x1'
+CREATE TABLE one.no (k int PRIMARY KEY) WITH read_repair_chance = 'nan'
+CREATE TABLE one.no (k int PRIMARY KEY) WITH read_repair_chance = ''
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'class': 'LZ4Compressor', 'crc_check_chance': 'x'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'tombstone_threshold': '0x10'}
+CREATE TABLE one.no (k int PRIMARY KEY) WITH compaction = {'class': 'SizeTieredCompactionStrategy', 'bucket_low': '0x0'}
 CREATE TABLE one.no (k int PRIMARY KEY) WITH caching = 'all'
 CREATE TABLE one.no (k int PRIMARY KEY) WITH caching = {'nope': 'ALL'}
 CREATE TABLE one.no (k int PRIMARY KEY) WITH caching = {'keys': 'x'}
@@ -186,6 +194,8 @@ CREATE TABLE one.no (k int PRIMARY KEY) WITH compression = {'enabled': 'true'}
 CREATE TABLE one.no (k int PRIMARY KEY) WITH id = 'x'
 CREATE TABLE one.o1 (k int PRIMARY KEY) WITH comment = 'it''s' AND gc_grace_seconds = 60 AND default_time_to_live = 5 AND bloom_filter_fp_chance = 0.5 AND read_repair_chance = 0.25 AND dclocal_read_repair_chance = 1 AND crc_check_chance = 0.5 AND min_index_interval = 64 AND max_index_interval = 256 AND memtable_flush_period_in_ms = 100
 CREATE TABLE one.o2 (k int PRIMARY KEY) WITH speculative_retry = '10ms' AND caching = {'keys': 'none', 'rows_per_partition': '10'}
+CREATE TABLE one.o20 (k int PRIMARY KEY) WITH speculative_retry = '1.5dms' AND read_repair_chance = ' 0.25f' AND crc_check_chance = 'NaN' AND bloom_filter_fp_chance = '5e-1d'
+CREATE TABLE one.o21 (k int PRIMARY KEY) WITH speculative_retry = '.5percentile' AND compaction = {'class': 'SizeTieredCompactionStrategy', 'tombstone_threshold': 'NaN', 'bucket_high': '2f', 'bucket_low': 'NaN'}
 CREATE TABLE one.o3 (k int PRIMARY KEY) WITH speculative_retry = 'ALWAYS' AND caching = {'rows_per_partition': 'all'}
 CREATE TABLE one.o4 (k int PRIMARY KEY) WITH speculative_retry = 'none' AND compaction = {'class': 'LeveledCompactionStrategy', 'sstable_size_in_mb': 100}
 CREATE TABLE one.o5 (k int PRIMARY KEY) WITH compression = {} AND compaction = {'class': 'org.apache.cassandra.db.compaction.DateTieredCompactionStrategy'}

@@ -1,6 +1,7 @@
 /** Generated INSERT, UPDATE, DELETE and BATCH, conditions among them, right ones and wrong ones. */
 import { types } from 'cassandra-driver'
 import { type Column, type Table, isCollection } from './cql-differential-tables.js'
+import type { Times } from './cql-differential-times.js'
 import { type Domain, type Draws, NATIVES, type Value } from './cql-differential-values.js'
 
 /** Stands for the table's name in texts. */
@@ -42,10 +43,16 @@ export class Draft {
 
   value(domain: Domain): string {
     const { draws } = this
-    if (draws.chance(0.03)) return termOf(draws, domain) ?? this.given(domain.draw(draws))
-    if (this.isPrepared || !this.isWild || !draws.chance(0.2)) return this.given(domain.draw(draws))
+    if (draws.chance(0.03)) return termOf(draws, domain) ?? this.given(this.#bindable(domain))
+    if (this.isPrepared || !this.isWild || !draws.chance(0.2)) return this.given(this.#bindable(domain))
     this.faults += 1
     return this.given(draws.pick(NATIVES).draw(draws))
+  }
+
+  /** The driver binds null for an empty collection. */
+  #bindable(domain: Domain): Value {
+    const value = domain.draw(this.draws)
+    return this.isPrepared && isEmpty(value.bound) ? this.#bindable(domain) : value
   }
 
   /** Of a column that need not have one. */
@@ -92,6 +99,11 @@ const TERMS: Readonly<Record<string, readonly string[]>> = {
   varint: ['blobAsVarint(0x7f)', "fromJson('128')"],
 }
 
+function isEmpty(bound: unknown): boolean {
+  if (Array.isArray(bound)) return bound.length === 0
+  return bound instanceof Map && bound.size === 0
+}
+
 function termOf(draws: Draws, { type }: Domain): string | null {
   const terms = TERMS[type]
   return terms === undefined ? null : draws.pick(terms)
@@ -99,7 +111,6 @@ function termOf(draws: Draws, { type }: Domain): string | null {
 
 const NULL: Value = { literal: 'null', bound: null }
 const INT: Domain = NATIVES.find(({ type }) => type === 'int') as Domain // it is there
-const TIMES = 6
 export const LONG_TTL_SECONDS = 100_000
 const EXPIRY_MS = 2_100
 const TTLS = { '100000': 5, '0': 1, '1': 0.2, '-1': 0.2, '630720001': 0.2 }
@@ -115,15 +126,12 @@ interface When {
 export class WriteDraws {
   readonly #draws: Draws
   readonly #table: Table
-  /** Times are the server's more often than the test's. */
-  readonly #isByClock: boolean
-  /** Times that were given to values. */
-  readonly #times: number[] = []
+  readonly #times: Times
 
-  constructor(draws: Draws, table: Table, isByClock: boolean) {
+  constructor(draws: Draws, table: Table, times: Times) {
     this.#draws = draws
     this.#table = table
-    this.#isByClock = isByClock
+    this.#times = times
   }
 
   step(): Step {
@@ -134,7 +142,7 @@ export class WriteDraws {
           json: 2,
           update: 9,
           delete: 6,
-          conditional: this.#isByClock ? 6 : 2,
+          conditional: this.#times.isByClock ? 6 : 2,
           textBatch: 2,
           batch: 1.5,
         }
@@ -188,9 +196,11 @@ export class WriteDraws {
   #when(draft: Draft, kind: string): When {
     const draws = this.#draws
     const isTimeless = kind === 'conditional' || this.#table.isCounter
-    if (isTimeless && !draft.isWrong()) return { using: NOTHING, timestamp: null, expiresMs: 0 }
-    const time = kind === 'delete' ? this.#deletionTime() : this.#valueTime()
-    const how = draws.weighted({ clock: this.#isByClock ? 8 : 0.2, request: 4, statement: 4 })
+    if (isTimeless && !draft.isWrong()) {
+      return { using: NOTHING, timestamp: this.#times.clock(), expiresMs: 0 }
+    }
+    const time = this.#time(kind)
+    const how = this.#times.how()
     const hasTtl = draws.chance(0.15) && (kind !== 'delete' || draft.isWrong())
     const ttl = hasTtl ? draws.weighted(TTLS) : null
     const using = () => {
@@ -202,22 +212,8 @@ export class WriteDraws {
     return { using, timestamp: how === 'request' ? time : null, expiresMs: ttl === '1' ? EXPIRY_MS : 0 }
   }
 
-  /**
-   * Requests have times of their own, in any order: of two values with one time 3.0 takes the greater one by signed bytes,
-   * where we look at when they expire and at unsigned bytes.
-   */
-  #valueTime(): number {
-    const time = 1000 * (1 + this.#draws.below(TIMES)) + this.#times.length
-    this.#times.push(time)
-    return time
-  }
-
-  /** Often that of a value. */
-  #deletionTime(): number {
-    const draws = this.#draws
-    return this.#times.length > 0 && draws.chance(0.5)
-      ? draws.pick(this.#times)
-      : 1000 * (1 + draws.below(TIMES + 1))
+  #time(kind: string): number {
+    return kind === 'delete' ? this.#times.deletion() : this.#times.value()
   }
 
   #insert(draft: Draft, using: When['using'], condition = ''): string {
@@ -330,7 +326,11 @@ export class WriteDraws {
         return `${each.name} IN (${draft.value(each.domain)}, ${draft.value(each.domain)})`
       return `${each.name} = ${draft.value(each.domain)}`
     })
-    if (draft.isWrong()) relations.push(draws.pick(['zz = 1', 'v0 = 1', 'k0 > 1', 'c0 > 0', 's0 = 1']))
+    if (draft.isWrong()) {
+      // It may break a rule of its kind and one of its place.
+      draft.faults += 1
+      relations.push(draws.pick(['zz = 1', 'v0 = 1', 'k0 > 1', 'c0 > 0', 's0 = 1']))
+    }
     return relations.length === 0 ? 'k0 = 0' : relations.join(' AND ')
   }
 
@@ -346,7 +346,9 @@ export class WriteDraws {
 
   #conditional(draft: Draft): string {
     const draws = this.#draws
-    const { regulars, statics } = this.#table
+    const { regulars, statics, isCounter } = this.#table
+    // Counters have no conditions.
+    if (isCounter) draft.faults += 1
     const kind = draws.weighted({ insert: 4, update: 5, delete: 3 })
     if (kind === 'insert') return this.#insert(draft, NOTHING, ' IF NOT EXISTS')
     const columns = [...regulars, ...statics]
@@ -383,15 +385,10 @@ export class WriteDraws {
       if (isCounter) return this.#one('update', draft, NOTHING)
       const kind = !draws.chance(0.7) ? 'delete' : draws.chance(0.5) ? 'insert' : 'update'
       if (isConditional) return draws.chance(0.6) ? this.#conditional(draft) : this.#one(kind, draft, NOTHING)
-      if (isTimed || draws.chance(0.7)) return this.#one(kind, draft, NOTHING)
-      const time = kind === 'delete' ? this.#deletionTime() : this.#valueTime()
+      if (isTimed || this.#times.isClockOnly || draws.chance(0.7)) return this.#one(kind, draft, NOTHING)
+      const time = this.#time(kind)
       return this.#one(kind, draft, () => ` USING TIMESTAMP ${time}`)
     })
-  }
-
-  /** Of the request. */
-  #time(isByClock: boolean): number | null {
-    return isByClock || this.#draws.chance(this.#isByClock ? 0.9 : 0) ? null : this.#valueTime()
   }
 
   #textBatch(): Step {
@@ -400,8 +397,8 @@ export class WriteDraws {
     const { isCounter } = this.#table
     const isConditional = !isCounter && draws.chance(0.25)
     const type = isCounter !== draft.isWrong() ? 'COUNTER ' : draws.pick(['', 'UNLOGGED '])
-    const isTimed = !isConditional && !isCounter && draws.chance(0.4)
-    const using = isTimed ? ` USING TIMESTAMP ${this.#valueTime()}` : ''
+    const isTimed = !isConditional && !isCounter && !this.#times.isClockOnly && draws.chance(0.4)
+    const using = isTimed ? ` USING TIMESTAMP ${this.#times.value()}` : ''
     const parts = this.#parts(draft, isConditional, isTimed)
     return {
       ...{
@@ -412,7 +409,7 @@ export class WriteDraws {
       ...{ params: draft.isPrepared ? draft.params : null, batch: null, fetchSize: 100 },
       // Each of its statements may be wrong in a way of its own.
       ...{
-        timestamp: this.#time(isConditional || isCounter),
+        timestamp: this.#times.ofRequest(isConditional || isCounter),
         expiresMs: 0,
         faults: draft.faults + parts.length,
       },
@@ -433,7 +430,7 @@ export class WriteDraws {
     return {
       ...{ kind: isCounter ? 'counterBatch' : 'batch', isWrite: true },
       ...{ text: batch.map(({ query }) => query).join('; '), params: null, batch, fetchSize: 100 },
-      ...{ timestamp: this.#time(isCounter), expiresMs: 0, faults: draft.faults + batch.length },
+      ...{ timestamp: this.#times.ofRequest(isCounter), expiresMs: 0, faults: draft.faults + batch.length },
     }
   }
 }
@@ -464,19 +461,29 @@ function jsonOf(domain: Domain, { literal, bound }: Value): string {
   if (typeof bound === 'boolean') return String(bound)
   // Of frozen and other collections with plain elements; of others the text of the literal, which JSON takes or not.
   if (domain.kind === 'native') {
-    if (/^-?[\d.e+]+$/.test(literal)) return literal
+    if (/^-?\d+(\.\d+)?(e\+\d+)?$/.test(literal)) return literal
     return JSON.stringify(literal.replace(/^'|'$/g, ''))
+  }
+  const part = (item: unknown, of: Domain) => {
+    const literal = item instanceof Date ? item.toISOString() : String(item)
+    return jsonOf(of, { literal, bound: item })
   }
   const [first, second] = domain.elements
   if (domain.kind === 'map' && first !== undefined && second !== undefined) {
     // What a map binds is a map.
     const entries = [...(bound as Map<unknown, unknown>)]
     const plain = entries.filter(([key]) => typeof key === 'string' || typeof key === 'number')
-    return `{${plain.map(([key, value]) => `"${String(key).replaceAll('"', '')}": ${jsonOf(second, { literal: String(value), bound: value })}`).join(', ')}}`
+    return `{${plain.map(([key, value]) => `"${String(key).replaceAll('"', '')}": ${part(value, second)}`).join(', ')}}`
+  }
+  if (bound instanceof types.Tuple) {
+    return `[${bound
+      .values()
+      .map((item: unknown, index) => part(item, domain.elements[index] ?? domain))
+      .join(', ')}]`
   }
   if (Array.isArray(bound)) {
     const of = first ?? domain
-    return `[${bound.map((item: unknown) => jsonOf(of, { literal: String(item), bound: item })).join(', ')}]`
+    return `[${bound.map((item: unknown) => part(item, of)).join(', ')}]`
   }
   return JSON.stringify(bound)
 }

@@ -62,10 +62,17 @@ export class Answering {
 export function shown(answer: unknown): string {
   if (answer instanceof KVError) return fault(answer)
   if (typeof answer === 'object' && answer !== null && 'thriftType' in answer) {
-    const { thriftType, message } = answer as unknown as { thriftType: string; message: string | null }
-    return `${thriftType}: ${firstLine(message ?? '')}`
+    const { thriftType, message, canRetry } = answer as unknown as DeclaredException
+    return `${thriftType}: ${firstLine(message ?? '')}${canRetry === true ? ' (canRetry)' : ''}`
   }
   return JSON.stringify(answer, (_key, value: unknown) => plain(value))
+}
+
+interface DeclaredException {
+  readonly thriftType: string
+  readonly message: string | null
+  /** Of IOError and TIOError. */
+  readonly canRetry?: boolean | null
 }
 
 /** A TApplicationException's text says why with us, and nothing in HBase. */
@@ -76,7 +83,7 @@ function fault({ message }: KVError): string {
 function firstLine(message: string): string {
   return (message.split('\n')[0] ?? '')
     .replace(/ in region .*$/, '')
-    .replace(/: 1 time, servers with issues.*$/, '')
+    .replace(/: \d+ times?, servers with issues.*$/, '')
 }
 
 function plain(value: unknown): unknown {

@@ -22,10 +22,10 @@ const simpleFilter = fc.oneof(
   fc.tuple(operator, qualifier).map(([o, q]) => `QualifierFilter(${o}, ${quoted(`binary:${q}`)})`),
   fc.tuple(operator, family).map(([o, f]) => `FamilyFilter(${o}, ${quoted(`binary:${f}`)})`),
   fc
-    .tuple(operator, family, qualifier, value, fc.boolean(), fc.boolean())
+    .tuple(operator, family, qualifier, value, fc.boolean(), fc.boolean(), fc.constantFrom('', '', 'Exclude'))
     .map(
-      ([o, f, q, v, missing, latest]) =>
-        `SingleColumnValueFilter(${quoted(f)}, ${quoted(q)}, ${o}, ${quoted(`binary:${v}`)}, ${missing}, ${latest})`,
+      ([o, f, q, v, missing, latest, exclude]) =>
+        `SingleColumnValue${exclude}Filter(${quoted(f)}, ${quoted(q)}, ${o}, ${quoted(`binary:${v}`)}, ${missing}, ${latest})`,
     ),
   fc
     .tuple(operator, family, qualifier, value)
@@ -45,13 +45,20 @@ const simpleFilter = fc.oneof(
     .tuple(operator, fc.constantFrom('binary', 'binaryprefix'), ownRow)
     .map(([o, comparator, row]) => `RowFilter(${o}, ${quoted(`${comparator}:${row}`)})`),
 )
+const listOfTwo = fc
+  .tuple(simpleFilter, fc.constantFrom('AND', 'OR'), simpleFilter)
+  .map(([f, word, g]) => `(${f} ${word} ${g})`)
 /** As text of the filter language. */
 export const filter: fc.Arbitrary<string> = fc.oneof(
   { weight: 4, arbitrary: simpleFilter },
-  { weight: 2, arbitrary: fc.tuple(simpleFilter, simpleFilter).map(([f, g]) => `${f} AND ${g}`) },
-  { weight: 2, arbitrary: fc.tuple(simpleFilter, simpleFilter).map(([f, g]) => `(${f} OR ${g})`) },
+  { weight: 4, arbitrary: listOfTwo },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(listOfTwo, fc.constantFrom('AND', 'OR'), simpleFilter).map((all) => all.join(' ')),
+  },
   { weight: 1, arbitrary: simpleFilter.map((f) => `SKIP ${f}`) },
   { weight: 1, arbitrary: simpleFilter.map((f) => `WHILE ${f}`) },
+  { weight: 1, arbitrary: fc.tuple(fc.constantFrom('SKIP', 'WHILE'), listOfTwo).map((all) => all.join(' ')) },
 )
 
 /** A filter in one of the two forms that the second gateway takes, or none. */

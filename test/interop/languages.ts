@@ -124,7 +124,7 @@ export async function ready({ name, build, idl = IDL }: Buildable): Promise<stri
   await mkdir(CACHE, { recursive: true })
   // All that Maven builds under one lock: its downloads are not made for two at a time.
   const what = /java|hdfs/.test(name) ? 'maven' : name
-  await onlyOne(join(CACHE, `${what}.lock`), async () => {
+  await onlyOne(join(CACHE, what), async () => {
     if (existsSync(stamp)) return
     const old = (await readdir(CACHE)).filter((entry) => entry.startsWith(`${name}-`))
     for (const entry of old) await rm(join(CACHE, entry), { recursive: true, force: true })

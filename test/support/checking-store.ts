@@ -92,7 +92,7 @@ export function callOnce(bound: BoundMethod, args: unknown): Answered {
     write()
   }
   bound.handle(args, {
-    connection: { id: 1, remoteAddress: '127.0.0.1', clientName: null },
+    connection: { id: 1, remoteAddress: '127.0.0.1', clientName: null, isClosed: false },
     method: method.name,
     receivedAtMs: systemClock.monotonicMs(),
     reply: (value) => answered({ kind: 'reply', value }, () => method.writeResult(writer, value)),

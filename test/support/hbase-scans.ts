@@ -109,7 +109,7 @@ export class Everything extends RowFilter {
 }
 
 export function filteredBy(judge: RowFilter, work = new FilterWork()): Pick<ScanWish, 'filter'> {
-  return { filter: { tree: { kind: 'and', parts: [] }, judge, work, questions: 1 } }
+  return { filter: { tree: { kind: 'and', parts: [] }, judge, work, questions: 1, families: null } }
 }
 
 export function next(scanner: Scanner, count: number): Promise<string[]> {

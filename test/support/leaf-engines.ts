@@ -298,6 +298,10 @@ export class RocksHarness extends LeafHarness {
     }
   }
 
+  endReads(): void {
+    this.engine.endReads()
+  }
+
   protected async detach(incarnation: Incarnation): Promise<void> {
     this.engine.detach(incarnation.id)
     await this.writer.detach(incarnation.id)

@@ -1,34 +1,32 @@
 /** Test files run side by side, and several may need one download or build: one makes it, and the others wait for it. */
-import { existsSync } from 'node:fs'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { type Server, createServer } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 
-const LOCK_POLL_MS = 200
+const POLL_MS = 200
 
-/** Runs when no other process runs anything under this lock, which is a file in a folder that is there. */
-export async function onlyOne(lock: string, run: () => Promise<void>): Promise<void> {
-  for (;;) {
-    const holder = await takenBy(lock)
-    if (holder === null) break
-    // Whoever was killed leaves its lock behind.
-    if (holder !== '' && !existsSync(`/proc/${holder}`)) await rm(lock, { force: true })
-    else await pause(LOCK_POLL_MS)
-  }
+/** Runs when no other process of this machine runs anything under this name. */
+export async function onlyOne(name: string, run: () => Promise<void>): Promise<void> {
+  // An abstract socket: the kernel gives the name to one process, and frees it however that ends.
+  const path = `\0godwit-${createHash('sha256').update(name).digest('hex')}`
+  const lock = createServer()
+  while (!(await taken(lock, path))) await pause(POLL_MS)
   try {
     await run()
   } finally {
-    await rm(lock, { force: true })
+    lock.close()
   }
 }
 
-/** Takes it and answers null, or answers the number of the process that has it; empty where that is not written yet. */
-async function takenBy(lock: string): Promise<string | null> {
+async function taken(lock: Server, path: string): Promise<boolean> {
+  lock.listen(path)
   try {
-    await writeFile(lock, String(process.pid), { flag: 'wx' })
-    return null
+    await once(lock, 'listening')
+    return true
   } catch (error) {
-    // As node's errors of files have it.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    return await readFile(lock, 'utf8').catch(() => '')
+    // As node's errors of sockets have it.
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false
+    throw error
   }
 }

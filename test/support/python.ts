@@ -21,7 +21,7 @@ export async function pythonWith(packages: readonly string[]): Promise<string> {
   const programs = join(folder, 'bin')
   if (existsSync(stamp)) return programs
   await mkdir(CACHE, { recursive: true })
-  await onlyOne(`${folder}.lock`, async () => {
+  await onlyOne(folder, async () => {
     if (existsSync(stamp)) return
     await rm(folder, { recursive: true, force: true })
     await mkdir(folder)

@@ -53,6 +53,18 @@ test('every npm script that a document names exists', () => {
   )
 })
 
+// From a fresh tree the demonstration of a migration found no support of the tests: it had compiled the program alone.
+test('every script that runs what tests or benches are made of compiles that, too', () => {
+  const users = filesBelow('scripts').filter((path) =>
+    /join\((?:dist|root, 'dist'), '(?:test|bench)'/.test(textOf(path)),
+  )
+  assert.ok(users.includes('scripts/demo-migration.mjs'))
+  assert.deepEqual(
+    users.filter((path) => !textOf(path).includes('ensureEverything()')),
+    [],
+  )
+})
+
 test('every source file that the tree of STYLE names is there', () => {
   const [tree = ''] =
     textOf('docs/STYLE.md').split('## 2. The tree')[1]?.split('Planned, in these places') ?? []

@@ -404,8 +404,21 @@ describe('TerrapinServerInternal', () => {
       const reply = await exchange(socket, internal([['k1', resource, '0']]))
       assert.ok(reply.includes('08000200000065'), `${resource}: ${reply}`)
     }
-    const reply = await exchange(socket, internal([['k1', RESOURCE, '3']]))
-    assert.ok(reply.includes('08000200000066'), reply)
+    for (const partition of ['60', '-1', '00', '']) {
+      const reply = await exchange(socket, internal([['k1', RESOURCE, partition]]))
+      assert.ok(reply.includes('08000200000066'), `${partition}: ${reply}`)
+    }
+  })
+
+  test('of a key that is asked of two partitions a value counts, and where there is none the failure', async () => {
+    const socket = await serve(createTerrapinInternalService(new FakeStore({ k1: cell('v1') }), OPTIONS))
+    const twice = (key: string) => internal([[key, RESOURCE, '60'], [key, RESOURCE, '59']]) // prettier-ignore
+    // Of one entry each.
+    const oneEntry = '0c00000d00010b0c00000001'
+    assert.ok(
+      (await exchange(socket, twice('k1'))).endsWith(`${oneEntry}000000026b310b0001000000027631000000`),
+    )
+    assert.ok((await exchange(socket, twice('k2'))).endsWith(`${oneEntry}000000026b3208000200000066000000`))
   })
 
   test('keys without a partition, a resource or themselves are refused by what is missing', async () => {

@@ -128,12 +128,14 @@ function callSelector(cursor: Cursor): Selector {
 function orderByClause(cursor: Cursor): Ordering[] {
   if (!cursor.take('ORDER')) return []
   cursor.expect('BY')
-  return cursor.list(() => {
+  const orderings = cursor.list((): Ordering => {
     const column = cursor.name()
     const isDescending = cursor.take('DESC')
     if (!isDescending) cursor.take('ASC')
     return { column, isDescending }
   })
+  // A column that is named again keeps its place and changes its direction (the map of orderByClause in Cql.g).
+  return [...new Map(orderings.map((ordering) => [ordering.column, ordering])).values()]
 }
 
 function takePerPartition(cursor: Cursor): boolean {

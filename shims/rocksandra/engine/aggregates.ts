@@ -3,19 +3,18 @@ import type { NativeName, QualifiedName } from '../cql/ast.js'
 import { comparatorOf } from '../cql/compare.js'
 import { invalid } from '../cql/errors.js'
 import { doubleToBytes, floatToBytes, longToBytes } from '../cql/literals.js'
-import { type CqlType, TYPES, typeText } from '../cql/types.js'
+import { type CqlType, NATIVE_FACTS, TYPES } from '../cql/types.js'
 import { decimalFromBytes, decimalToBytes } from '../cql/values/decimals.js'
 import { bytesToVarint, varintToBytes } from '../cql/values/integers.js'
+import { calledText, isNative } from './functions.js'
+import { type Argument, type Signature, chosen } from './signatures.js'
 
 export interface Accumulator {
   add(value: Buffer | null): void
   result(): Buffer | null
 }
 
-export interface Aggregate {
-  /** With its keyspace, as results name their columns. */
-  readonly name: string
-  readonly returns: CqlType
+export interface Aggregate extends Signature {
   readonly start: () => Accumulator
 }
 
@@ -29,35 +28,6 @@ export class RowCount implements Accumulator {
   result(): Buffer {
     return longToBytes(this.#count)
   }
-}
-
-/** Null: no aggregate has that name. @throws {CqlError} for arguments that it does not take */
-export function findAggregate(
-  { keyspace, name }: QualifiedName,
-  argTypes: readonly (CqlType | null)[],
-): Aggregate | null {
-  if ((keyspace !== null && keyspace !== 'system') || !/^(count|min|max|sum|avg)$/.test(name)) return null
-  const [type] = argTypes
-  if (type == null || argTypes.length !== 1) {
-    throw invalid(
-      `Invalid number of arguments in call to function system.${name}: 1 required but ${argTypes.length} provided`,
-    )
-  }
-  const full = `system.${name}`
-  if (name === 'count') return { name: full, returns: TYPES.bigint, start: () => new ValueCount() }
-  if (name === 'min' || name === 'max') {
-    const sign = name === 'min' ? -1 : 1
-    // Of types without an aggregate of their own the one of blobs is taken (FunctionResolver.java).
-    const returns = type.kind === 'native' ? type : TYPES.blob
-    return { name: full, returns, start: () => new Extreme(comparatorOf(returns), sign) }
-  }
-  const numbers = numbersOf(type)
-  if (numbers === null) {
-    throw invalid(
-      `Invalid call to function ${name}, none of its type signatures match (known type signatures: system.${name} : the numbers; got ${typeText(type)})`,
-    )
-  }
-  return { name: full, returns: numbers.returns, start: () => numbers.start(name === 'avg') }
 }
 
 class ValueCount implements Accumulator {
@@ -91,35 +61,6 @@ class Extreme implements Accumulator {
   result(): Buffer | null {
     return this.#found
   }
-}
-
-interface Numbers {
-  readonly returns: CqlType
-  readonly start: (isAverage: boolean) => Accumulator
-}
-
-const INTEGER_SIZES: Readonly<Partial<Record<NativeName, number>>> = {
-  tinyint: 1,
-  smallint: 2,
-  int: 4,
-  bigint: 8,
-  counter: 8,
-}
-
-function numbersOf(type: CqlType): Numbers | null {
-  if (type.kind !== 'native') return null
-  const size = INTEGER_SIZES[type.name]
-  if (size !== undefined) {
-    const write = (sum: bigint) => fixedInteger(sum, size)
-    return { returns: type, start: (isAverage) => new IntegerSum(isAverage, write) }
-  }
-  if (type.name === 'varint') {
-    return { returns: type, start: (isAverage) => new IntegerSum(isAverage, varintToBytes) }
-  }
-  if (type.name === 'decimal') return { returns: type, start: (isAverage) => new DecimalSum(isAverage) }
-  if (type.name !== 'double' && type.name !== 'float') return null
-  const write = type.name === 'double' ? doubleToBytes : floatToBytes
-  return { returns: type, start: (isAverage) => new DoubleSum(isAverage, write) }
 }
 
 /** Java's wrap around. */
@@ -174,6 +115,7 @@ class DoubleSum implements Accumulator {
   }
 }
 
+/** The average is rounded half to even with each value, to the most digits that any had (AggregateFcts.java). */
 class DecimalSum implements Accumulator {
   readonly #isAverage: boolean
   #unscaled = 0n
@@ -191,17 +133,15 @@ class DecimalSum implements Accumulator {
     if (scale - Math.min(this.#scale, decimal.scale) > MAX_DIGITS) {
       throw invalid(`decimals whose sum would have more than ${MAX_DIGITS} digits`)
     }
-    this.#unscaled =
-      rescaled(this.#unscaled, scale - this.#scale) + rescaled(decimal.unscaled, scale - decimal.scale)
-    this.#scale = scale
+    const whole = rescaled(this.#unscaled, scale - this.#scale)
+    const number = rescaled(decimal.unscaled, scale - decimal.scale)
     this.#count++
+    this.#unscaled = whole + (this.#isAverage ? halfEven(number - whole, this.#count) : number)
+    this.#scale = scale
   }
 
-  /** The average has the sum's scale, rounded half to even, as BigDecimal.divide in AggregateFcts. */
   result(): Buffer {
-    const sum = { unscaled: this.#unscaled, scale: this.#scale }
-    if (!this.#isAverage || this.#count === 0n) return decimalToBytes(sum)
-    return decimalToBytes({ unscaled: halfEven(this.#unscaled, this.#count), scale: this.#scale })
+    return decimalToBytes({ unscaled: this.#unscaled, scale: this.#scale })
   }
 }
 
@@ -218,4 +158,46 @@ function halfEven(value: bigint, by: bigint): bigint {
   const twice = (rest < 0n ? -rest : rest) * 2n
   if (twice < by || (twice === by && whole % 2n === 0n)) return whole
   return whole + (value < 0n ? -1n : 1n)
+}
+
+const OF_ALL: readonly CqlType[] = Object.keys(NATIVE_FACTS).map((name) => TYPES[name as NativeName]) // its keys
+
+type Start = (isAverage: boolean) => Accumulator
+
+const OF_NUMBERS: readonly (readonly [type: CqlType, start: Start])[] = [
+  ...(
+    [
+      ['tinyint', 1],
+      ['smallint', 2],
+      ['int', 4],
+      ['bigint', 8],
+      ['counter', 8],
+    ] as const
+  ).map(([name, size]) => {
+    const start: Start = (isAverage) => new IntegerSum(isAverage, (sum) => fixedInteger(sum, size))
+    return [TYPES[name], start] as const
+  }),
+  [TYPES.varint, (isAverage) => new IntegerSum(isAverage, varintToBytes)],
+  [TYPES.decimal, (isAverage) => new DecimalSum(isAverage)],
+  [TYPES.double, (isAverage) => new DoubleSum(isAverage, doubleToBytes)],
+  [TYPES.float, (isAverage) => new DoubleSum(isAverage, floatToBytes)],
+]
+
+/** By name. */
+const AGGREGATES: ReadonlyMap<string, readonly Aggregate[]> = new Map([
+  ['count', OF_ALL.map((type) => made('count', type, TYPES.bigint, () => new ValueCount()))],
+  ['min', OF_ALL.map((type) => made('min', type, type, () => new Extreme(comparatorOf(type), -1)))],
+  ['max', OF_ALL.map((type) => made('max', type, type, () => new Extreme(comparatorOf(type), 1)))],
+  ['sum', OF_NUMBERS.map(([type, start]) => made('sum', type, type, () => start(false)))],
+  ['avg', OF_NUMBERS.map(([type, start]) => made('avg', type, type, () => start(true)))],
+])
+
+function made(name: string, takes: CqlType, returns: CqlType, start: Aggregate['start']): Aggregate {
+  return { name: `system.${name}`, takes: [takes], returns, start }
+}
+
+/** Null: no aggregate has that name. @throws {CqlError} for arguments that it does not take */
+export function findAggregate(called: QualifiedName, args: readonly Argument[]): Aggregate | null {
+  const candidates = isNative(called) ? AGGREGATES.get(called.name) : undefined
+  return candidates === undefined ? null : chosen(calledText(called), candidates, args)
 }

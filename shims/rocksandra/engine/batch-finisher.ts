@@ -30,33 +30,37 @@ export class BatchFinisher {
     this.#options = options
   }
 
-  /** Of the batch those writes that failed once more, and may do better later. */
+  /** Of the batch those writes that are still to be done, what has not been tried first. */
   async finish(key: Buffer, { madeAtMs, writes }: LoggedBatch): Promise<readonly LoggedWrite[]> {
-    const left: LoggedWrite[] = []
-    for (const write of writes) {
-      if (!(await this.#isDone(write, key, madeAtMs))) left.push(write)
+    const failed: LoggedWrite[] = []
+    for (const [index, write] of writes.entries()) {
+      const outcome = await this.#try(write, key, madeAtMs)
+      if (outcome !== 'done') failed.push(write)
+      // Whoever waits for this batch does not wait for each of its writes.
+      if (outcome === 'too slow') return [...writes.slice(index + 1), ...failed]
     }
-    return left
+    return failed
   }
 
-  async #isDone(write: LoggedWrite, key: Buffer, madeAtMs: number): Promise<boolean> {
+  async #try(write: LoggedWrite, key: Buffer, madeAtMs: number): Promise<'done' | 'later' | 'too slow'> {
     const { kvstore, clock, logger } = this.#options
     const ageSeconds = Math.floor(Math.max(0, clock.nowMs() - madeAtMs) / 1000)
     const fields = { batch: hex(key), dataset: write.dataset }
     const graceSeconds = this.#graceOf(write)
-    if (graceSeconds === 'later') return false
-    if (graceSeconds === 'never') return true
+    if (graceSeconds === 'later') return 'later'
+    if (graceSeconds === 'never') return 'done'
     if (ageSeconds >= graceSeconds) {
       logger.warn(fields, 'a part of a begun batch is older than the grace of its table and left out')
-      return true
+      return 'done'
     }
     const mutations = write.mutations.flatMap((mutation) => aged(mutation, ageSeconds))
     const context = finishingContext(clock)
     const failure = await mutated(kvstore, { ...unconditional(write), mutations, context })
-    if (failure === null) return true
-    if (failure.isRetryable || failure.outcome === 'UNKNOWN') return false
+    if (failure === null) return 'done'
+    if (failure.code === 'DEADLINE_EXCEEDED') return 'too slow'
+    if (failure.isRetryable || failure.outcome === 'UNKNOWN') return 'later'
     logger.warn({ ...fields, err: failure }, 'a part of a begun batch is refused and left out')
-    return true
+    return 'done'
   }
 
   /** For how long deletions in its table are remembered; 'never': nothing is to be written there any more. */

@@ -1,6 +1,7 @@
 /**
  * What of the log of batches (batch-log.ts) is tried again while the process lives: batches that were begun and failed
- * half-way, and the removal of those that are over. Both are bounded; what finds no place waits for the next start.
+ * half-way, and the removal of those that are over. Both are bounded: what finds no place stays in the log, which is read
+ * again while batches are left out, and by the next start: one that is over is written once more then.
  */
 import type { StartTimer } from '../../../src/base/clock.js'
 import { limits } from '../../../src/base/limits.js'
@@ -27,11 +28,11 @@ interface Unfinished {
 
 export class BatchRetries {
   readonly #options: BatchRetriesOptions
-  /** By key, in hex: where the log is read again after a failure it comes upon the same ones. */
+  /** By key, in hex. */
   readonly #unfinished = new Map<string, Unfinished>()
   #unfinishedBytes = 0
-  /** Keys of batches that are over. */
-  #unforgotten: Buffer[] = []
+  /** Of batches that are over, by their keys, too. */
+  readonly #unforgotten = new Map<string, Buffer>()
   #isWaiting = false
 
   constructor(options: BatchRetriesOptions) {
@@ -43,33 +44,30 @@ export class BatchRetries {
     return this.#unfinished.size
   }
 
-  /** What is left of a batch. */
-  finishLater(key: Buffer, batch: LoggedBatch): void {
-    if (this.#unfinished.has(hex(key))) return
+  /** What is left of a batch. False: it finds no place. */
+  finishLater(key: Buffer, batch: LoggedBatch): boolean {
     const copy = encodeBatch(batch)
     const isFull =
       this.#unfinished.size >= limits.maxUnfinishedCqlBatches ||
       this.#unfinishedBytes + copy.length > limits.maxUnfinishedCqlBatchBytes
-    if (isFull) {
-      const { logger } = this.#options
-      logger.warn({ batch: hex(key) }, 'a begun batch waits for the next start: too many wait before it')
-      return
-    }
-    // Its own bytes: what came with a request is a part of that request's frame.
-    this.#unfinished.set(hex(key), { key, ...decodeBatch(copy), bytes: copy.length })
+    if (isFull) return false
+    // Bytes of their own: what came with a request, or with a page, is a part of that.
+    this.#unfinished.set(hex(key), { key: Buffer.from(key), ...decodeBatch(copy), bytes: copy.length })
     this.#unfinishedBytes += copy.length
     this.#waitForTurn()
+    return true
   }
 
-  /** A batch that is over, and whose removal from the log failed: if it stays, the next start writes it once more. */
-  forgetLater(key: Buffer): void {
-    if (this.#unforgotten.length >= limits.maxUnforgottenCqlBatches) return
-    this.#unforgotten.push(key)
+  /** A batch that is over, and whose removal from the log failed. False: it finds no place. */
+  forgetLater(key: Buffer): boolean {
+    if (this.#unforgotten.size >= limits.maxUnforgottenCqlBatches) return false
+    this.#unforgotten.set(hex(key), Buffer.from(key))
     this.#waitForTurn()
+    return true
   }
 
   #waitForTurn(): void {
-    if (this.#isWaiting || this.#unfinished.size + this.#unforgotten.length === 0) return
+    if (this.#isWaiting || this.#unfinished.size + this.#unforgotten.size === 0) return
     this.#isWaiting = true
     const { startTimer, logger } = this.#options
     startTimer(limits.cqlTimeoutMs, () => {
@@ -84,7 +82,9 @@ export class BatchRetries {
 
   async #tryAll(): Promise<void> {
     const { finisher, forget } = this.#options
-    for (const key of this.#unforgotten.splice(0)) forget(key)
+    const over = [...this.#unforgotten.values()]
+    this.#unforgotten.clear()
+    for (const key of over) forget(key)
     // Side by side: a shard that answers nothing holds up its own batches only.
     await Promise.all(
       [...this.#unfinished.values()].map(async (batch) => {

@@ -17,7 +17,6 @@ import {
   gather,
   readRows,
   rowsToRead,
-  timesOf,
   writeAll,
 } from './modify-run.js'
 import type { TableSchema } from './schema.js'
@@ -101,8 +100,8 @@ function writePlain(
   const own = timestamp ?? defaultTimestamp ?? tools.nextTimestamp()
   const writes = new WriteSet()
   for (const { modification, bindings } of parts) {
-    const times = timesOf(modification, bindings, own)
-    gather(modification, bindings, { writes, times, tools, rows: rowsOf(modification.table) })
+    const stamp = (said: bigint | null) => said ?? own
+    gather(modification, bindings, { writes, stamp, tools, rows: rowsOf(modification.table) })
   }
   const all = writes.all()
   const warnings = batchWarnings({ type, parts }, all, sizes)

@@ -126,9 +126,9 @@ class StatementCompiler {
   /** What every marker is. @throws {CqlError} */
   specs(count: number): readonly ColumnSpec[] {
     if (count === 0) return []
-    return this.#variables
-      .reduce((known, variables) => known.joined(variables), new Variables(count, null))
-      .specs()
+    const all = new Variables(count, null)
+    for (const variables of this.#variables) all.add(variables)
+    return all.specs()
   }
 
   #modification(statement: ast.Modification): Modification {

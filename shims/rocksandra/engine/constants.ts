@@ -29,7 +29,7 @@ const ALLOWED: Readonly<Record<ConstantType, readonly NativeName[]>> = {
   hex: ['blob'],
 }
 
-function mayStandFor({ type }: Constant, wanted: CqlType): boolean {
+export function mayStandFor({ type }: Constant, wanted: CqlType): boolean {
   return wanted.kind === 'native' && ALLOWED[type].includes(wanted.name)
 }
 

@@ -6,7 +6,7 @@ import type { Owner } from '../../../src/model/dataset.js'
 import type { CqlOptions } from '../../../src/model/table-call.js'
 import type { Properties } from '../cql/ast.js'
 import { CqlError, invalid } from '../cql/errors.js'
-import { doubleText } from '../cql/values/doubles.js'
+import { doubleText, javaDouble } from '../cql/values/doubles.js'
 import { checkCompaction, checkCompression } from './ddl-storage-options.js'
 
 const TEXTS = ['comment', 'speculative_retry', 'id'] as const
@@ -45,7 +45,8 @@ export function tableOptions(properties: Properties, before: CqlOptions = {}): C
     if (typeof value !== 'string') CHECKS[name]?.(value)
     const chance = typeof value === 'string' || name !== 'compression' ? undefined : value.get(CRC_CHANCE)
     if (chance !== undefined) {
-      // Where it stood once (CASSANDRA-9839).
+      // Where it stood once (CASSANDRA-9839); the quote is Cassandra's.
+      if (javaDouble(chance) === null) throw syntax(`Invalid double value ${chance} for ${CRC_CHANCE}.'`)
       checkFraction(CRC_CHANCE, chance)
       options[CRC_CHANCE] = chance
     }
@@ -100,21 +101,14 @@ const NONE = 'NONE'
 function retryOf(value: string): string {
   const [, number = '', unit = ''] = /^(.*?)(ms|percentile)$/i.exec(value) ?? []
   const name = "option 'speculative_retry'"
-  if (unit === '' ? value !== 'ALWAYS' && value !== NONE : Number.isNaN(numberOf(number))) {
-    throw config(`Invalid value ${value} for ${name}`)
-  }
-  if (unit === '') return value
-  const amount = numberOf(number)
+  if (value === 'ALWAYS' || value === NONE) return value
+  const amount = unit === '' ? null : javaDouble(number)
+  if (amount === null) throw config(`Invalid value ${value} for ${name}`)
   if (unit.toLowerCase() === 'ms') return `${doubleText(amount)}ms`
-  if (amount < 0 || amount > 100) {
+  if (!(amount >= 0 && amount <= 100)) {
     throw config(`Invalid value ${value} for PERCENTILE ${name}: must be between 0.0 and 100.0`)
   }
-  const digits = String(Number(amount.toFixed(5)))
-  return `${digits.replace(/^0\./, '.')}PERCENTILE`
-}
-
-function numberOf(text: string): number {
-  return text.trim() === '' ? NaN : Number(text)
+  return `${Number(amount.toFixed(5))}PERCENTILE`
 }
 
 function checkOption(name: string, value: string | ReadonlyMap<string, string>): void {
@@ -153,11 +147,11 @@ function checkInteger(name: string, value: string, least: number): void {
 }
 
 function checkFraction(name: string, value: string): void {
-  const number = numberOf(value)
-  if (Number.isNaN(number)) throw syntax(`Invalid double value ${value} for '${name}'`)
+  const number = javaDouble(value)
+  if (number === null) throw syntax(`Invalid double value ${value} for '${name}'`)
   const got = `(got ${doubleText(number)})`
   if (name === 'bloom_filter_fp_chance') {
-    if (number > MIN_BLOOM_CHANCE && number <= 1) return
+    if (!(number <= MIN_BLOOM_CHANCE || number > 1)) return
     throw config(
       `${name} must be larger than ${doubleText(MIN_BLOOM_CHANCE)} and less than or equal to 1.0 ${got}`,
     )

@@ -3,7 +3,7 @@
  * in its words: CompactionParams.java and CompressionParams.java of 3.0.15, and what its strategies know.
  */
 import { CqlError } from '../cql/errors.js'
-import { doubleText } from '../cql/values/doubles.js'
+import { doubleText, javaDouble } from '../cql/values/doubles.js'
 
 type Given = ReadonlyMap<string, string>
 
@@ -37,8 +37,8 @@ const positive = (value: bigint, option: string) => `${option} must be greater t
 /** Read as Java reads a float; those that are too small are shown with so many digits. */
 function fraction(digits: number, words: string, kind = 'int (base10)'): Check {
   return (value, option) => {
-    const number = numberOf(value)
-    if (Number.isNaN(number)) throw config(`${value} is not a parsable ${kind} for ${option}`)
+    const number = javaDouble(value)
+    if (number === null) throw config(`${value} is not a parsable ${kind} for ${option}`)
     if (number < 0) throw config(`${option} ${words} ${number.toFixed(digits)}`)
   }
 }
@@ -140,11 +140,12 @@ function checkBuckets(given: Given): void {
     ] as const
   ).map(([option, fallback]) => {
     const value = given.get(option)
-    const number = value === undefined ? fallback : numberOf(value)
-    if (Number.isNaN(number)) throw config(`${value ?? ''} is not a parsable float for ${option}`)
+    const number = value === undefined ? fallback : javaDouble(value)
+    if (number === null) throw config(`${value ?? ''} is not a parsable float for ${option}`)
     return number
   })
-  if (low === undefined || high === undefined || high > low) return
+  // Neither of NaN and another number is.
+  if (low === undefined || high === undefined || !(high <= low)) return
   throw config(
     `bucket_high value (${doubleText(high)}) is less than or equal to the bucket_low value (${doubleText(low)})`,
   )
@@ -239,10 +240,6 @@ function chunkLengthOf(given: Given): number | null {
 
 function isBoolean(value: string): boolean {
   return /^(true|false)$/i.test(value)
-}
-
-function numberOf(text: string): number {
-  return text.trim() === '' ? NaN : Number(text)
 }
 
 function simpleName(name: string, javaPackage: string): string {

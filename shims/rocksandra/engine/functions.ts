@@ -15,57 +15,44 @@ import { type TimeuuidSource, maxTimeuuid, minTimeuuid, timeuuidMs } from '../cq
 import type { ColumnSpec } from './contract.js'
 import { rowKeyOf } from './mapping.js'
 import type { TableSchema } from './schema.js'
+import { type Argument, type Signature, chosen } from './signatures.js'
 
 export interface FunctionContext {
   readonly nowMs: number
   readonly timeuuids: TimeuuidSource
 }
 
-export interface ScalarFunction {
-  /** With its keyspace, as results name their columns. */
-  readonly name: string
-  readonly takes: readonly CqlType[]
-  readonly returns: CqlType
+export interface ScalarFunction extends Signature {
   readonly run: (args: readonly (Buffer | null)[], context: FunctionContext) => Buffer | null
 }
 
-export interface Call {
-  /** Null: a marker or a constant, which takes the type that is wanted. */
-  readonly argTypes: readonly (CqlType | null)[]
-  /** What the result is for; null: a selection. */
-  readonly receiver: ColumnSpec | null
-  readonly table: TableSchema | null
+/** Null: no function has that name. @throws {CqlError} INVALID with Cassandra's text */
+export function findFunction(called: QualifiedName, args: readonly Argument[]): ScalarFunction | null {
+  if (!isNative(called)) return null
+  const { name } = called
+  const candidates = NATIVE.get(name) ?? conversionOf(name)
+  return candidates === null ? null : chosen(calledText(called), candidates, args)
 }
 
-/** @throws {CqlError} INVALID with Cassandra's text */
-export function findFunction({ keyspace, name }: QualifiedName, call: Call): ScalarFunction {
-  const isNative = keyspace === null || keyspace === 'system'
-  const found = isNative ? (NATIVE.get(name)?.(call) ?? conversionOf(name)) : null
-  const full = keyspace === null ? name : `${keyspace}.${name}`
-  if (found === null) throw invalid(`Unknown function '${full}'`)
-  if (found.takes.length !== call.argTypes.length) {
-    throw invalid(
-      `Invalid number of arguments in call to function ${found.name}: ${found.takes.length} required but ${call.argTypes.length} provided`,
-    )
-  }
-  return found
+/** Of the functions that are Cassandra's own, which all are. */
+export function isNative({ keyspace }: QualifiedName): boolean {
+  return keyspace === null || keyspace === 'system'
 }
 
-type Maker = (call: Call) => ScalarFunction
+export function calledText({ keyspace, name }: QualifiedName): string {
+  return keyspace === null ? name : `${keyspace}.${name}`
+}
+
+type Entry = [name: string, candidates: readonly ScalarFunction[]]
 
 function fixed(
   name: string,
   takes: readonly NativeName[],
   returns: NativeName,
   run: ScalarFunction['run'],
-): [string, Maker] {
-  const made = {
-    name: `system.${name.toLowerCase()}`,
-    takes: takes.map((type) => TYPES[type]),
-    returns: TYPES[returns],
-    run,
-  }
-  return [name.toLowerCase(), () => made]
+): Entry {
+  const types = takes.map((type) => TYPES[type])
+  return [name, [{ name: `system.${name}`, takes: types, returns: TYPES[returns], run }]]
 }
 
 /** Null for null, as nearly all of them. */
@@ -78,23 +65,11 @@ function ofTime(
   name: string,
   returns: NativeName,
   runs: Readonly<Partial<Record<NativeName, (value: Buffer) => Buffer>>>,
-): [string, Maker] {
-  return [
-    name.toLowerCase(),
-    ({ argTypes }) => {
-      const [given] = argTypes
-      const type = given?.kind === 'native' ? given.name : 'timeuuid'
-      const run = runs[type]
-      if (run === undefined) {
-        const why = `Invalid call to function ${name}, none of its type signatures match`
-        throw invalid(
-          `${why} (known type signatures: system.${name} : (${Object.keys(runs).join(') and (')}))`,
-        )
-      }
-      const shown = `system.${name.toLowerCase()}`
-      return { name: shown, takes: [TYPES[type]], returns: TYPES[returns], run: strict(run) }
-    },
-  ]
+): Entry {
+  const candidates = Object.entries(runs).flatMap(
+    ([type, run]) => fixed(name, [type as NativeName], returns, strict(run))[1], // the keys are of the record's key type
+  )
+  return [name, candidates]
 }
 
 function dateBytes(ms: bigint): Buffer {
@@ -107,7 +82,7 @@ function msOfDate(value: Buffer): bigint {
   return dateToTimestamp(value.readUInt32BE())
 }
 
-const NATIVE: ReadonlyMap<string, Maker> = new Map<string, Maker>([
+const NATIVE: ReadonlyMap<string, readonly ScalarFunction[]> = new Map<string, readonly ScalarFunction[]>([
   fixed('now', [], 'timeuuid', (_, { timeuuids }) => timeuuids.next()),
   fixed('uuid', [], 'uuid', () => {
     const bytes = randomBytes(16)
@@ -116,49 +91,46 @@ const NATIVE: ReadonlyMap<string, Maker> = new Map<string, Maker>([
     return bytes
   }),
   fixed(
-    'minTimeuuid',
+    'mintimeuuid',
     ['timestamp'],
     'timeuuid',
     strict((value) => minTimeuuid(value.readBigInt64BE())),
   ),
   fixed(
-    'maxTimeuuid',
+    'maxtimeuuid',
     ['timestamp'],
     'timeuuid',
     strict((value) => maxTimeuuid(value.readBigInt64BE())),
   ),
   fixed(
-    'dateOf',
+    'dateof',
     ['timeuuid'],
     'timestamp',
     strict((value) => longToBytes(timeuuidMs(value))),
   ),
   fixed(
-    'unixTimestampOf',
+    'unixtimestampof',
     ['timeuuid'],
     'bigint',
     strict((value) => longToBytes(timeuuidMs(value))),
   ),
-  ofTime('toDate', 'date', {
+  ofTime('todate', 'date', {
     timeuuid: (value) => dateBytes(timeuuidMs(value)),
     timestamp: (value) => dateBytes(value.readBigInt64BE()),
   }),
-  ofTime('toTimestamp', 'timestamp', {
+  ofTime('totimestamp', 'timestamp', {
     timeuuid: (value) => longToBytes(timeuuidMs(value)),
     date: (value) => longToBytes(msOfDate(value)),
   }),
-  ofTime('toUnixTimestamp', 'bigint', {
+  ofTime('tounixtimestamp', 'bigint', {
     timeuuid: (value) => longToBytes(timeuuidMs(value)),
     timestamp: (value) => value,
     date: (value) => longToBytes(msOfDate(value)),
   }),
-  ['token', tokenFunction],
-  ['tojson', toJson],
-  ['fromjson', fromJson],
 ])
 
-function tokenFunction({ table }: Call): ScalarFunction {
-  if (table === null) throw invalid('token() stands where there is no table')
+/** Of a table's keys; it takes arguments of all types. */
+export function tokenFunction(table: TableSchema): ScalarFunction {
   return {
     name: 'system.token',
     takes: table.partitionKey.map(({ type }) => type),
@@ -180,8 +152,11 @@ function tokenBytes(rowKey: Buffer): Buffer {
   return Buffer.concat([intToBytes(high), intToBytes(low)])
 }
 
-function toJson({ argTypes: [type] }: Call): ScalarFunction {
-  if (type == null) throw invalid('toJson() is only valid for a column or a function of one')
+export function toJson(argTypes: readonly CqlType[]): ScalarFunction {
+  const [type] = argTypes
+  if (type === undefined || argTypes.length > 1) {
+    throw invalid(`toJson() only accepts one argument (got ${argTypes.length})`)
+  }
   return {
     name: 'system.tojson',
     takes: [type],
@@ -190,9 +165,7 @@ function toJson({ argTypes: [type] }: Call): ScalarFunction {
   }
 }
 
-function fromJson({ receiver }: Call): ScalarFunction {
-  if (receiver === null)
-    throw invalid('fromJson() cannot be used in the selection clause of a SELECT statement')
+export function fromJson(receiver: ColumnSpec): ScalarFunction {
   return {
     name: 'system.fromjson',
     takes: [TYPES.text],
@@ -202,17 +175,12 @@ function fromJson({ receiver }: Call): ScalarFunction {
 }
 
 /** `intAsBlob`, `blobAsInt` and the like. */
-function conversionOf(name: string): ScalarFunction | null {
+function conversionOf(name: string): readonly ScalarFunction[] | null {
   const [, from = '', to = ''] = /^(?:(\w+)asblob|blobas(\w+))$/.exec(name) ?? []
   const type = nativeNamed(from === '' ? to : from)
   if (type === null || type === 'blob') return null
   if (from !== '') {
-    return {
-      name: `system.${name}`,
-      takes: [TYPES[type]],
-      returns: TYPES.blob,
-      run: ([value]) => value ?? null,
-    }
+    return fixed(name, [type], 'blob', ([value]) => value ?? null)[1]
   }
   const run = strict((value) => {
     try {
@@ -225,7 +193,7 @@ function conversionOf(name: string): ScalarFunction | null {
     }
     return value
   })
-  return { name: `system.${name}`, takes: [TYPES.blob], returns: TYPES[type], run }
+  return fixed(name, ['blob'], type, run)[1]
 }
 
 function nativeNamed(name: string): NativeName | null {

@@ -15,6 +15,8 @@ import type { Store } from './select-run.js'
 const NOTHING = { columns: [], rows: [] } as const
 const APPLIED = Buffer.from([1])
 const NOT_APPLIED = Buffer.from([0])
+/** Reads of a partition in search of a row that was inserted: of 16 cells, then more each, of a mebibyte at most. */
+const MAX_SEARCHED_CHUNKS = 16
 
 /** `[applied]`, and what stands in the way where there is something. */
 export function answer(
@@ -44,19 +46,18 @@ export async function refusal(
   const { table, rowOf } = around
   const read = readBy(parts, table)
   const found = rowsOf(involved, rowOf)
+  const isWhole = involved.some(({ condition }) => condition.kind !== 'IF')
+  const keys = isBatch ? [...table.partitionKey, ...table.clustering] : []
+  const asStatic = rowOf(STATIC_PREFIX)
   const isOfStatics = involved.every(({ prefix }) => prefix.equals(STATIC_PREFIX))
-  const partition = {
-    rowKey: key.rowKey,
-    key: key.parts,
-    statics: rowOf(STATIC_PREFIX)?.partition.statics ?? null,
-  }
-  const first = found.length > 0 || !isOfStatics ? null : await firstRow(partition, read, around)
-  const alone = first ?? rowOf(STATIC_PREFIX)
+  // Of static cells alone every row of the partition shows the same.
+  const isTold = !isWhole && !isBatch && asStatic !== null && isThere(shownOf(asStatic, read))
+  const partition = { rowKey: key.rowKey, key: key.parts, statics: asStatic?.partition.statics ?? null }
+  const first = found.length > 0 || !isOfStatics || isTold ? null : await firstRow(partition, read, around)
+  const alone = first ?? asStatic
   const rows = found.length === 0 && alone !== null ? [alone] : found
   const shown = rows.map((row) => shownOf(row, read)).filter(isThere)
   if (shown.length === 0) return answer(table, false)
-  const isWhole = involved.some(({ condition }) => condition.kind !== 'IF')
-  const keys = isBatch ? [...table.partitionKey, ...table.clustering] : []
   return answer(table, false, {
     columns: isWhole ? table.columns : [...keys, ...namedIn(involved)],
     rows: shown,
@@ -117,7 +118,7 @@ function isThere({ clustering, partition }: TableRow): boolean {
 
 /**
  * Of conditions on static cells alone the first row of the partition, which tells one without such cells from one that is
- * not there. Where cells of rows are not read, a row is one by its marker.
+ * not there. Where cells of rows are not read, a row is one by its marker, and is searched for among so many rows only.
  */
 async function firstRow(
   partition: Partition,
@@ -127,9 +128,12 @@ async function firstRow(
   const needs = { withTimestamps: false, withTtl: false }
   const reader = new TableReader(store.kvstore, table, { context: store.context, needs })
   const wish = { ranges: [allRows(table)], isReversed: false, rows: 1 }
+  let chunks = 0
   for await (const rows of reader.rows(partition, wish)) {
     const first = rows.find(({ marker }) => hasRegulars || marker !== null)
     if (first !== undefined) return first
+    // Those before the end of the first row are none of the search.
+    if ((chunks > 0 || rows.length > 0) && ++chunks === MAX_SEARCHED_CHUNKS) return null
   }
   return null
 }

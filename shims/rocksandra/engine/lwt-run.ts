@@ -5,38 +5,27 @@
  * again.
  *
  * Cassandra orders conditional writes among each other alone; here every write counts. An element that another writer
- * adds to a collection between the two steps is not noticed: a condition on a whole collection guards the elements it
- * saw.
+ * adds to a collection between the two steps is not noticed: a condition on a whole collection guards its mark and the
+ * elements it saw (lwt-guard.ts).
  */
-import { EMPTY_BYTES } from '../../../src/base/bytes.js'
 import { KVError } from '../../../src/base/errors.js'
 import type { MutateResult } from '../../../src/model/request.js'
-import type { Cell, CellTimestamp, Condition } from '../../../src/model/row.js'
 import { CqlError } from '../cql/errors.js'
 import { type BatchSizes, sizeWarnings } from './batch-rules.js'
 import type { RowsResult } from './contract.js'
 import { answer, refusal } from './lwt-answers.js'
-import {
-  type ConditionalRequest,
-  type Involved,
-  type RowOf,
-  decidedOn,
-  holds,
-  involvedIn,
-} from './lwt-request.js'
-import { STATIC_PREFIX, columnKey, elementKey } from './mapping.js'
+import { type ReadPartition, UnseenCells, guardOf } from './lwt-guard.js'
+import { type ConditionalRequest, type Involved, holds, involvedIn } from './lwt-request.js'
+import { STATIC_PREFIX } from './mapping.js'
 import type { Modification } from './modify.js'
-import { type WriteTools, WriteSet, gather, prefixesToRead, readRows, timesOf } from './modify-run.js'
+import { type WriteTools, WriteSet, gather, prefixesToRead, readRows } from './modify-run.js'
 import { type PartitionKey, partitionKeys } from './paths.js'
-import { type TableRow, cellsOf, isElements } from './rows.js'
-import type { Column, TableSchema } from './schema.js'
+import type { TableSchema } from './schema.js'
 import type { Store } from './select-run.js'
 import type { Bindings } from './terms.js'
 
 /** Others were faster so often: as Paxos, which gives up by its timeout. */
 const MAX_ROUNDS = 20
-/** Cells that a guard names; a collection may have more. */
-const MAX_GUARDED_CELLS = 900
 
 interface ConditionalAround {
   readonly store: Store
@@ -55,26 +44,37 @@ export async function runConditional(
   const { table } = first.modification
   const involved = involvedIn(parts)
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const rowOf = await readPartition(request, involved, { table, store })
+    const read = await readPartition(request, involved, { table, store })
+    const { rowOf } = read
     if (!involved.every((one) => holds(one, rowOf))) {
       return refusal(request, involved, { table, rowOf, store })
     }
     const writes = new WriteSet()
     for (const { modification, bindings } of parts) {
-      // The writer's, as Paxos' own: a time that a statement of a batch says counts for nothing (CQL3CasRequest.RowUpdate).
-      const times = { ...timesOf(modification, bindings, null), timestamp: null }
-      gather(modification, bindings, { writes, times, tools, rows: (_rowKey, prefix) => rowOf(prefix) })
+      gather(modification, bindings, {
+        ...{ writes, tools, rows: (_rowKey, prefix) => rowOf(prefix) },
+        // The writer's, as Paxos' own: what a statement of a batch says counts for nothing (CQL3CasRequest.RowUpdate).
+        stamp: () => null,
+      })
     }
     const warnings = isBatch ? sizeWarnings(writes.all(), sizes) : []
     const applied = { ...answer(table, true), ...(warnings.length === 0 ? {} : { warnings }) }
-    const guard = involved.flatMap((one) => guardOf(one, table, decidedOn(one, rowOf)))
     const [all] = writes.all()
     if (all === undefined) return applied
-    if ((await mutate(store, all.request(distinct(guard), store.context))).isApplied) return applied
+    const guard = guardOf(parts, involved, read)
+    const outcome = await mutate(store, all.request(guard, store.context))
+    if (outcome instanceof KVError) {
+      throw outcome.code === 'DEADLINE_EXCEEDED' ? timedOut(outcome.message, request) : outcome
+    }
+    if (outcome.isApplied) return applied
   }
-  throw new CqlError('WRITE_TIMEOUT', 'Operation timed out - received only 0 responses.', {
-    consistency: request.consistency,
-    ...{ received: 0, required: 1, writeType: 'CAS' },
+  throw timedOut('Operation timed out - received only 0 responses.', request)
+}
+
+/** What such a write did is unknown to its caller, who must not take it for a plain one. */
+function timedOut(message: string, { consistency }: ConditionalRequest): CqlError {
+  return new CqlError('WRITE_TIMEOUT', message, {
+    ...{ consistency, received: 0, required: 1, writeType: 'CAS' },
   })
 }
 
@@ -83,86 +83,26 @@ async function readPartition(
   { parts, key }: ConditionalRequest,
   involved: readonly Involved[],
   { table, store }: { readonly table: TableSchema; readonly store: Store },
-): Promise<RowOf> {
+): Promise<ReadPartition> {
   const prefixes = [
     ...(table.statics.length > 0 ? [STATIC_PREFIX] : []),
     ...parts.flatMap(({ modification, bindings }) => prefixesToRead(modification, bindings)),
     ...involved.map(({ prefix }) => prefix),
   ]
+  const unseen = new UnseenCells()
   const rowsOf = await readRows(
     prefixes.map((prefix) => ({ table, rowKey: key.rowKey, parts: key.parts, prefix })),
-    store,
+    { ...store, noteUnseen: (cell) => unseen.note(cell) },
   )
   const rows = rowsOf(table)
-  return (prefix) => rows(key.rowKey, prefix)
+  return { rowOf: (prefix) => rows(key.rowKey, prefix), unseen }
 }
 
 function mutate(
   { kvstore }: Store,
   request: Parameters<Store['kvstore']['mutate']>[0],
-): Promise<MutateResult> {
-  return new Promise((resolve, reject) => {
-    kvstore.mutate(request, (outcome) => {
-      if (outcome instanceof KVError) reject(outcome)
-      else resolve(outcome)
-    })
-  })
-}
-
-function guardOf(
-  { condition, prefix }: Involved,
-  table: TableSchema,
-  row: TableRow | null,
-): readonly Condition[] {
-  const isStatic = prefix.equals(STATIC_PREFIX)
-  const columns = isStatic ? table.statics : table.regulars
-  switch (condition.kind) {
-    case 'IF NOT EXISTS': {
-      const simple = columns.filter(({ isMultiCell }) => !isMultiCell)
-      const keys = simple.map((column) => columnKey(prefix, column))
-      return (isStatic ? keys : [prefix, ...keys]).map((localKey) => guard(localKey, null))
-    }
-    case 'IF EXISTS': {
-      const cell = row === null ? null : (row.marker ?? firstCell(row, columns))
-      return cell === null ? [] : [{ ...guard(cell.localKey, null), comparison: 'EXISTS' }]
-    }
-    case 'IF':
-      return condition.columns.flatMap((column) =>
-        guardOfColumn(column, column.kind === 'static' ? STATIC_PREFIX : prefix, row),
-      )
-  }
-}
-
-function guardOfColumn(column: Column, prefix: Buffer, row: TableRow | null): readonly Condition[] {
-  const cells = row === null ? undefined : cellsOf(row, column)
-  if (cells === undefined) return column.isMultiCell ? [] : [guard(columnKey(prefix, column), null)]
-  if (!isElements(cells)) return [guard(columnKey(prefix, column), cells.timestamp)]
-  return cells
-    .slice(0, MAX_GUARDED_CELLS)
-    .map(({ path, cell }) => guard(elementKey(prefix, column, path), cell.timestamp))
-}
-
-/** Null: the cell is not there. */
-function guard(localKey: Buffer, timestamp: CellTimestamp | null): Condition {
-  const comparison = timestamp === null ? 'NOT_EXISTS' : 'VERSION_EQUAL'
-  return { localKey, comparison, value: EMPTY_BYTES, timestamp, ifMissing: false }
-}
-
-function firstCell(row: TableRow, columns: readonly Column[]): Cell | null {
-  for (const column of columns) {
-    const cells = cellsOf(row, column)
-    if (cells === undefined) continue
-    if (!isElements(cells)) return cells
-    const [element] = cells
-    if (element !== undefined) return element.cell
-  }
-  return null
-}
-
-/** Two statements may guard the same cell. */
-function distinct(conditions: readonly Condition[]): readonly Condition[] {
-  const seen = new Map(conditions.map((one) => [`${one.comparison} ${one.localKey.toString('latin1')}`, one]))
-  return [...seen.values()]
+): Promise<MutateResult | KVError> {
+  return new Promise((resolve) => kvstore.mutate(request, resolve))
 }
 
 /** The one partition of a conditional statement. @throws {CqlError} */

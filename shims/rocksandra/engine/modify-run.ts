@@ -11,7 +11,7 @@ import type { Modification } from './modify.js'
 import { partitionKeys, rowPrefixes, rowRanges } from './paths.js'
 import { TableReader } from './reader.js'
 import { RowWrites, type WriteTimes } from './row-writes.js'
-import type { Partition, TableRow } from './rows.js'
+import type { NoteUnseen, Partition, TableRow } from './rows.js'
 import { type TableSchema, datasetName } from './schema.js'
 import { type Store, errorOf } from './select-run.js'
 import type { Bindings } from './terms.js'
@@ -57,18 +57,15 @@ export type RowsAsTheyAre = (rowKey: Buffer, prefix: Buffer) => TableRow | null
 
 export const NO_ROWS: RowsAsTheyAre = () => null
 
+/** The time of a statement by what it says itself; null: the writer thread's. */
+export type Stamp = (said: bigint | null) => CellTimestamp | null
+
 /** @throws {CqlError} */
-export function timesOf(
-  { table, where, timestamp, ttl }: Modification,
-  bindings: Bindings,
-  fallback: CellTimestamp | null,
-): WriteTimes {
-  // What is wrong with the key is told first (ModificationStatement.addUpdates).
-  if (timestamp !== null || ttl !== null) partitionKeys(table, where, bindings)
+function timesOf({ table, timestamp, ttl }: Modification, bindings: Bindings, stamp: Stamp): WriteTimes {
   const ttlSeconds = ttl?.(bindings) ?? (table.defaultTtl === 0 ? null : table.defaultTtl)
   // Counters are stamped where they are counted.
   if (table.isCounter) return { timestamp: null, ttlSeconds: null }
-  return { timestamp: timestamp?.(bindings) ?? fallback, ttlSeconds }
+  return { timestamp: stamp(timestamp?.(bindings) ?? null), ttlSeconds }
 }
 
 /** Whether parts of what it writes must be older than others, so that it needs a time before the writer gives one. */
@@ -106,23 +103,26 @@ export function gather(
   bindings: Bindings,
   to: {
     readonly writes: WriteSet
-    readonly times: WriteTimes
+    readonly stamp: Stamp
     readonly tools: WriteTools
     readonly rows?: RowsAsTheyAre
   },
 ): void {
   const { table, where, paths, operations } = modification
-  for (const { rowKey } of partitionKeys(table, where, bindings)) {
+  // What is wrong with the key is told first (ModificationStatement.addUpdates).
+  const keys = partitionKeys(table, where, bindings)
+  const times = timesOf(modification, bindings, to.stamp)
+  for (const { rowKey } of keys) {
     const writes = to.writes.of(table, rowKey)
     if (modification.kind === 'delete' && operations.length === 0) {
-      deleteRows(modification, bindings, { writes, times: to.times })
+      deleteRows(modification, bindings, { writes, times })
       continue
     }
     const prefixes = modification.touchesRows ? rowPrefixes(table, paths, bindings) : []
     const { listPaths } = to.tools
     const apply = (prefix: Buffer, isStatic: boolean): void => {
       const row = (to.rows ?? NO_ROWS)(rowKey, prefix)
-      const target = { writes, prefix, times: to.times, row, listPaths }
+      const target = { writes, prefix, times, row, listPaths }
       for (const operation of operations) {
         if ((operation.column.kind === 'static') === isStatic) operation.apply(target, bindings)
       }
@@ -133,7 +133,7 @@ export function gather(
     }
     for (const prefix of prefixes) {
       checkCompact(table, prefix)
-      if (modification.kind === 'insert' && hasMarker(table)) writes.mark(prefix, to.times)
+      if (modification.kind === 'insert' && hasMarker(table)) writes.mark(prefix, times)
       apply(prefix, false)
     }
   }
@@ -159,7 +159,10 @@ function deleteRows(
 ): void {
   if (where.choices.length === 0 && where.limits.length === 0) writes.deletePartition(times.timestamp)
   else if (paths.isExact) {
-    for (const prefix of rowPrefixes(table, paths, bindings)) writes.deleteRow(prefix, times.timestamp)
+    for (const prefix of rowPrefixes(table, paths, bindings)) {
+      checkCompact(table, prefix)
+      writes.deleteRow(prefix, times.timestamp)
+    }
   } else writes.deleteRanges(rowRanges(table, paths, bindings), times.timestamp)
 }
 
@@ -184,17 +187,18 @@ async function readRow(reader: TableReader, prefix: Buffer, partition: Partition
 /** Reads what they depend on, each row and the static cells of each partition once. */
 export async function readRows(
   wanted: readonly WantedRow[],
-  store: Store,
+  store: Store & { readonly noteUnseen?: NoteUnseen },
 ): Promise<(table: TableSchema) => RowsAsTheyAre> {
   const found = new Map<string, TableRow | null>()
   const partitions = new Map<string, Partition>()
+  const { kvstore, context, ...others } = store
+  const how = { ...others, context, needs: { withTimestamps: true, withTtl: false } }
   const nameOfRow = (table: TableSchema, rowKey: Buffer, prefix: Buffer) =>
     `${nameOf(table, rowKey)} ${prefix.toString('hex')}`
   for (const { table, rowKey, parts, prefix } of wanted) {
     const name = nameOfRow(table, rowKey, prefix)
     if (found.has(name)) continue
-    const needs = { withTimestamps: true, withTtl: false }
-    const reader = new TableReader(store.kvstore, table, { context: store.context, needs })
+    const reader = new TableReader(kvstore, table, how)
     let partition = partitions.get(nameOf(table, rowKey))
     if (partition === undefined) {
       const statics = table.statics.length > 0 ? await reader.statics(rowKey) : null
@@ -238,12 +242,12 @@ export function runModification(
 ): void {
   try {
     const own = timestamp ?? (needsTimestamp(modification) ? tools.nextTimestamp() : null)
-    const times = timesOf(modification, bindings, own)
+    const stamp: Stamp = (said) => said ?? own
     const { table } = modification
     const wanted = rowsToRead(modification, bindings)
     const writes = new WriteSet()
     if (wanted.length === 0) {
-      gather(modification, bindings, { writes, times, tools })
+      gather(modification, bindings, { writes, stamp, tools })
       writeAll(writes.all(), store, done)
       return
     }
@@ -252,7 +256,7 @@ export function runModification(
       store,
     )
       .then((rowsOf) => {
-        gather(modification, bindings, { writes, times, tools, rows: rowsOf(table) })
+        gather(modification, bindings, { writes, stamp, tools, rows: rowsOf(table) })
         writeAll(writes.all(), store, done)
       })
       .catch((error: unknown) => done(errorOf(error)))

@@ -55,7 +55,7 @@ export function assign(column: Column, value: Bound): Operation {
       else writes.put(localKey, bytes, times)
       return
     }
-    writes.deleteElements(localKey, times.timestamp === null ? null : times.timestamp - 1n)
+    writes.overwriteElements(localKey, times.timestamp)
     if (bytes !== null) addElements(column, bytes, target)
   }
   return { column, needsRow: false, apply }

@@ -21,7 +21,14 @@ import { type NamedCells, localKeysOf, rowOfNamed } from './named-cells.js'
 import { type Chunk, MAX_CHUNK_CELLS, PartitionWalk, type RowsWish, rowsOfCells } from './partition-walk.js'
 import type { PartitionKey } from './paths.js'
 import { rangesBehind } from './ranges.js'
-import { type ColumnCells, type Partition, RowAssembler, type TableRow, columnsByLocalName } from './rows.js'
+import {
+  type ColumnCells,
+  type NoteUnseen,
+  type Partition,
+  RowAssembler,
+  type TableRow,
+  columnsByLocalName,
+} from './rows.js'
 import { type Column, type TableSchema, datasetName } from './schema.js'
 
 /** Of one read of a partition. */
@@ -74,16 +81,22 @@ export class TableReader {
   readonly #context: RequestContext
   readonly #needs: CellNeeds
   readonly #columns: ReadonlyMap<string, Column>
+  readonly #noteUnseen: NoteUnseen | null
 
   constructor(
     kvstore: KVStore,
     table: TableSchema,
-    how: { readonly context: RequestContext; readonly needs: CellNeeds },
+    how: {
+      readonly context: RequestContext
+      readonly needs: CellNeeds
+      readonly noteUnseen?: NoteUnseen
+    },
   ) {
     this.table = table
     this.#kvstore = kvstore
     this.#context = how.context
     this.#columns = localNamesOf(table)
+    this.#noteUnseen = how.noteUnseen ?? null
     // Whether elements and cells of dropped columns are dead is told by their times.
     const mayHide = table.columns.some(({ isMultiCell, droppedAtUs }) => isMultiCell || droppedAtUs !== null)
     const { withTimestamps, withTtl } = how.needs
@@ -140,7 +153,7 @@ export class TableReader {
   }
 
   #assembled(partition: Partition, cells: readonly Cell[]): TableRow[] {
-    const assembler = new RowAssembler(this.table, partition, this.#columns)
+    const assembler = this.#assembler(partition)
     const rows = rowsOfCells(assembler, cells)
     const last = assembler.end()
     return last === null ? rows : [...rows, last]
@@ -158,13 +171,13 @@ export class TableReader {
 
   /** Chunk by chunk: a promise a row costs more than the row. */
   rows(partition: Partition, wish: RowsWish): AsyncGenerator<readonly TableRow[]> {
-    const assembler = new RowAssembler(this.table, partition, this.#columns)
+    const assembler = this.#assembler(partition)
     return this.#walk(partition.rowKey, this.#walkOf(assembler, wish))
   }
 
   /** The first chunk of a partition alone, without a promise. */
   begin(partition: Partition, wish: RowsWish, done: (outcome: BegunRows | KVError) => void): void {
-    const assembler = new RowAssembler(this.table, partition, this.#columns)
+    const assembler = this.#assembler(partition)
     const walk = this.#walkOf(assembler, wish)
     if (walk.isDone) {
       done({ partition, rows: [], walk })
@@ -179,6 +192,10 @@ export class TableReader {
   async *goOn({ partition, rows, walk }: BegunRows): AsyncGenerator<readonly TableRow[]> {
     yield rows
     yield* this.#walk(partition.rowKey, walk)
+  }
+
+  #assembler(partition: Partition): RowAssembler {
+    return new RowAssembler(this.table, partition, { columns: this.#columns, noteUnseen: this.#noteUnseen })
   }
 
   #walkOf(assembler: RowAssembler, wish: RowsWish): PartitionWalk {
@@ -244,7 +261,7 @@ export class TableReader {
     { rowKey, row }: ScannedRow,
     ranges: readonly ByteRange[],
   ): AsyncGenerator<readonly TableRow[]> {
-    const assembler = new RowAssembler(this.table, partition, this.#columns)
+    const assembler = this.#assembler(partition)
     const rows = rowsOfCells(assembler, row.cells)
     const last = row.cells.at(-1)
     const rest = row.next === null || last === undefined ? [] : rangesBehind(ranges, last.localKey, false)

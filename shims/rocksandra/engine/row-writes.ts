@@ -3,10 +3,11 @@
  * cell meet under one key at the same time, the tombstone wins; of several cells cells-by-key.ts says which.
  */
 import { EMPTY_BYTES, sortedDistinct } from '../../../src/base/bytes.js'
-import type { Mutation } from '../../../src/model/mutation.js'
+import type { DeleteMutation, Mutation } from '../../../src/model/mutation.js'
 import type { MutateRequest, RequestContext } from '../../../src/model/request.js'
 import {
   type ByteRange,
+  type Cell,
   type CellTimestamp,
   type Condition,
   WHOLE_ROW,
@@ -38,8 +39,9 @@ const MAX_CELL_OVERHEAD_BYTES = 80
 export class RowWrites {
   readonly table: TableSchema
   readonly rowKey: Buffer
-  /** Times up to which elements of collections are deleted. */
+  /** Times up to which elements of collections are deleted: of those that get new ones, and of others. */
   #overwritten: CellsByKey | null = null
+  #emptied: CellsByKey | null = null
   readonly #cells = new CellsByKey()
   #deletions: Map<CellTimestamp | null, Deletion> | null = null
   #deltas: Map<string, { readonly localKey: Buffer; readonly delta: bigint }> | null = null
@@ -54,6 +56,7 @@ export class RowWrites {
     return (
       this.#cells.size === 0 &&
       this.#overwritten === null &&
+      this.#emptied === null &&
       this.#deletions === null &&
       this.#deltas === null
     )
@@ -89,13 +92,20 @@ export class RowWrites {
   }
 
   /**
-   * All elements that a collection has up to the time. Those of an overwritten one are one microsecond older than the new
-   * ones, so that these live (UpdateParameters.setComplexDeletionTimeForOverwrite); null: the mutation before theirs.
+   * All elements that a collection has before it gets new ones: one microsecond older than these, so that they live
+   * (UpdateParameters.setComplexDeletionTimeForOverwrite); null: the mutation before theirs.
    */
-  deleteElements(localKey: Buffer, timestamp: CellTimestamp | null): void {
+  overwriteElements(localKey: Buffer, timestamp: CellTimestamp | null): void {
     this.#noteData(localKey, 0)
     this.#overwritten ??= new CellsByKey()
-    this.#overwritten.keep({ localKey, value: EMPTY_BYTES, timestamp, ttlSeconds: null })
+    this.#overwritten.keep(elementsUpTo(localKey, timestamp === null ? null : timestamp - 1n))
+  }
+
+  /** All elements that a collection has up to the time; null: those of the same request, too. */
+  deleteElements(localKey: Buffer, timestamp: CellTimestamp | null): void {
+    this.#noteData(localKey, 0)
+    this.#emptied ??= new CellsByKey()
+    this.#emptied.keep(elementsUpTo(localKey, timestamp))
   }
 
   /** A row: cell by cell, so that it costs no range, of which a partition has a bounded number. */
@@ -139,24 +149,28 @@ export class RowWrites {
   }
 
   /**
-   * In an order that is right where the writer gives the times, each mutation a later one: what new elements take the place
-   * of, then values, then deletions.
+   * In an order that is right where the writer gives the times, each mutation a later one: deletions of the partition and of
+   * ranges, which a conditional batch's own rows survive (PartitionUpdate.updateAllTimestamp of 3.0.15), what new elements
+   * take the place of, values, then deletions of rows and cells, which win over these.
    */
   mutations(): readonly Mutation[] {
     const mutations: Mutation[] = []
-    for (const cells of [this.#overwritten, this.#cells]) {
+    const deletions = [...(this.#deletions?.values() ?? [])]
+    for (const { timestamp, ranges, isWholeRow } of deletions) {
+      if (isWholeRow) mutations.push({ ...deletionUpTo(timestamp), selector: null })
+      // One at a time: of several statements they may overlap, which a selector's may not.
+      for (const range of ranges) {
+        mutations.push({ ...deletionUpTo(timestamp), selector: { ...WHOLE_ROW, ranges: [range] } })
+      }
+    }
+    for (const cells of [this.#overwritten, this.#cells, this.#emptied]) {
       if (cells !== null && cells.size > 0) {
         mutations.push({ kind: 'PUT', cells: cells.list(), timestamp: null, replaceRow: false })
       }
     }
-    for (const { timestamp, localKeys, ranges, isWholeRow } of this.#deletions?.values() ?? []) {
-      const deletion = { kind: 'DELETE', timestamp, scope: 'UP_TO_TIMESTAMP' } as const
-      if (isWholeRow) mutations.push({ ...deletion, selector: null })
-      if (localKeys.length > 0) {
-        mutations.push({ ...deletion, selector: columnsNamed(sortedDistinct(localKeys)) })
-      }
-      // One at a time: of several statements they may overlap, which a selector's may not.
-      for (const range of ranges) mutations.push({ ...deletion, selector: { ...WHOLE_ROW, ranges: [range] } })
+    for (const { timestamp, localKeys } of deletions) {
+      if (localKeys.length === 0) continue
+      mutations.push({ ...deletionUpTo(timestamp), selector: columnsNamed(sortedDistinct(localKeys)) })
     }
     if (this.#deltas !== null) {
       const deltas = [...this.#deltas.values()].map((one) => ({
@@ -183,4 +197,12 @@ export class RowWrites {
       context,
     }
   }
+}
+
+function elementsUpTo(localKey: Buffer, timestamp: CellTimestamp | null): Cell {
+  return { localKey, value: EMPTY_BYTES, timestamp, ttlSeconds: null }
+}
+
+function deletionUpTo(timestamp: CellTimestamp | null): Omit<DeleteMutation, 'selector'> {
+  return { kind: 'DELETE', timestamp, scope: 'UP_TO_TIMESTAMP' }
 }

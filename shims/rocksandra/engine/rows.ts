@@ -44,10 +44,14 @@ export function isRow({ marker, cells }: TableRow): boolean {
   return marker !== null || cells.some((one) => one !== undefined)
 }
 
+/** Is told of cells that stand in the store and are no values of their rows: of former columns, and marks of collections. */
+export type NoteUnseen = (cell: Cell) => void
+
 export class RowAssembler {
   readonly #table: TableSchema
   readonly #partition: Partition
   readonly #columns: ReadonlyMap<string, Column>
+  readonly #noteUnseen: NoteUnseen | null
   readonly #hasCollections: boolean
   #prefix: Buffer | null = null
   #clustering: readonly Buffer[] = []
@@ -58,10 +62,15 @@ export class RowAssembler {
   #simple: (Cell | undefined)[] = []
   #elements = new Map<number, Element[]>()
 
-  constructor(table: TableSchema, partition: Partition, columns: ReadonlyMap<string, Column>) {
+  constructor(
+    table: TableSchema,
+    partition: Partition,
+    how: { readonly columns: ReadonlyMap<string, Column>; readonly noteUnseen: NoteUnseen | null },
+  ) {
     this.#table = table
     this.#partition = partition
-    this.#columns = columns
+    this.#columns = how.columns
+    this.#noteUnseen = how.noteUnseen
     this.#hasCollections = table.columns.some(({ isMultiCell }) => isMultiCell)
   }
 
@@ -115,20 +124,27 @@ export class RowAssembler {
     const expected = this.#table.regulars[this.#next]
     if (expected !== undefined && isNamed(localKey, start, expected)) {
       this.#next++
-      if (!isOfDropped(expected, cell)) this.#simple[expected.index] = cell
+      this.#keep(expected, cell)
       return
     }
     const zero = localKey.indexOf(0, start)
     const column = this.#columns.get(localKey.toString('latin1', start, zero < 0 ? localKey.length : zero))
-    if (column === undefined || isOfDropped(column, cell)) return
+    if (column === undefined) return
     if (zero < 0) {
-      this.#simple[column.index] = cell
+      this.#keep(column, cell)
       return
     }
+    if (isOfDropped(column, cell)) return
     const element = { path: localKey.subarray(zero + 1), cell }
     const elements = this.#elements.get(column.index)
     if (elements === undefined) this.#elements.set(column.index, [element])
     else elements.push(element)
+  }
+
+  #keep(column: Column, cell: Cell): void {
+    const isGone = isOfDropped(column, cell)
+    if (!isGone) this.#simple[column.index] = cell
+    if (isGone || column.isMultiCell) this.#noteUnseen?.(cell)
   }
 
   #cells(): readonly ColumnCells[] {

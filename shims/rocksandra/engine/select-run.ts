@@ -132,8 +132,9 @@ class SelectRun {
     this.#reader = new TableReader(store.kvstore, table, { context: store.context, needs: selection })
     this.#ranges = table.virtual === null ? rowRanges(table, paths, bindings) : []
     this.#test = rowTest(paths, where.filters, bindings)
+    const selectsNothing = table.virtual === null && this.#ranges.length === 0 && !plan.needsStatics
     // Whatever the limit: it is applied behind the order.
-    if (sortBy.length > 0 && pageSize !== null && !selection.isAggregate) {
+    if (sortBy.length > 0 && pageSize !== null && !selection.isAggregate && !selectsNothing) {
       partitionKeys(table, where, bindings)
       throw invalid(
         'Cannot page queries with both ORDER BY and a IN restriction on the partition key; you must either remove the ' +

@@ -176,7 +176,8 @@ function hasIndexedChoice(table: TableSchema, { choices }: Where): boolean {
   )
 }
 
-function isIndexed(table: TableSchema, { column, comparing }: Filter): boolean {
+function isIndexed(table: TableSchema, { column, comparing, isIn }: Filter): boolean {
+  if (isIn === true) return false
   switch (comparing.kind) {
     case 'compare':
       return (
@@ -202,6 +203,13 @@ function orderOf(
   if (orderBy.length === 0) return { isReversed: false, sortBy: [] }
   if (!hasKeys)
     throw invalid('ORDER BY is only supported when the partition key is restricted by an EQ or an IN.')
+  // Columns that have one value may be left out.
+  const fixed = new Set(
+    where.choices
+      .filter(({ isIn }) => !isIn)
+      .flatMap(({ columns }) => columns.map(({ position }) => position)),
+  )
+  let position = 0
   const ordered = orderBy.map(({ column: name, isDescending }) => {
     const column = table.byName.get(name)
     if (column === undefined) throw invalid(`Order by on unknown column ${name}`)
@@ -210,23 +218,14 @@ function orderOf(
         `Order by is currently only supported on the clustered columns of the PRIMARY KEY, got ${name}`,
       )
     }
-    return { column, isDescending }
-  })
-  // Columns that have one value may be left out.
-  const fixed = new Set(
-    where.choices
-      .filter(({ isIn }) => !isIn)
-      .flatMap(({ columns }) => columns.map(({ position }) => position)),
-  )
-  let position = 0
-  for (const { column } of ordered) {
     while (position !== column.position && fixed.has(position)) position++
     if (position++ !== column.position) {
       throw invalid(
         'Order by currently only support the ordering of columns following their declared order in the PRIMARY KEY',
       )
     }
-  }
+    return { column, isDescending }
+  })
   const turned = ordered.map(({ column, isDescending }) => column.isReversed !== isDescending)
   const [isReversed = false] = turned
   if (turned.some((one) => one !== isReversed)) throw invalid('Unsupported order by relation')

@@ -2,26 +2,42 @@
  * The columns of a SELECT's answer: plain ones, writetime and ttl, fields, functions, aggregates, JSON. Names and texts as
  * cql3/selection of Cassandra 3.0.
  */
-import type { SelectedItem, Selector } from '../cql/ast.js'
+import type { QualifiedName, SelectedItem, Selector } from '../cql/ast.js'
 import { invalid } from '../cql/errors.js'
 import { jsonName, jsonOfValue } from '../cql/json.js'
 import { intToBytes, longToBytes } from '../cql/literals.js'
-import { type CqlType, TYPES, isCollection } from '../cql/types.js'
+import { type CqlType, TYPES, isCollection, typeText } from '../cql/types.js'
 import { unpackTuple } from '../cql/values/collections.js'
-import { type Accumulator, RowCount, findAggregate } from './aggregates.js'
+import { type Aggregate, RowCount, findAggregate } from './aggregates.js'
 import type { ColumnSpec } from './contract.js'
-import { type FunctionContext, findFunction } from './functions.js'
+import {
+  type FunctionContext,
+  type ScalarFunction,
+  calledText,
+  findFunction,
+  isNative,
+  toJson,
+  tokenFunction,
+} from './functions.js'
 import { type TableRow, cellsOf, isElements, valueOf } from './rows.js'
 import type { Column, TableSchema } from './schema.js'
+import { fitOf } from './signatures.js'
 
 type Getter = (row: TableRow, context: FunctionContext) => Buffer | null
+
+interface RowsAccumulator {
+  add(row: TableRow): void
+  result(): Buffer | null
+}
 
 interface Selected {
   readonly name: string
   readonly type: CqlType
   readonly get: Getter
-  /** Of an aggregate: `get` answers what it is made of. */
-  readonly start: (() => Accumulator) | null
+  /** Of what has an aggregate in it, which answers for all rows and not for each. */
+  readonly start: ((context: FunctionContext) => RowsAccumulator) | null
+  /** What stands beside aggregates of no rows; absent: null. */
+  readonly ofNothing?: (context: FunctionContext) => Buffer | null
 }
 
 /** What a selection reads, beside values: its cells' times. */
@@ -70,25 +86,31 @@ function spec({ keyspace, name: table }: TableSchema, name: string, type: CqlTyp
   return { keyspace, table, name, type }
 }
 
-function aggregation(
+function aggregation<Result>(
   selected: readonly Selected[],
   context: FunctionContext,
-  finish: (values: (Buffer | null)[]) => (Buffer | null)[],
+  finish: (values: (Buffer | null)[]) => Result,
 ) {
-  const accumulators = selected.map(({ start }) => start?.() ?? null)
-  const firsts: (Buffer | null)[] | null[] = selected.map(() => null)
-  let isFirst = true
+  const accumulators = selected.map((one) => accumulatorOf(one, context))
   return {
     add: (row: TableRow): void => {
-      for (const [index, { get }] of selected.entries()) {
-        const accumulator = accumulators[index]
-        if (accumulator != null) accumulator.add(get(row, context))
-        else if (isFirst) firsts[index] = get(row, context)
-      }
-      isFirst = false
+      for (const accumulator of accumulators) accumulator.add(row)
     },
-    result: (): (Buffer | null)[] =>
-      finish(selected.map((_, index) => accumulators[index]?.result() ?? firsts[index] ?? null)),
+    result: (): Result => finish(accumulators.map((accumulator) => accumulator.result())),
+  }
+}
+
+/** Beside aggregates stands the first row's value (SimpleSelector.java). */
+function accumulatorOf({ start, get, ofNothing }: Selected, context: FunctionContext): RowsAccumulator {
+  if (start !== null) return start(context)
+  let first: Buffer | null = null
+  let isEmpty = true
+  return {
+    add: (row) => {
+      if (isEmpty) first = get(row, context)
+      isEmpty = false
+    },
+    result: () => (isEmpty ? (ofNothing?.(context) ?? null) : first),
   }
 }
 
@@ -206,11 +228,11 @@ class SelectionCompiler {
     const whole = this.#selector(of)
     const { type } = whole
     if (type.kind !== 'user') {
-      throw invalid(`Invalid field selection: ${whole.name} of type ${type.kind} is not a user type`)
+      throw invalid(`Invalid field selection: ${whole.name} of type ${typeText(type)} is not a user type`)
     }
     const index = type.fields.findIndex(({ name }) => name === field)
     const found = type.fields[index]
-    if (found === undefined) throw invalid(`${type.name} of type ${type.name} has no field ${field}`)
+    if (found === undefined) throw invalid(`${whole.name} of type ${typeText(type)} has no field ${field}`)
     const get: Getter = (row, context) => {
       const value = whole.get(row, context)
       return value === null ? null : (unpackTuple(value, type.fields.length)[index] ?? null)
@@ -218,32 +240,69 @@ class SelectionCompiler {
     return { name: `${whole.name}.${field}`, type: found.type, start: null, get }
   }
 
-  #call({ name, args }: Extract<Selector, { kind: 'call' }>): Selected {
-    const parts = args.map((arg) => this.#selector(arg))
-    const argTypes = parts.map(({ type }) => type)
-    const aggregate = findAggregate(name, argTypes)
-    const shown = (full: string) => `${full}(${parts.map((part) => part.name).join(', ')})`
-    if (aggregate !== null) {
-      const [part] = parts
-      if (part === undefined || part.start !== null) {
+  #call(call: Extract<Selector, { kind: 'call' }>): Selected {
+    const parts = call.args.map((arg) => this.#selector(arg))
+    const args = parts.map(({ name, type }, index) => {
+      const of = call.args[index]
+      const text = of?.kind === 'writetime' || of?.kind === 'ttl' ? of.column : name
+      return { text, fit: (wanted: CqlType) => fitOf(type, wanted) }
+    })
+    const aggregate = findAggregate(call.name, args)
+    // Not joined, which copies: what is 300 deep has each name in all those around it.
+    const names = parts.reduce((text, { name }, index) => (index === 0 ? name : `${text}, ${name}`), '')
+    const shown = (full: string) => `${full}(${names})`
+    const [first] = parts
+    if (aggregate !== null && first !== undefined) {
+      if (first.start !== null) {
         throw invalid('aggregate functions cannot be used as arguments of aggregate functions')
       }
       const { returns: type } = aggregate
-      return { name: shown(aggregate.name), type, start: aggregate.start, get: part.get }
+      return { name: shown(aggregate.name), type, start: startOf(aggregate, first), get: () => null }
     }
-    const found = findFunction(name, { argTypes, receiver: null, table: this.#table })
-    const [first] = parts
-    const run = (values: readonly (Buffer | null)[], context: FunctionContext) => found.run(values, context)
-    if (first?.start != null && parts.length === 1) {
-      throw invalid(
-        `${found.name} of an aggregate is not supported: select the aggregate and convert its result`,
-      )
+    const found = this.#special(call.name, parts) ?? findFunction(call.name, args)
+    if (found === null) throw invalid(`Unknown function '${calledText(call.name)}'`)
+    const { name, returns: type, run } = found
+    if (parts.some(({ start }) => start !== null)) {
+      return { name: shown(name), type, start: startOfCall(run, parts), get: () => null }
     }
     const get: Getter = (row, context) =>
       run(
         parts.map((part) => part.get(row, context)),
         context,
       )
-    return { name: shown(found.name), type: found.returns, start: null, get }
+    const ofNothing = (context: FunctionContext) =>
+      run(
+        parts.map((part) => part.ofNothing?.(context) ?? null),
+        context,
+      )
+    return { name: shown(name), type, start: null, get, ofNothing }
   }
+
+  /** Those that take arguments of all types; null: it is none of them. */
+  #special(called: QualifiedName, parts: readonly Selected[]): ScalarFunction | null {
+    if (!isNative(called)) return null
+    if (called.name === 'tojson') return toJson(parts.map(({ type }) => type))
+    if (called.name === 'fromjson') {
+      throw invalid('fromJson() cannot be used in the selection clause of a SELECT statement')
+    }
+    if (called.name !== 'token') return null
+    const found = tokenFunction(this.#table)
+    const [wanted, given] = [found.takes.length, parts.length]
+    if (wanted === given) return found
+    throw invalid(
+      `Invalid number of arguments in call to function ${found.name}: ${wanted} required but ${given} provided`,
+    )
+  }
+}
+
+function startOf(aggregate: Aggregate, { get }: Selected): Selected['start'] {
+  return (context) => {
+    const accumulator = aggregate.start()
+    return { add: (row) => accumulator.add(get(row, context)), result: () => accumulator.result() }
+  }
+}
+
+/** A function of what aggregates answer, and of what stands beside them (ScalarFunctionSelector.java). */
+function startOfCall(run: ScalarFunction['run'], parts: readonly Selected[]): Selected['start'] {
+  return (context) => aggregation(parts, context, (values) => run(values, context))
 }

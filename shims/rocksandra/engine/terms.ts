@@ -4,23 +4,25 @@
  */
 import type { Marker, Term } from '../cql/ast.js'
 import { comparatorOf } from '../cql/compare.js'
-import { invalid } from '../cql/errors.js'
+import { CqlError, invalid } from '../cql/errors.js'
 import { termText } from '../cql/term-text.js'
-import {
-  type CqlType,
-  type MapType,
-  freeze,
-  isCollection,
-  isSameType,
-  resolveType,
-  typeText,
-} from '../cql/types.js'
+import { type CqlType, type MapType, freeze, isCollection, resolveType, typeText } from '../cql/types.js'
 import { validateValue } from '../cql/validate.js'
 import { packEntries, packItems, packTuple, unpackItems } from '../cql/values/collections.js'
-import { constantToBytes } from './constants.js'
+import { findAggregate } from './aggregates.js'
+import { constantToBytes, mayStandFor } from './constants.js'
 import { type BoundValue, type ColumnSpec, UNSET } from './contract.js'
-import { type FunctionContext, findFunction } from './functions.js'
+import {
+  type FunctionContext,
+  type ScalarFunction,
+  calledText,
+  findFunction,
+  fromJson,
+  isNative,
+  tokenFunction,
+} from './functions.js'
 import type { TableSchema } from './schema.js'
+import { type Fit, fitOf, signatureText } from './signatures.js'
 
 export interface Bindings extends FunctionContext {
   readonly values: readonly BoundValue[]
@@ -32,26 +34,29 @@ export type Bound = (bindings: Bindings) => BoundValue
 export class Variables {
   /** Whose rows the statement is about. */
   readonly table: TableSchema | null
-  readonly #specs: (ColumnSpec | undefined)[]
+  readonly count: number
+  /** Of calls within calls, which every candidate of the outer one asks about: looked for once. Null: it is refused. */
+  readonly meanings = new WeakMap<Term, ScalarFunction | null>()
+  /** By index: each statement of a batch has its few of all of them. */
+  readonly #specs = new Map<number, ColumnSpec>()
 
   constructor(count: number, table: TableSchema | null) {
     this.table = table
-    this.#specs = new Array<ColumnSpec | undefined>(count).fill(undefined)
+    this.count = count
   }
 
   note(marker: Marker, spec: ColumnSpec): void {
-    this.#specs[marker.index] = marker.name === null ? spec : { ...spec, name: marker.name }
+    this.#specs.set(marker.index, marker.name === null ? spec : { ...spec, name: marker.name })
   }
 
-  /** Both together: the statements of a batch. */
-  joined(other: Variables): Variables {
-    const both = new Variables(this.#specs.length, this.table)
-    for (const index of this.#specs.keys()) both.#specs[index] = this.#specs[index] ?? other.#specs[index]
-    return both
+  /** Of another statement of the batch: what is not known yet. */
+  add(other: Variables): void {
+    for (const [index, spec] of other.#specs) if (!this.#specs.has(index)) this.#specs.set(index, spec)
   }
 
   specs(): readonly ColumnSpec[] {
-    return this.#specs.map((spec) => {
+    return Array.from({ length: this.count }, (_, index) => {
+      const spec = this.#specs.get(index)
       if (spec === undefined) throw invalid('A bind variable stands where it has no type')
       return spec
     })
@@ -65,6 +70,9 @@ export function compileTerm(term: Term, receiver: ColumnSpec, variables: Variabl
     case 'marker':
       return compileMarker(term, receiver, variables)
     case 'null':
+      if (type.kind === 'native' && type.name === 'counter') {
+        throw invalid('Invalid null value for counter increment/decrement')
+      }
       return () => null
     case 'constant': {
       const bytes = constantToBytes(term, type, name)
@@ -82,7 +90,7 @@ export function compileTerm(term: Term, receiver: ColumnSpec, variables: Variabl
       return compileCall(term, receiver, variables)
     case 'cast': {
       const wanted = resolveType(term.type, receiver.keyspace, () => null)
-      if (!isAssignable(wanted, type)) {
+      if (fitOf(wanted, type) === 'none') {
         throw invalid(`Cannot assign value ${termText(term)} to ${name} of type ${typeText(type)}`)
       }
       return compileTerm(term.term, { ...receiver, type: wanted }, variables)
@@ -116,8 +124,17 @@ function compileCollection(term: CollectionTerm, receiver: ColumnSpec, variables
   if (!isEmptyMap && type.kind !== term.kind) {
     throw invalid(`Invalid ${term.kind} literal for ${name} of type ${typeText(type)}`)
   }
-  const place = { kind: term.kind, receiver, table: variables.table }
-  const parts = partsOf(term).map((part, index) => compileElement(part, { ...place, index }))
+  const inner = variables.count > 0 ? new Variables(0, variables.table) : variables
+  const parts = partsOf(term).map((part, index) => {
+    // Without variables there is none within, however deep: each part is looked through once.
+    if (variables.count > 0 && hasMarker(part)) {
+      throw invalid(
+        `Invalid ${term.kind} literal for ${name}: bind variables are not supported inside collection literals`,
+      )
+    }
+    if (part.kind === 'null') throw invalid('null is not supported inside collections')
+    return compileTerm(part, elementSpec(receiver, index), inner)
+  })
   const kind = isEmptyMap ? 'map' : term.kind
   return (bindings) => {
     const values = parts.map((part) => elementValue(part(bindings)))
@@ -130,25 +147,6 @@ function compileCollection(term: CollectionTerm, receiver: ColumnSpec, variables
 
 function elementTypeOf(type: CqlType): CqlType {
   return type.kind === 'list' || type.kind === 'set' ? type.element : type
-}
-
-function compileElement(
-  part: Term,
-  place: {
-    readonly index: number
-    readonly kind: 'list' | 'set' | 'map'
-    readonly receiver: ColumnSpec
-    readonly table: TableSchema | null
-  },
-): Bound {
-  const { index, kind, receiver, table } = place
-  if (hasMarker(part)) {
-    throw invalid(
-      `Invalid ${kind} literal for ${receiver.name}: bind variables are not supported inside collection literals`,
-    )
-  }
-  if (part.kind === 'null') throw invalid('null is not supported inside collections')
-  return compileTerm(part, elementSpec(receiver, index), new Variables(0, table))
 }
 
 function hasMarker(term: Term): boolean {
@@ -284,14 +282,16 @@ function compileCall(
   receiver: ColumnSpec,
   variables: Variables,
 ): Bound {
-  const found = findFunction(term.name, {
-    argTypes: term.args.map((arg) => typeOfTerm(arg, receiver, variables)),
-    receiver,
-    table: variables.table,
-  })
-  if (!isAssignable(found.returns, receiver.type)) {
+  const found = functionOf(term, receiver, variables, termText)
+  if (fitOf(found.returns, receiver.type) === 'none') {
     throw invalid(
       `Type error: cannot assign result of function ${found.name} (type ${typeText(found.returns)}) to ${receiver.name} (type ${typeText(receiver.type)})`,
+    )
+  }
+  const [wanted, given] = [found.takes.length, term.args.length]
+  if (wanted !== given) {
+    throw invalid(
+      `Incorrect number of arguments specified for function ${signatureText(found)} (expected ${wanted}, found ${given})`,
     )
   }
   const args = term.args.map((arg, index) => {
@@ -305,27 +305,74 @@ function compileCall(
     )
 }
 
-/** Null: what it is depends on what is wanted. */
-function typeOfTerm(term: Term, receiver: ColumnSpec, variables: Variables): CqlType | null {
-  if (term.kind === 'cast') return resolveType(term.type, receiver.keyspace, () => null)
-  if (term.kind !== 'call') return null
-  const argTypes = term.args.map((arg) => typeOfTerm(arg, receiver, variables))
-  return findFunction(term.name, { argTypes, receiver, table: variables.table }).returns
+/** @param textOf an argument, as a refusal shows it @throws {CqlError} INVALID */
+function functionOf(
+  term: Extract<Term, { kind: 'call' }>,
+  receiver: ColumnSpec,
+  variables: Variables,
+  textOf: (term: Term) => string,
+): ScalarFunction {
+  const { name: called } = term
+  if (isNative(called)) {
+    if (called.name === 'fromjson') return fromJson(receiver)
+    if (called.name === 'tojson') {
+      throw invalid('toJson() may only be used within the selection clause of SELECT statements')
+    }
+    if (called.name === 'token' && variables.table !== null) return tokenFunction(variables.table)
+  }
+  const known = variables.meanings.get(term)
+  if (known != null) return known
+  const args = term.args.map((arg) => ({
+    get text() {
+      return textOf(arg)
+    },
+    fit: (wanted: CqlType) => termFit(arg, { ...receiver, type: wanted }, variables),
+  }))
+  if (findAggregate(called, args) !== null) {
+    throw invalid('Aggregation function are not supported in the where clause')
+  }
+  const found = findFunction(called, args)
+  if (found === null) throw invalid(`Unknown function ${calledText(called)} called`)
+  variables.meanings.set(term, found)
+  return found
 }
 
-/** Whether a value of one type may stand where another is wanted. */
-function isAssignable(from: CqlType, to: CqlType): boolean {
-  if (isSameType(freeze(from), freeze(to))) return true
-  if (from.kind !== 'native' || to.kind !== 'native') return false
-  if (to.name === 'blob') return true
-  return WIDER[from.name]?.includes(to.name) === true
+/** Term.Raw.testAssignment, for what functions take: natives. */
+function termFit(term: Term, receiver: ColumnSpec, variables: Variables): Fit {
+  const { type } = receiver
+  switch (term.kind) {
+    case 'marker':
+      return 'weak'
+    case 'null':
+      return type.kind === 'native' && type.name === 'counter' ? 'none' : 'weak'
+    case 'constant':
+      return mayStandFor(term, type) ? 'weak' : 'none'
+    case 'cast':
+      return fitOf(
+        resolveType(term.type, receiver.keyspace, () => null),
+        type,
+      )
+    case 'call':
+      return callFit(term, receiver, variables)
+    case 'list':
+    case 'set':
+    case 'map':
+    case 'tuple':
+    case 'udt':
+      return 'none'
+  }
 }
 
-/** AbstractType.isValueCompatibleWith. */
-const WIDER: Readonly<Record<string, readonly string[]>> = {
-  ascii: ['text'],
-  timeuuid: ['uuid'],
-  int: ['varint'],
-  bigint: ['varint', 'timestamp'],
-  timestamp: ['bigint'],
+/** What is wrong with a call within a call is told, and put into words that may be long, when its own turn comes. */
+function callFit(term: Extract<Term, { kind: 'call' }>, receiver: ColumnSpec, variables: Variables): Fit {
+  const { meanings } = variables
+  if (meanings.get(term) === null) return 'weak'
+  try {
+    const { name, returns } = functionOf(term, receiver, variables, () => '')
+    return name === 'system.fromjson' ? 'weak' : fitOf(returns, receiver.type)
+  } catch (error) {
+    if (!(error instanceof CqlError) || error.code !== 'INVALID') throw error
+    meanings.set(term, null)
+    return 'weak'
+  }
 }

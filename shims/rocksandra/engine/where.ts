@@ -44,6 +44,8 @@ export interface Filter {
   readonly column: Column
   readonly comparing: Comparing
   readonly value: Bound
+  /** It was written as an IN, which no index knows (SingleColumnRestriction.INRestriction). */
+  readonly isIn?: boolean
 }
 
 export interface Where {
@@ -200,7 +202,12 @@ export class WhereCompiler {
       if (values.kind === 'terms' && values.terms.length === 1 && value !== undefined) {
         if (column.isMultiCell) throw whole(column, 'IN')
         const bound = compileTerm(value, this.#spec(column), this.#variables)
-        this.#filters.push({ column, comparing: { kind: 'compare', operator: '=' }, value: bound })
+        this.#filters.push({
+          column,
+          comparing: { kind: 'compare', operator: '=' },
+          value: bound,
+          isIn: true,
+        })
         return
       }
       throw invalid(`IN predicates on non-primary-key columns (${column.name}) is not yet supported`)

@@ -4,6 +4,7 @@
  */
 import type { CqlOptions } from '../../../src/model/table-call.js'
 import { quoteIdentifier, typeText } from '../cql/types.js'
+import { javaDouble } from '../cql/values/doubles.js'
 import type { Column, KeyspaceSchema, TableSchema } from '../engine/schema.js'
 import type { Fields } from './node-tables.js'
 import * as values from './values.js'
@@ -58,14 +59,16 @@ function optionFields(options: CqlOptions): Fields {
     return typeof value === 'string' ? value : byDefault
   }
   const number = (name: string, byDefault: number): number => Number(word(name, String(byDefault)))
+  const fraction = (name: string, byDefault: number): Buffer =>
+    double(javaDouble(word(name, '')) ?? byDefault)
   return {
-    bloom_filter_fp_chance: double(number('bloom_filter_fp_chance', bloomChance(options))),
+    bloom_filter_fp_chance: fraction('bloom_filter_fp_chance', bloomChance(options)),
     caching: map({ ...DEFAULT_CACHING, ...mapOf(options['caching']) }),
     comment: text(word('comment', '')),
     compaction: map(compactionOf(mapOf(options['compaction']))),
     compression: map(compressionOf(options['compression'])),
-    crc_check_chance: double(number('crc_check_chance', 1)),
-    dclocal_read_repair_chance: double(number('dclocal_read_repair_chance', 0.1)),
+    crc_check_chance: fraction('crc_check_chance', 1),
+    dclocal_read_repair_chance: fraction('dclocal_read_repair_chance', 0.1),
     default_time_to_live: int(number('default_time_to_live', 0)),
     extensions: map({}),
     gc_grace_seconds: int(number('gc_grace_seconds', 864_000)),
@@ -73,7 +76,7 @@ function optionFields(options: CqlOptions): Fields {
     memtable_flush_period_in_ms: int(number('memtable_flush_period_in_ms', 0)),
     min_index_interval: int(number('min_index_interval', 128)),
     purge_ttl_on_expiration: boolean(word('purge_ttl_on_expiration', 'false').toLowerCase() === 'true'),
-    read_repair_chance: double(number('read_repair_chance', 0)),
+    read_repair_chance: fraction('read_repair_chance', 0),
     speculative_retry: text(word('speculative_retry', '99PERCENTILE')),
   }
 }

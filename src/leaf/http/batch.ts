@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.js'
 import { type Done, KVError } from '../../base/errors.js'
 import type { LeafEngine, ShardPage } from '../../model/leaf-engine.js'
 import type { ShardRead } from '../../model/plan.js'
+import type { AskingConnection, RequestContext } from '../../model/request.js'
 import type { RowOutcome } from '../../model/row.js'
 import type { ScanRequest } from '../../model/scan.js'
 import { ByteWriter } from './bytes.js'
@@ -46,7 +47,7 @@ export interface BatchOptions {
   readonly onRefused: () => void
 }
 
-export class Batch {
+export class Batch implements AskingConnection {
   readonly #options: BatchOptions
   readonly #requests: readonly WireRequest[]
   readonly #copies: readonly (OpenCopy | null)[]
@@ -88,6 +89,10 @@ export class Batch {
   resume(): void {
     this.#isBehind = false
     this.#pump()
+  }
+
+  get isClosed(): boolean {
+    return this.#isCut
   }
 
   /** The reader is gone: nothing more is begun. */
@@ -134,6 +139,7 @@ export class Batch {
         pageBytes: read.pageBytes,
         position: read.position,
         deadline,
+        connection: this,
         positions: null,
       }
       this.#options.engine.read(whole, this.#answer(id, encodeRows))
@@ -141,7 +147,7 @@ export class Batch {
       const { keyOrder, span, pageRows, pageBytes } = scan
       const page = { incarnation, keyOrder, span, pageRows, pageBytes, deadline }
       this.#options.engine.scan(
-        { ...page, request: scanRequest(scan, deadline) },
+        { ...page, request: scanRequest(scan, { api: 'leaf', caller: null, deadline, connection: this }) },
         this.#answer(id, encodePage),
       )
     }
@@ -196,7 +202,7 @@ function notServed(target: ShardTarget | undefined): KVError {
 }
 
 /** What a walk over a shard looks at; the rest was the gateway's. */
-function scanRequest({ request, pageRows, pageBytes }: WireScan, deadline: number): ScanRequest {
+function scanRequest({ request, pageRows, pageBytes }: WireScan, context: RequestContext): ScanRequest {
   return {
     ...request,
     dataset: '',
@@ -206,6 +212,6 @@ function scanRequest({ request, pageRows, pageBytes }: WireScan, deadline: numbe
     pageBytes,
     position: null,
     datasetVersion: null,
-    context: { api: 'leaf', caller: null, deadline },
+    context,
   }
 }

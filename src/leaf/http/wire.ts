@@ -78,7 +78,7 @@ export interface ShardTarget {
 }
 
 /** A shard read without what the gateway alone knows. */
-export type WireRead = Omit<ShardRead, 'incarnation' | 'deadline' | 'positions'>
+export type WireRead = Omit<ShardRead, 'incarnation' | 'deadline' | 'connection' | 'positions'>
 export type WireScan = Pick<ShardScan, 'keyOrder' | 'span' | 'pageRows' | 'pageBytes'> & {
   readonly request: Pick<
     ShardScan['request'],

@@ -14,6 +14,7 @@ import type { MutateResult } from '../../model/request.js'
 import type { RowOutcome } from '../../model/row.js'
 import { AttachedDatabase } from './store/binding.js'
 import { threadFetchedBytes } from './read/cold-detector.js'
+import { ReadGate } from './read/read-gate.js'
 import { ReadPace } from './read/read-pace.js'
 import { optionsOf } from './store/shard-files.js'
 import { ShardReader } from './read/shard-reader.js'
@@ -33,6 +34,7 @@ export class RocksEngine implements LeafEngine {
   readonly #clock: Clock
   readonly #fetchedBytes = threadFetchedBytes()
   readonly #pace: ReadPace
+  readonly #gate = new ReadGate()
   readonly #writes: WriteClient
   readonly #readers = new Map<number, ShardReader>()
   #waiting = new Set<ShardReader>()
@@ -78,6 +80,11 @@ export class RocksEngine implements LeafEngine {
     this.#schedule()
   }
 
+  /** Answers all reads in a few turns, those under way and those that come, as UNAVAILABLE: for the process's end. */
+  endReads(): void {
+    this.#gate.shut()
+  }
+
   /**
    * Lets go of an incarnation, so that its DB can be closed.
    * @throws {KVError} FAILED_PRECONDITION while it is being read: asynchronously, or in steps that have begun. Rows and
@@ -110,6 +117,7 @@ export class RocksEngine implements LeafEngine {
       clock: this.#clock,
       fetchedBytes: this.#fetchedBytes,
       pace: this.#pace,
+      gate: this.#gate,
       dropSuperseded: () => (this.#writes.mayDropSuperseded(id) ? drop : null),
     })
     this.#readers.set(id, reader)

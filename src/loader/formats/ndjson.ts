@@ -58,7 +58,7 @@ export class NdjsonReader extends PartReader {
       let start = 0
       // Looked at once for the whole piece: the same look line by line costs as much as finding the fields.
       const isText = isUtf8(piece.subarray(piece.indexOf(NEWLINE) + 1, piece.lastIndexOf(NEWLINE) + 1))
-      for (let end = piece.indexOf(NEWLINE); end !== -1; end = piece.indexOf(NEWLINE, start)) {
+      for (let end = lineEnd(piece, start); end !== -1; end = lineEnd(piece, start)) {
         if (start === 0) this.#addLine(pending.finish(piece.subarray(0, end)), rows)
         else this.#addRow(piece, start, end, isText, rows)
         start = end + 1
@@ -80,9 +80,10 @@ export class NdjsonReader extends PartReader {
 
   #addRow(buffer: Buffer, start: number, end: number, isText: boolean, rows: SourceRow[]): void {
     const line = ++this.#line
+    if (isBlank(buffer, start, end)) return
     const row =
       (isText ? this.#flatRow(buffer, start, end, line) : null) ??
-      this.rowOrNull(line, () => this.#anyRow(buffer.subarray(start, end), line))
+      this.rowOrNull(line, () => this.#longRow(buffer.subarray(start, end), line))
     if (row === null) return
     this.noteColumns(row.cells)
     rows.push(row)
@@ -128,8 +129,7 @@ export class NdjsonReader extends PartReader {
     }
   }
 
-  #anyRow(line: Buffer, number: number): SourceRow | null {
-    if (isBlank(line)) return null
+  #longRow(line: Buffer, number: number): SourceRow {
     if (!isUtf8(line)) throw new BadLineError('not UTF-8')
     const text = line.toString('utf8')
     const hasEscapes = text.includes('\\u')
@@ -159,13 +159,21 @@ export class NdjsonReader extends PartReader {
   }
 }
 
+/** Looking for it costs ten times as much as an empty line. */
+function lineEnd(piece: Buffer, start: number): number {
+  return piece[start] === NEWLINE ? start : piece.indexOf(NEWLINE, start)
+}
+
 function isKeySize(size: number): boolean {
   return size > 0 && size <= limits.maxRowKeyBytes
 }
 
-/** Space, tab and carriage return only. */
-function isBlank(line: Buffer): boolean {
-  for (const byte of line) if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false
+/** Space, tab and carriage return only. A row's first byte says that it is not; 64 MB of blank lines pack to nothing. */
+function isBlank(buffer: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = buffer[at]
+    if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false
+  }
   return true
 }
 

@@ -153,14 +153,21 @@ export class ParquetReader extends PartReader {
     }
   }
 
-  /** A file of a kilobyte can stand for rows without end, all the same. */
+  /** A file of a kilobyte can stand for rows without end, all the same. By the rule that holds for packed files. */
   #stopWhenEndless(rows: readonly SourceRow[]): void {
     for (const { rowKey, cells } of rows) {
       this.#madeBytes += rowKey.length
       for (const { value } of cells) this.#madeBytes += value.length
     }
-    if (this.#madeBytes <= limits.maxUnpackedBytes) return
-    throw new KVError('INVALID_ARGUMENT', `${this.url} unpacks to more than ${limits.maxUnpackedBytes} bytes`)
+    const made = this.#madeBytes
+    const isBomb =
+      made > limits.unpackedBytesBeforeRatio && made > this.#part.sizeBytes * limits.maxUnpackingRatio
+    if (!isBomb && made <= limits.maxUnpackedBytes) return
+    const measure = isBomb ? `${limits.maxUnpackingRatio} times its size` : `${limits.maxUnpackedBytes} bytes`
+    throw new KVError(
+      'INVALID_ARGUMENT',
+      `${this.url} unpacks to more than ${measure}; if that is right, load it as text and in several files`,
+    )
   }
 
   #shapeOf(file: ParquetFile): Shape {

@@ -387,9 +387,10 @@ export const ELSEWHERE: Readonly<Record<string, string>> = {
   'ErrorCode.SHARD_NOT_SERVING': 'test/unit/leaf/tier.test.ts: keys of a shard that is not open fail',
   'ErrorCode.CORRUPT': 'test/unit/leaf/tier.test.ts: a shard that fails as a whole fails its own keys only',
   'ErrorCode.INTERNAL': 'test/unit/kvstore/kvstore.test.ts: a fault on the way',
-  'ErrorCode.FAILED_PRECONDITION': 'test/unit/admin/routes.test.ts: ',
-  'ErrorCode.ALREADY_EXISTS': 'test/unit/kvsm/metastore.test.ts: ',
-  'ErrorCode.CONFLICT': 'test/unit/kvsm/metastore.test.ts: ',
+  'ErrorCode.FAILED_PRECONDITION':
+    'test/unit/kvsm/ledger.test.ts: a record of a newer format stops the start by name, also beside damaged ones',
+  'ErrorCode.ALREADY_EXISTS': 'test/unit/kvsm/metastore.test.ts: a dataset has a name once',
+  'ErrorCode.CONFLICT': 'test/unit/kvsm/metastore.test.ts: ${action} at another revision is a conflict',
 }
 
 /** What this server never answers, and why. */

@@ -8,8 +8,9 @@ import { writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import type { JobStatus } from '../../../src/base/job.js'
 import { Gateway } from '../../support/gateway.js'
+import { endOf } from '../../support/jobs.js'
 import {
   type Int64,
   type StockClient,
@@ -137,7 +138,6 @@ export const AWAY = 'away'
 /** Lives on an origin that takes calls and answers none. */
 export const SILENT = 'silent'
 export const SCANNED_ROWS = 40
-const LOAD_TIMEOUT_MS = 60_000
 
 export class Harness {
   readonly gateway: Gateway
@@ -161,24 +161,34 @@ export class Harness {
     const origins = `origins:\n${away('nobody', 1)}${away('silent', port)}`
     const gateway = await Gateway.start({ config: `${origins}log: { level: debug }\nthreads: { data: 1 }\n` })
     const harness = new Harness(gateway, await gateway.connect(), [silent, sockets])
-    await gateway.createDataset(PEOPLE)
-    await gateway.createDataset(HISTORY, { maxCellVersions: 5 })
-    await gateway.createDataset(SORTED, {
+    try {
+      await harness.#fill()
+    } catch (error) {
+      await harness.dispose()
+      throw error
+    }
+    return harness
+  }
+
+  async #fill(): Promise<void> {
+    await this.gateway.createDataset(PEOPLE)
+    await this.gateway.createDataset(HISTORY, { maxCellVersions: 5 })
+    await this.gateway.createDataset(SORTED, {
       keyOrder: 'ORDERED',
       defaultTtlSeconds: 1_000,
       maxValueBytes: 1_000,
     })
-    await gateway.createDataset(SCANNED, { shardCount: 4 })
-    await gateway.createDataset(UPLOADS, { mode: 'BATCH' })
-    await gateway.createDataset(EMPTY, { mode: 'BATCH' })
-    await gateway.createDataset(SILENT, { migrationState: 'ORIGIN_ONLY', origin: 'silent' })
-    await gateway.createDataset(AWAY, { migrationState: 'ORIGIN_ONLY', origin: 'nobody' })
-    await harness.load(UPLOADS, 'first')
-    await harness.load(UPLOADS, 'second')
+    await this.gateway.createDataset(SCANNED, { shardCount: 4 })
+    await this.gateway.createDataset(UPLOADS, { mode: 'BATCH' })
+    await this.gateway.createDataset(EMPTY, { mode: 'BATCH' })
+    await this.gateway.createDataset(SILENT, { migrationState: 'ORIGIN_ONLY', origin: 'silent' })
+    await this.gateway.createDataset(AWAY, { migrationState: 'ORIGIN_ONLY', origin: 'nobody' })
+    await this.load(UPLOADS, 'first')
+    await this.load(UPLOADS, 'second')
     const rows = Array.from({ length: SCANNED_ROWS }, (_, index) => index)
     await Promise.all(
       rows.map((index) =>
-        harness.ask('put', {
+        this.ask('put', {
           dataset: SCANNED,
           key: `row ${String(index).padStart(2, '0')}`,
           value: String(index),
@@ -186,7 +196,6 @@ export class Harness {
         }),
       ),
     )
-    return harness
   }
 
   async dispose(): Promise<void> {
@@ -283,19 +292,13 @@ export class Harness {
   async load(dataset: string, says: string): Promise<void> {
     const path = join(this.gateway.folder, `${says}.ndjson`)
     writeFileSync(path, `${JSON.stringify({ id: 'k', says })}\n`)
-    const answer = await this.gateway.admin('POST', `/v1/datasets/${dataset}/loads`, {
-      from: path,
-      keyField: 'id',
-      publish: true,
-    })
-    assert.equal(answer.status, 202, answer.text)
-    const until = performance.now() + LOAD_TIMEOUT_MS
-    for (;;) {
-      const row = await this.ask('get', { dataset, key: 'k' }).catch(() => null)
-      if (row?.cells?.[0]?.value.toString() === says) return
-      assert.ok(performance.now() < until, `load of ${says} did not become current`)
-      await pause(20)
-    }
+    const wish = { from: path, keyField: 'id', publish: true }
+    const { status, text, body } = await this.gateway.admin('POST', `/v1/datasets/${dataset}/loads`, wish)
+    assert.equal(status, 202, text)
+    const { state, error } = await endOf(this.gateway, (body as { load: JobStatus }).load) // what the route answers
+    assert.equal(state, 'DONE', JSON.stringify(error))
+    const { cells } = await this.ask('get', { dataset, key: 'k' })
+    assert.equal(cells?.[0]?.value.toString(), says)
   }
 }
 

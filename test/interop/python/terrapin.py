@@ -185,7 +185,7 @@ def what_is_not_served_is_said_key_by_key():
         equal(get_internally(([b"a", b"\xff"], resource, "0")), unserved)
     resource = resource_of(VERSION)
     equal(
-        get_internally(([b"000002"], resource, "0"), ([b"\xfe"], resource, "1")),
+        get_internally(([b"000002"], resource, "0"), ([b"\xfe"], resource, "60")),
         {b"000002": (b"v3", None), b"\xfe": (None, Codes.NOT_SERVING_PARTITION)},
     )
     asked = (([b"a"], resource, "0"), ([b"a"], resource_of(OLD_VERSION), "0"))

@@ -104,7 +104,8 @@ public class Checks {
       String both = "{000002=value v3, \u00ff=value \u00ff\u00ff\u0000}";
       equal(internal.getInternally(prefix + version, "0", keys), both);
       equal(internal.getInternally(prefix + version + "9", "0", keys), "{000002=error 101, \u00ff=error 101}");
-      equal(internal.getInternally(prefix + version, "1", keys), "{000002=error 102, \u00ff=error 102}");
+      equal(internal.getInternally(prefix + version, "59", keys), both);
+      equal(internal.getInternally(prefix + version, "60", keys), "{000002=error 102, \u00ff=error 102}");
     });
     return checks;
   }

@@ -96,3 +96,12 @@ test('a figure that the load generator limited is marked as such', () => {
   assert.match(text, /\| echo \[1\] \|/)
   assert.match(text, /\[1\] The load generator was busy/)
 })
+
+test('a missed goal is followed by where its time goes, once for goals that share it, or by nothing known', () => {
+  const value = { median: 0.01, min: 0.01, max: 0.01 }
+  const missed = [goals.durableWrites, goals.durableWritesPipelined, goals.multiGetAgainstRaw]
+  const verdicts = missed.map((goal) => ({ goal, value }))
+  const text = formatReport(bench, { series: [], verdicts, notes: [] })
+  assert.equal(text.match(/A synced write of raw RocksDB/g)?.length, 1)
+  assert.match(text, /- Missed: multiGet\(20\).*nobody has looked into it yet\.$/)
+})

@@ -125,13 +125,16 @@ test('requests of one short row each are read in their order, however many there
   const world = makePace()
   const { pace, log } = world
   const names = Array.from({ length: 50 }, (_, i) => `row ${i}`)
+  // Beside a scan: what is set aside would have its turn behind another row's.
+  pace.addScan(slowRow(world, 'scan', 500))
   for (const name of names) pace.addStep(slowRow(world, name, 3), { heldBytes: 0 })
   pace.run()
-  while (log.length < 150) await nextTurn()
-  assert.deepEqual([...new Set(log)], names)
+  const rows = () => log.filter((name) => name !== 'scan')
+  while (rows().length < 150) await nextTurn()
+  assert.deepEqual([...new Set(rows())], names)
   assert.deepEqual(
-    log,
-    log.toSorted((a, b) => names.indexOf(a) - names.indexOf(b)),
+    rows(),
+    rows().toSorted((a, b) => names.indexOf(a) - names.indexOf(b)),
   )
 })
 
@@ -304,14 +307,65 @@ test('pages that come upon long rows leave room for rows to be set aside', async
   const { pace, log } = world
   for (let i = 0; i < 80; i++) pace.addScan(slowRow(world, `stuck ${i}`, 1_000))
   pace.run()
-  // Long enough for all of them to be set aside, if there were room for all.
-  while (log.length < 80 * 80) await nextTurn()
+  // Long enough for all of them to be set aside, if there were room for all: each has 64 slices before, in turns with those.
+  while (log.length < 80 * 160) await nextTurn()
   const before = log.length
   pace.addStep(slowRow(world, 'long row', 1_000))
   pace.addStep(slowRow(world, 'row', 1))
   pace.run()
   while (!log.includes('row')) await nextTurn()
   assert.ok(log.length - before < 100, `${log.length - before} slices`)
+})
+
+/** Pages of one slice each: as soon as one is answered the next is asked for. */
+function askForPages(world: { pace: ReadPace; clock: StoppedClock; log: string[] }, callers: number): void {
+  const { pace, clock, log } = world
+  const ask = (): void => {
+    pace.addScan(() => {
+      clock.ms += 5
+      if (log.push('page') < 2_000) ask()
+      return false
+    })
+  }
+  for (let i = 0; i < callers; i++) ask()
+}
+
+for (const callers of [1, 4, 8]) {
+  test(`requests that are set aside have their turns while ${callers} callers ask for page after page`, async () => {
+    const world = makePace()
+    const { pace, log } = world
+    pace.addStep(slowRow(world, 'long', 100))
+    pace.addStep(slowRow(world, 'row', 1))
+    pace.run()
+    while (!log.includes('row')) await nextTurn()
+    askForPages(world, callers)
+    const from = log.length
+    while (log.slice(from).filter((name) => name === 'long').length < 90) await nextTurn()
+    assert.ok(log.length - from < 90 * 6, `${log.length - from} slices`)
+  })
+}
+
+test('a long scan has its turns while others ask for page after page', async () => {
+  const world = makePace()
+  const { pace, log } = world
+  pace.addScan(slowRow(world, 'long', 60))
+  askForPages(world, 8)
+  pace.run()
+  while (log.filter((name) => name === 'long').length < 60) await nextTurn()
+  assert.ok(log.length <= 60 * 5, `${log.length} slices`)
+})
+
+test('a long scan that no other waits for keeps its turns beside requests that were set aside', async () => {
+  const world = makePace()
+  const { pace, log } = world
+  for (let i = 0; i < 12; i++) pace.addStep(slowRow(world, `long ${i}`, 1_000))
+  pace.addStep(slowRow(world, 'row', 1))
+  pace.run()
+  while (!log.includes('row')) await nextTurn()
+  pace.addScan(slowRow(world, 'scan', 300))
+  const from = log.length
+  while (log.slice(from).filter((name) => name === 'scan').length < 300) await nextTurn()
+  assert.ok(log.length - from < 300 * 6, `${log.length - from} slices`)
 })
 
 test('of pages that come upon long rows and hold much only a few are begun at a time', async () => {

@@ -71,6 +71,8 @@ export class BuildWorld {
   tamper: (source: LoadSource) => LoadSource = (source) => source
   /** Called before a row is taken by a shard. */
   onAdd: (rowKey: string, shard: string) => void = () => undefined
+  onProgress: (progress: BuildProgress) => void = () => undefined
+  /** Of reading threads, too. */
   dependencies: Partial<BuildDependencies> = {}
 
   constructor(root: string, changes: Partial<BuildJob> = {}) {
@@ -108,6 +110,7 @@ export class BuildWorld {
     try {
       const figures = await buildVersion(job, this.#dependencies(), (reported) => {
         this.progress.push((progress = reported))
+        this.onProgress(reported)
       })
       return { kind: 'built', progress, figures }
     } catch (error) {
@@ -139,6 +142,7 @@ export class BuildWorld {
       pack: packText,
       createShardWriter: ({ directory }: { readonly directory: string }) =>
         Promise.resolve(this.#shardWriter(directory)),
+      ...this.dependencies,
     }
     return {
       ...shared,

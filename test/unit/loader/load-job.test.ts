@@ -358,7 +358,10 @@ test('a version far smaller than the served one is refused unless it is forced',
   builds[1]?.end(small)
   await settle()
   assert.equal(jobs.get(refused.id)?.error?.code, 'FAILED_PRECONDITION')
-  assert.match(jobs.get(refused.id)?.error?.message ?? '', /49 rows, version 1000 has 100, and at least 50 %/)
+  assert.match(
+    jobs.get(refused.id)?.error?.message ?? '',
+    /49 rows, version 1000 has 100, and at least 50 % .* load with force or a lower minRatio \(--force, --min-ratio\)$/,
+  )
   assert.equal(metastore.version('cities', 1000)?.state, 'CURRENT')
   assert.equal(files.adopted.length, 1)
   for (const [index, changes] of [{ force: true }, { minRatio: 0.4 }].entries()) {

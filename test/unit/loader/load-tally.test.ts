@@ -14,17 +14,19 @@ const nothingDone = {
   positions: new Map<number, never>(),
   sealed: new Map<number, never>(),
   runs: new Map<string, never>(),
+  trial: null,
 }
 
 const MB = 1024 * 1024
 
 function figures(readBytes: number, changes: Partial<PartFigures> = {}): PartFigures {
   const nothingElse = { badLineCount: 0, badLines: [], foreignCellCount: 0, unseenColumns: [] }
-  return { part: 0, rows: readBytes / 100, readBytes, packedBytes: 0, readMs: 0, ...nothingElse, ...changes }
+  const nothingTook = { skippedBytes: 0, skippedMs: 0, packedBytes: 0, readMs: 0 }
+  return { part: 0, rows: readBytes / 100, readBytes, ...nothingTook, ...nothingElse, ...changes }
 }
 
-function runOf(sizeBytes: number) {
-  return { name: 'r', sizeBytes, entries: 1, shardEnds: [], positions: [] }
+function runOf(sizeBytes: number, ms: number) {
+  return { name: 'r', sizeBytes, entries: 1, shardEnds: [], positions: [], ms }
 }
 
 /** A load whose work takes what it says here, and what its tally tells while time goes by. */
@@ -92,7 +94,7 @@ class FakeLoad {
 
   writeRun(packedMb: number): void {
     this.#time.step(packedMb * this.sortMs)
-    this.tally.noteRun(runOf(packedMb * MB), packedMb * this.sortMs)
+    this.tally.noteRun(runOf(packedMb * MB, packedMb * this.sortMs))
   }
 
   /** Shards one after the other. */
@@ -157,6 +159,16 @@ for (const { name, rates } of machines) {
     })
   }
 }
+
+test('input in order is not taken to be sorted, even before the first of it is written', () => {
+  const load = Object.assign(new FakeLoad(1_280, { sortMb: 640 }), { readMs: 10, writeMs: 8, sealMs: 4 })
+  load.tally.isInOrder = true
+  load.tally.startLap()
+  load.read((mb) => load.write(mb))
+  load.tally.startWriting({ bytes: 0, toMerge: 0 })
+  load.seal(1_280)
+  load.assertRight(2_000)
+})
 
 for (const shardCount of [1, 5]) {
   test(`input in order that goes straight to ${shardCount} shards: the time left is right within 20 %`, () => {
@@ -254,6 +266,28 @@ test('a small load is told from a guess of how long writing takes, into however 
     }
     const { leftMs } = tally.progress()
     assert.ok(leftMs !== null && leftMs > from && leftMs < to, String(leftMs))
+  }
+})
+
+test('where an earlier process did not say how long reading took, nothing is told until it is seen', () => {
+  const { clock, step } = steppedClock()
+  const parts = [{ index: 0, url: 'u', sizeBytes: 1_000 * MB, tag: 't' }]
+  const job = { workers: 1, sortBytes: 64 * MB, shardCount: 1 }
+  const trial = { bytes: 16 * MB, writeMs: 160, sealMs: 120, emptySealMs: 40 }
+  for (const times of [{}, { readBytes: 900 * MB, readMs: 0 }]) {
+    const positions = new Map([[0, { part: 0, line: 1, rows: 1, end: null, ...times }]])
+    const runs = new Map([['r', { ...runOf(900 * MB, 1), name: 'r' }]])
+    const tally = new LoadTally(job, { parts, done: { ...nothingDone, positions, runs, trial }, clock })
+    assert.equal(tally.progress().leftMs, null)
+    step(9_000)
+    const skipped = { skippedBytes: 900 * MB, skippedMs: 9_000 }
+    tally.note(figures(900 * MB, skipped))
+    assert.equal(tally.progress().leftMs, null)
+    step(2_000)
+    tally.note(figures(920 * MB, { ...skipped, packedBytes: 20 * MB, readMs: 2_000 }))
+    // 80 MB at 100 ms, and 1,000 MB at 10 and 5 to be written and sealed.
+    const { leftMs } = tally.progress()
+    assert.ok(leftMs !== null && Math.abs(leftMs - 23_000) < 1_000, String(leftMs))
   }
 })
 

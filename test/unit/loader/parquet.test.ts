@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { parquetWriteBuffer } from 'hyparquet-writer'
 import { KVError } from '../../../src/base/errors.js'
 import { loadFilesIn, readLoadFile } from '../../support/load-files.js'
 import { random } from '../../support/random.js'
@@ -14,6 +15,27 @@ const parquet = { format: 'parquet', maxValueBytes: 1 << 20 } as const
 function fixture(name: string): Buffer {
   return readFileSync(join(FOLDER, `${name}.parquet`))
 }
+
+/** The same row so many times: a dictionary of one key and one value. */
+function sameRows(count: number, key: string, value: string): Buffer {
+  const column = (name: string, text: string) => ({
+    name,
+    data: Array<string>(count).fill(text),
+    type: 'STRING' as const,
+  })
+  return Buffer.from(parquetWriteBuffer({ columnData: [column('id', key), column('a', value)] }))
+}
+
+test('a small file that stands for rows without measure is stopped, one that stands for some is not', async () => {
+  const [key, value] = ['k'.repeat(500), 'v'.repeat(500)]
+  const bomb = sameRows(70_000, key, value)
+  assert.ok(bomb.length * 250 < 70_000 * 1_000)
+  assert.match(
+    (await failureOf(bomb, parquet)).message,
+    /unpacks to more than 250 times its size; if that is right, load it as text/,
+  )
+  assert.equal((await readAll(await open(sameRows(10_000, key, value), parquet))).length, 10_000)
+})
 
 test('only the columns that are named are read from the file', async () => {
   const whole = fixture('none')

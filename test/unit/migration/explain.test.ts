@@ -93,15 +93,15 @@ test('who explain says answers is who answers a live read: with breakers, closed
       ...(state === 'RETIRED' && { origin: null }),
     })
     if (pick(4) === 0) world.entry = closed(world.entry)
-    world.breaker.isOpen = pick(3) === 0
+    world.guard.isOpen = pick(3) === 0
     world.standInAfterMs = WELL.standInAfterMs
     const gone = new KVError('UNAVAILABLE', 'its breaker is open')
-    world.behaviours.ORIGIN = world.breaker.isOpen ? () => gone : rowsOf(null)
+    world.behaviours.ORIGIN = world.guard.isOpen ? () => gone : rowsOf(null)
     world.behaviours.TARGET = (plan, side) => rowsOf(plan.version?.id ?? null)(plan, side)
     const asked = { dataset: 'cities', rowKey: Buffer.from(key), caller }
     const explained = explainRead(mapOf(world.entry), asked, () => ({
       ...WELL,
-      isBreakerOpen: world.breaker.isOpen,
+      isBreakerOpen: world.guard.isOpen,
     }))
     const context = { api: 'test', caller, deadline: 1_000 }
     const answer = liveRead(world, key, context)

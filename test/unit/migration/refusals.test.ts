@@ -34,7 +34,7 @@ test('going back to an origin that is gone is refused with what insisting would 
     world.control.move('cities', 'revert', BY),
     kvError(
       'FAILED_PRECONDITION',
-      /^RAMP -> VERIFY .*ECONNREFUSED.*forced, its reads fail until it does.*may be forced \(--force\)$/,
+      /^RAMP -> VERIFY .*ECONNREFUSED.*forced, its reads fail until it does.*may be forced \("force" in the request, --force of the command\)$/,
     ),
   )
   assert.equal(world.record().migrationState, 'RAMP')
@@ -52,7 +52,10 @@ test('a refusal names what no force helps against', async () => {
   for (const by of [BY, FORCED]) {
     await assert.rejects(
       world.control.move('cities', 'switch', by),
-      kvError('FAILED_PRECONDITION', /; --force does not help against: shadow reads compare/),
+      kvError(
+        'FAILED_PRECONDITION',
+        /; forcing it \("force" in the request, .*\) does not help against: shadow reads compare/,
+      ),
     )
   }
 })
@@ -99,7 +102,10 @@ test("the origin's version is refused where it has no effect", async () => {
   await world.metastore.migrate('cities', { state: 'ABORTING' }, CHANGE)
   await assert.rejects(
     world.control.setOriginVersion('cities', START_MS, FORCED),
-    kvError('FAILED_PRECONDITION', /no effect in ABORTING/),
+    kvError(
+      'FAILED_PRECONDITION',
+      /no effect in ABORTING: wait until that has ended, then switch to ARMING first/,
+    ),
   )
 })
 

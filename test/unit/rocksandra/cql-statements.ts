@@ -351,7 +351,7 @@ const select = fc.record({
   isJson: fc.boolean(),
   isDistinct: fc.boolean(),
   where: fc.oneof(relations, fc.constant<Relation[]>([])),
-  orderBy: fc.array(ordering, { maxLength: 2 }),
+  orderBy: fc.uniqueArray(ordering, { maxLength: 2, selector: ({ column }) => column }),
   perPartitionLimit: limit,
   limit,
   allowFiltering: fc.boolean(),

@@ -47,6 +47,14 @@ const COMPACTIONS: readonly (readonly [given: Given, refused: string])[] = [
     { class: SIZE, bucket_low: '2' },
     'bucket_high value (1.5) is less than or equal to the bucket_low value (2.0)',
   ],
+  // Numbers are those of Java's parseDouble and parseFloat, which know letters behind them and NaN.
+  [{ class: SIZE, bucket_low: ' 0.25f', bucket_high: 'NaN', tombstone_threshold: '.5d' }, ''],
+  [
+    { class: SIZE, tombstone_threshold: '0x10' },
+    '0x10 is not a parsable int (base10) for tombstone_threshold',
+  ],
+  [{ class: SIZE, bucket_high: '0b11' }, '0b11 is not a parsable float for bucket_high'],
+  [{ class: SIZE, bucket_low: '' }, ' is not a parsable float for bucket_low'],
   [
     { class: SIZE, min_threshold: '33' },
     'Min compaction threshold (got 33) cannot be greater than max compaction threshold (got 32)',

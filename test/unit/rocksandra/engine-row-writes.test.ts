@@ -45,18 +45,23 @@ describe('writes of one partition', () => {
     assert.equal(deletion.timestamp, 9n)
   })
 
-  test('what overwrites a collection stands before its elements, and deletions behind all', () => {
+  test('deletions of ranges and what overwrites a collection stand before its elements, others behind all', () => {
     const writes = new RowWrites(table, KEY)
     writes.deleteCell(V, null)
+    writes.deleteElements(Buffer.from('e'), null)
     writes.put(Buffer.from('m\0x'), PREFIX, at(null))
-    writes.deleteElements(Buffer.from('m'), null)
+    writes.overwriteElements(Buffer.from('m'), null)
+    writes.deleteRanges([{ from: PREFIX, to: V }], null)
+    writes.deletePartition(null)
     writes.increment(Buffer.from('n'), 2n)
     writes.increment(Buffer.from('n'), 3n)
     const kinds = writes.mutations().map((mutation) => {
       if (mutation.kind === 'PUT') return mutation.cells[0]?.localKey.toString()
-      return mutation.kind === 'INCREMENT' ? String(mutation.deltas[0]?.delta) : mutation.kind
+      if (mutation.kind === 'INCREMENT') return String(mutation.deltas[0]?.delta)
+      if (mutation.kind !== 'DELETE' || mutation.selector === null) return 'partition'
+      return mutation.selector.ranges.length > 0 ? 'range' : 'cells'
     })
-    assert.deepEqual(kinds, ['m', 'm\0x', 'DELETE', '5'])
+    assert.deepEqual(kinds, ['partition', 'range', 'm', 'm\0x', 'e', 'cells', '5'])
   })
 
   test('deletions of different times are apart', () => {

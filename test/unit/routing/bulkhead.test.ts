@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { KVError } from '../../../src/base/errors.js'
+import { KVError } from '../../../src/base/errors.js'
 import { NO_DEADLINE } from '../../../src/base/deadline.js'
 import { Bulkhead } from '../../../src/routing/bulkhead.js'
 import { FakeTimers } from '../../support/fake-timers.js'
@@ -52,6 +52,20 @@ test('calls beyond those in flight wait in order, and beyond those that may wait
   assert.equal(callers.bulkhead.inFlight, 0)
 })
 
+test('is full once one more would be refused, of calls or of bytes', () => {
+  const callers = new Callers({ maxInFlight: 1, maxQueued: 1, maxBytes: 10 })
+  assert.equal(callers.bulkhead.isFull, false)
+  callers.enter('a')
+  assert.equal(callers.bulkhead.isFull, false)
+  callers.enter('b')
+  assert.equal(callers.bulkhead.isFull, true)
+  callers.bulkhead.leave(1)
+  assert.equal(callers.bulkhead.isFull, false)
+  callers.bulkhead.leave(1)
+  callers.enter('large', { bytes: 50 })
+  assert.equal(callers.bulkhead.isFull, true)
+})
+
 test('bytes are bounded, those in flight and those that wait together; one call alone may be larger', () => {
   const callers = new Callers({ maxInFlight: 2, maxQueued: 2, maxBytes: 10 })
   callers.enter('large', { bytes: 50 })
@@ -93,10 +107,29 @@ test('closing refuses who waits', () => {
   assert.equal(callers.timers.pendingCount, 0)
 })
 
+test('who comes after the closing has its turn, or is refused in time, as before', () => {
+  const callers = new Callers({ maxInFlight: 1, maxQueued: 40 })
+  const { bulkhead, timers } = callers
+  callers.enter('a')
+  const start = (): void => bulkhead.leave(1)
+  for (let number = 0; number < 40; number += 1) {
+    bulkhead.enter({ bytes: 1, deadline: 10, start, refuse: () => undefined })
+  }
+  // Some had their turn, the next ones have it after a pause.
+  bulkhead.leave(1)
+  bulkhead.close()
+  for (const name of ['b', 'c']) callers.enter(name)
+  callers.enter('late', { deadline: 20 })
+  timers.advance(20)
+  bulkhead.leave(1)
+  assert.deepEqual(callers.events, ['a', 'b', 'late DEADLINE_EXCEEDED', 'c'])
+})
+
 // Each call started the next one inside its own end: thousands of them, one in the other, were more than the stack holds.
-test('thousands of waiting calls that end as they start end one after the other, in order', () => {
+// And all at one go, for as long as they take together: of a backend that is gone, before its breaker could open.
+test('thousands of waiting calls that end as they start end one after the other, in order, a few at a time', () => {
   const waiting = 40_000
-  const { bulkhead, events } = new Callers({ maxInFlight: 1, maxQueued: waiting, maxBytes: 1e9 })
+  const { bulkhead, events, timers } = new Callers({ maxInFlight: 1, maxQueued: waiting, maxBytes: 1e9 })
   const ended: number[] = []
   let depth = 0
   bulkhead.enter({ bytes: 1, deadline: NO_DEADLINE, start: () => events.push('first'), refuse: never })
@@ -111,6 +144,8 @@ test('thousands of waiting calls that end as they start end one after the other,
     bulkhead.enter({ bytes: 1, deadline: NO_DEADLINE, start, refuse: never })
   }
   bulkhead.leave(1)
+  assert.ok(ended.length > 0 && ended.length < 100, `${ended.length} at once`)
+  timers.advance(waiting)
   assert.deepEqual(
     ended,
     Array.from({ length: waiting }, (_, number) => number),
@@ -139,12 +174,50 @@ test('of very many that wait the late ones are looked for now and then, and none
   for (let number = 0; number < waiting; number += 1) callers.enter('late', { deadline: 1 + number / 10 })
   let looks = 0
   for (let ms = 0; ms < 600; ms += 1) {
-    const before = callers.events.length
+    const before = callers.bulkhead.queued
     callers.timers.advance(1)
-    if (callers.events.length > before) looks += 1
+    if (callers.bulkhead.queued < before) looks += 1
   }
   assert.equal(callers.events.filter((event) => event === 'late DEADLINE_EXCEEDED').length, waiting)
   // Four fifths of them by tens of milliseconds, the last thousand as exactly as ever.
   assert.ok(looks >= 100 && looks <= 160, `${looks} looks`)
   assert.deepEqual([callers.bulkhead.queued, callers.timers.pendingCount], [0, 0])
+})
+
+// A burst of calls had one deadline, and all that its end led to was done at one go.
+test('those that are refused together are told a few at a time, in order, and their bytes count until then', () => {
+  const callers = new Callers({ maxInFlight: 1, maxQueued: 100, maxBytes: 1_010 })
+  callers.enter('a', { bytes: 10 })
+  for (let number = 0; number < 100; number += 1) callers.enter(String(number), { bytes: 10, deadline: 20 })
+  callers.timers.advance(20)
+  const first = callers.events.length - 1
+  assert.ok(first > 0 && first <= 20, `${first} at once`)
+  callers.enter('no room', { bytes: 1_000 })
+  assert.equal(callers.events.at(-1), 'no room OVERLOADED')
+  callers.timers.advance(1)
+  assert.equal(callers.events.length, 2 + 2 * first)
+  callers.timers.advance(20)
+  const late = callers.events.filter((event) => event.endsWith(' DEADLINE_EXCEEDED'))
+  assert.deepEqual(
+    late,
+    Array.from({ length: 100 }, (_, number) => `${number} DEADLINE_EXCEEDED`),
+  )
+  callers.enter('room', { bytes: 1_000 })
+  callers.bulkhead.leave(10)
+  assert.equal(callers.events.at(-1), 'room')
+  assert.equal(callers.timers.pendingCount, 0)
+})
+
+test('all that wait are refused before their turn, and closing leaves none of them untold', () => {
+  const callers = new Callers({ maxInFlight: 1, maxQueued: 100 })
+  callers.enter('a')
+  for (let number = 0; number < 100; number += 1) callers.enter('b', { deadline: 20 })
+  callers.bulkhead.refuseWaiting(() => new KVError('UNAVAILABLE', 'its breaker is open'))
+  assert.equal(callers.bulkhead.queued, 0)
+  const told = callers.events.length
+  assert.ok(told < 100)
+  callers.bulkhead.close()
+  assert.deepEqual(new Set(callers.events), new Set(['a', 'b UNAVAILABLE']))
+  callers.timers.advance(100)
+  assert.deepEqual([callers.events.length, callers.timers.pendingCount], [101, 0])
 })

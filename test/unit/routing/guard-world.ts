@@ -80,6 +80,22 @@ export async function codeOf(guard: GuardedBackend, plan = readPlan('k')): Promi
   return outcome instanceof KVError ? outcome.code : 'well'
 }
 
+/** Without a read that could be repeated. */
+export async function openByWrites({
+  guard,
+  inner,
+}: {
+  guard: GuardedBackend
+  inner: ScriptedBackend
+}): Promise<void> {
+  inner.answer = GONE
+  for (let call = 0; call < 20 && !guard.isOpen; call += 1) {
+    await new Promise((resolve) => guard.mutate(mutatePlan(), resolve))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  assert.equal(guard.isOpen, true)
+}
+
 export async function open({
   guard,
   inner,

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { type ErrorCode, KVError } from '../../../src/base/errors.js'
 import { failureOf } from '../../../src/routing/guard-outcomes.js'
-import { GONE, GuardWorld, RESET_MS, codeOf, mutatePlan, open, readPlan } from './guard-world.js'
+import {
+  GONE,
+  GuardWorld,
+  RESET_MS,
+  codeOf,
+  mutatePlan,
+  open,
+  openByWrites,
+  readPlan,
+} from './guard-world.js'
 
 suite('a guarded backend', () => {
   test('a key that always fails is not all that probes ask for', async () => {
@@ -104,15 +113,65 @@ suite('a guarded backend', () => {
     assert.deepEqual([thread.guard.isOpen, thread.inner.calls], [true, 1])
   })
 
+  // With a deadline beyond the pause between probes, each pause added one: ten at a time, each with a connection of its own.
+  test('a probe that waits for its answer is the only one', async () => {
+    const world = new GuardWorld()
+    const thread = world.thread({ breakerResetMs: 100, probeTimeoutMs: 1_000 })
+    await open(thread)
+    const { guard, inner } = thread
+    inner.answer = null
+    for (let pause = 0; pause < 9; pause += 1) {
+      world.timers.advance(100)
+      assert.equal(guard.isOpen, true)
+    }
+    assert.equal(inner.calls, 1)
+    inner.reads.at(-1)?.done(new KVError('DEADLINE_EXCEEDED', 'no answer'))
+    world.timers.advance(100)
+    assert.equal(inner.calls, 2)
+    inner.reads.at(-1)?.done({ rows: [null], datasetVersion: null })
+    assert.equal(guard.isOpen, false)
+  })
+
+  // Each in its turn was still asked of a backend that all others left alone, for as long as it could wait.
+  test('what waits for its turn when the breaker opens is refused, on every thread that looks', async () => {
+    const world = new GuardWorld()
+    const one = world.thread({ maxInFlight: 6, maxQueued: 10 })
+    const other = world.thread({ maxInFlight: 1, maxQueued: 10 })
+    const codes: string[] = []
+    for (const { guard, inner } of [one, other]) {
+      inner.answer = null
+      for (let call = 0; call < 16; call += 1) void codeOf(guard).then((code) => codes.push(code))
+    }
+    world.timers.advance(1_000)
+    const late = new KVError('DEADLINE_EXCEEDED', 'no answer')
+    for (const { done } of one.inner.reads.splice(0)) done(late)
+    for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(codes.filter((code) => code === 'UNAVAILABLE').length, 4)
+    assert.deepEqual([one.inner.calls, one.guard.queued, other.guard.queued], [12, 0, 10])
+    assert.deepEqual([other.guard.isOpen, other.guard.queued], [true, 0])
+    for (const { done } of other.inner.reads.splice(0)) done(late)
+    for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(codes.filter((code) => code === 'UNAVAILABLE').length, 14)
+    assert.equal(other.inner.calls, 1)
+    assert.equal(world.refused.filter((reason) => reason === 'breaker').length, 14)
+  })
+
+  test('no second attempt is made once the breaker is open', async () => {
+    const world = new GuardWorld()
+    const { guard, inner } = world.thread({ retryPercent: 100 })
+    inner.answer = null
+    const straggler = codeOf(guard)
+    const held = inner.reads.splice(0)
+    await open({ guard, inner })
+    held[0]?.done(new KVError('UNAVAILABLE', 'connection reset', { outcome: 'UNKNOWN' }))
+    assert.equal(await straggler, 'UNAVAILABLE')
+    assert.deepEqual([inner.calls, world.attempts], [0, []])
+  })
+
   test('a thread that never saw a read fail lets one call try', async () => {
     const world = new GuardWorld()
     const { guard, inner } = world.thread()
-    inner.answer = GONE
-    for (let call = 0; call < 20 && !guard.isOpen; call += 1) {
-      await new Promise((resolve) => guard.mutate(mutatePlan(), resolve))
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-    assert.equal(guard.isOpen, true)
+    await openByWrites({ guard, inner })
     world.timers.advance(RESET_MS)
     assert.equal(guard.isOpen, false)
     inner.calls = 0
@@ -121,6 +180,40 @@ suite('a guarded backend', () => {
     inner.answer = 'well'
     world.timers.advance(RESET_MS)
     assert.equal(guard.isOpen, false)
+  })
+
+  // The next caller's look had it refused, and the turn was lost.
+  test('a call that tries may wait for its turn, whoever looks meanwhile', async () => {
+    const world = new GuardWorld()
+    const { guard, inner } = world.thread({ maxInFlight: 1 })
+    await openByWrites({ guard, inner })
+    inner.answer = null
+    world.timers.advance(RESET_MS)
+    const stalled = codeOf(guard)
+    assert.equal(guard.isOpen, true)
+    world.timers.advance(RESET_MS)
+    const waiting = codeOf(guard)
+    assert.deepEqual([guard.isOpen, await codeOf(guard), guard.queued], [true, 'UNAVAILABLE', 1])
+    inner.answer = 'well'
+    inner.reads[0]?.done(GONE)
+    assert.deepEqual([await stalled, await waiting, guard.isOpen], ['UNAVAILABLE', 'well', false])
+  })
+
+  test('one that waited in vain leaves the turn to a next one', async () => {
+    const world = new GuardWorld()
+    const { guard, inner } = world.thread({ maxInFlight: 1, maxQueued: 0 })
+    await openByWrites({ guard, inner })
+    inner.answer = null
+    world.timers.advance(RESET_MS)
+    const stalled = codeOf(guard)
+    assert.equal(guard.isOpen, true)
+    world.timers.advance(RESET_MS)
+    assert.equal(await codeOf(guard), 'OVERLOADED')
+    assert.equal(guard.isOpen, true)
+    world.timers.advance(RESET_MS)
+    assert.equal(guard.isOpen, false)
+    inner.reads[0]?.done(GONE)
+    await stalled
   })
 
   test('calls from before a change say nothing about the time after it', async () => {

@@ -89,6 +89,19 @@ suite('a read in two attempts', () => {
     run.answer(0, fail('UNAVAILABLE'))
     assert.deepEqual([run.outcomes, run.seconds], [['UNAVAILABLE'], []])
   })
+
+  // Of an origin whose breaker opened all that waited were refused, and what the budget had saved was gone.
+  test('one that was not made costs nothing of the budget', () => {
+    const budget = new RetryBudget(1)
+    for (let read = 0; read < 20; read += 1) {
+      const run = new Run().start({ budget })
+      run.hasRoom = false
+      run.answer(0, fail('UNAVAILABLE'))
+    }
+    const run = new Run().start({ budget })
+    run.answer(0, fail('UNAVAILABLE'))
+    assert.deepEqual(run.seconds, ['retry'])
+  })
 })
 
 test('second attempts are a share of the reads, and a few beyond', () => {

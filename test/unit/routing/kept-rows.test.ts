@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { KVError } from '../../../src/base/errors.js'
 import { type RowOutcome, WHOLE_ROW } from '../../../src/model/row.js'
-import { copyRows, keptBytes, keptRequestBytes } from '../../../src/routing/kept-rows.js'
-import { cell } from '../../support/datasets.js'
+import { copyRequest, copyRows, keptBytes, keptRequestBytes } from '../../../src/routing/kept-rows.js'
+import { cell, readRequest } from '../../support/datasets.js'
 
 test('copies are equal, hold their own bytes alone, and all of those count: also where a row goes on', () => {
   const answer = Buffer.alloc(1024 * 1024, 'x')
@@ -27,18 +27,43 @@ test('copies are equal, hold their own bytes alone, and all of those count: also
   assert.ok(keptBytes(rows) >= 160 && keptBytes(rows) < 1_000)
 })
 
-// A key of one byte in a frame of a megabyte counted for one byte, and so did a selection of a thousand columns.
-test('what a read asks for counts by what it keeps: its selection, and the whole of a frame of its own', () => {
-  const asking = (rowKeys: readonly Buffer[]) => ({ rowKeys, selector: null, selectorsByKey: null })
-  assert.equal(keptRequestBytes(asking([])), 0)
-  const shared = Buffer.alloc(64 * 1024)
-  assert.equal(keptRequestBytes(asking([shared.subarray(0, 10), shared.subarray(10, 30)])), 30)
-  const alone = Buffer.alloc(1024 * 1024)
-  assert.equal(keptRequestBytes(asking([alone.subarray(0, 1)])), alone.length)
-  const keys = Array.from({ length: 1_000 }, () => shared.subarray(0, 100))
-  const selector = { ...WHOLE_ROW, localKeys: keys, ranges: [{ from: shared.subarray(0, 50), to: null }] }
-  const whole = keptRequestBytes({ ...asking([shared.subarray(0, 10)]), selector })
-  assert.ok(whole >= 100_060 && whole < 200_000, String(whole))
-  const each = { ...asking([shared.subarray(0, 10)]), selectorsByKey: [selector, null] }
-  assert.equal(keptRequestBytes(each), whole)
+// A key of one byte in a frame of a megabyte counted for one byte; later the first key's frame alone counted, and the others
+// were kept for nothing.
+test('what a read asks for is kept in bytes of its own, whatever frames it lies in, and all of those count', () => {
+  const frames = [4, 1, 2].map((megabytes) => Buffer.alloc(megabytes * 1024 * 1024, 'frame'))
+  const view = (frame: number, at: number, length: number): Buffer =>
+    (frames[frame] ?? Buffer.alloc(0)).subarray(at, at + length)
+  const selector = {
+    ...WHOLE_ROW,
+    localKeys: [view(1, 3, 30)],
+    ranges: [
+      { from: view(2, 0, 7), to: view(0, 9, 8) },
+      { from: view(2, 4, 5), to: null },
+    ],
+  }
+  const request = {
+    ...readRequest([]),
+    rowKeys: [view(0, 0, 10), view(1, 10, 20), view(2, 5, 0)],
+    selector,
+    selectorsByKey: [null, { ...selector, ranges: [] }, null],
+    position: { localKey: view(1, 1, 2), timestamp: 7n, columns: 1, originToken: view(2, 1, 3) },
+  }
+  const copy = copyRequest(request)
+  assert.deepEqual(copy, request)
+  const own = new Set(buffersIn(copy).map(({ buffer }) => buffer))
+  assert.equal(own.size, 1)
+  for (const { byteLength } of own) assert.equal(byteLength, 30 + 30 + 20 + 30 + 5)
+  assert.ok(keptRequestBytes(request) >= 115 && keptRequestBytes(request) < 1_000)
+  const nothing = { ...request, selector: null, selectorsByKey: null, position: null }
+  assert.equal(keptRequestBytes({ ...nothing, rowKeys: [] }), 0)
+  // Names of one byte are more than their bytes.
+  const many = { ...nothing, rowKeys: Array.from({ length: 1_000 }, () => view(0, 0, 1)) }
+  assert.ok(keptRequestBytes(many) >= 50_000)
 })
+
+/** All there are, however deep. */
+function buffersIn(value: unknown): Buffer[] {
+  if (Buffer.isBuffer(value)) return [value]
+  if (typeof value !== 'object' || value === null) return []
+  return Object.values(value).flatMap(buffersIn)
+}

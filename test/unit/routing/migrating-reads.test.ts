@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { KVError } from '../../../src/base/errors.js'
+import type { ScanRequest } from '../../../src/model/scan.js'
 import { splitBucket } from '../../../src/routing/traffic-split.js'
 import { scanRequest } from '../../support/scans.js'
 import {
@@ -45,6 +46,16 @@ function valuesOf(answer: Answer | undefined): (string | null)[] {
 
 function codeOf(answer: Answer | undefined): string {
   return answer instanceof KVError ? answer.code : 'none'
+}
+
+/** The side that answered, or the error's code. */
+function scan(world: TwoSides, changes: Partial<ScanRequest> = {}): string | undefined {
+  const plan = world.routing.router.planScan({ request: scanRequest(changes), entry: world.entry })
+  let side: string | undefined
+  plan.backend.scan(plan, (answer) => {
+    side = answer instanceof KVError ? answer.code : answer.side
+  })
+  return side
 }
 
 suite('reads of a dataset with two sides', () => {
@@ -147,7 +158,7 @@ suite('reads of a dataset with two sides', () => {
 
   test('an origin whose breaker is open is not asked', () => {
     const world = ramping()
-    world.breaker.isOpen = true
+    world.guard.isOpen = true
     const [key = ''] = NOT_IN_SPLIT
     assert.deepEqual(valuesOf(world.read([key]).answer), [`target ${key}`])
     assert.deepEqual(world.asked, ['TARGET'])
@@ -236,21 +247,42 @@ suite('reads of a dataset with two sides', () => {
     assert.deepEqual(world.asked, ['TARGET', 'ORIGIN', 'TARGET', 'ORIGIN'])
   })
 
+  // The target answers so once the connection that asked is closed: each was compared with a read of the origin.
+  test('a read whose caller left says nothing of a side, and is not compared', () => {
+    const world = new TwoSides(migrating('TARGET_PRIMARY', { shadowShare: 10_000 }))
+    const context = { api: 'test', caller: null, deadline: 1e9, connection: { isClosed: true } }
+    const left = new KVError('CANCELLED', 'the connection that asked was closed')
+    const { sides } = world.routing.watch.of(world.entry.record)
+    world.behaviours.TARGET = () => left
+    assert.equal(codeOf(world.read(['k'], { context }).answer), 'CANCELLED')
+    world.behaviours.TARGET = () => ({ rows: [rowOf('k'), left], datasetVersion: VERSION })
+    world.read(['k', 'l'], { context })
+    world.step()
+    const { sent, failed } = world.shadow
+    assert.deepEqual([sent, failed, sides.TARGET.requests, sides.ORIGIN.requests], [0, 0, 0, 0])
+    world.scanFailure = left
+    assert.deepEqual([scan(world, { side: 'ORIGIN' }), sides.ORIGIN.requests], ['CANCELLED', 0])
+  })
+
+  test('of keys that each have their own side those are compared that were read to their end', () => {
+    const world = new TwoSides(migrating('RAMP', { splitShare: 5_000, shadowShare: 10_000 }))
+    world.behaviours.TARGET = (plan, side) => {
+      world.behaviours.TARGET = rowsOf(VERSION)
+      return plan.admitted.request.context.isBatch === true
+        ? rowsOf(VERSION)(plan, side)
+        : new KVError('CANCELLED', 'the connection that asked was closed')
+    }
+    assert.equal(codeOf(world.read(KEYS).answer), 'CANCELLED')
+    world.step()
+    assert.deepEqual([world.shadow.sent, world.shadow.matched, world.shadow.failed], [1, 1, 0])
+  })
+
   test('a scan names its side; later pages keep it; the first one may come from the other', () => {
     const world = ramping()
-    const scan = (changes: object) => {
-      const admitted = { request: scanRequest(changes), entry: world.entry }
-      const plan = world.routing.router.planScan(admitted)
-      let side: string | undefined
-      plan.backend.scan(plan, (answer) => {
-        side = answer instanceof KVError ? answer.code : answer.side
-      })
-      return side
-    }
-    assert.equal(scan({}), 'ORIGIN')
-    assert.equal(scan({ side: 'TARGET' }), 'TARGET')
-    world.breaker.isOpen = true
-    assert.equal(scan({}), 'TARGET')
-    assert.equal(scan({ side: 'ORIGIN' }), 'ORIGIN')
+    assert.equal(scan(world), 'ORIGIN')
+    assert.equal(scan(world, { side: 'TARGET' }), 'TARGET')
+    world.guard.isOpen = true
+    assert.equal(scan(world), 'TARGET')
+    assert.equal(scan(world, { side: 'ORIGIN' }), 'ORIGIN')
   })
 })

@@ -60,6 +60,25 @@ suite('shadow reads', () => {
     assert.equal(world.timers.pendingCount, 0)
   })
 
+  test('a burst expires a part at a time, and no read in doubt keeps others from it', () => {
+    const world = verifying()
+    world.behaviours = { ORIGIN: rowsOf(null, { wrong: 'right' }), TARGET: NEVER }
+    world.read(['wrong'])
+    for (let read = 0; read < 200; read += 1) world.read(['k'])
+    world.step()
+    world.held.shift()?.({ rows: [rowOf('wrong', { wrong: 'wrong' })], datasetVersion: VERSION })
+    world.behaviours.ORIGIN = NEVER
+    const counts: number[] = []
+    world.timers.advance(limits.shadowTimeoutMs - 1)
+    for (let ms = 0; ms < 60; ms += 1) {
+      world.timers.advance(1)
+      counts.push(world.shadow.expired)
+    }
+    assert.deepEqual(verdicts(world), ['expired 200', 'waiting 1'])
+    const most = Math.max(...counts.map((count, at) => count - (counts[at - 1] ?? 0)))
+    assert.ok(most < 100, `${most} at once`)
+  })
+
   test('what does not fit is dropped: reads, bytes, a thread that is busy', () => {
     const bounds = { maxReads: 3, maxBytes: 1_000_000, maxThreadBytes: 1_000_000 }
     const few = verifying({ bounds })
@@ -67,7 +86,7 @@ suite('shadow reads', () => {
     for (let read = 0; read < 10; read += 1) few.read(['k'])
     few.step()
     assert.deepEqual(verdicts(few), ['dropped 7', 'waiting 3'])
-    const small = verifying({ bounds: { ...bounds, maxBytes: 500 } })
+    const small = verifying({ bounds: { ...bounds, maxBytes: 700 } })
     small.behaviours.TARGET = NEVER
     for (let read = 0; read < 3; read += 1) small.read(['k'])
     small.step()
@@ -80,11 +99,11 @@ suite('shadow reads', () => {
 
   test('while the breaker of the other side is open nothing is asked, copied or kept for it', () => {
     const world = new TwoSides(migrating('TARGET_PRIMARY', { shadowShare: 10_000 }))
-    world.breaker.isOpen = true
+    world.guard.isOpen = true
     world.read(['k'])
     assert.deepEqual([verdicts(world), world.asked], [['failed 1'], ['TARGET']])
     assert.equal(world.timers.pendingCount, 0)
-    world.breaker.isOpen = false
+    world.guard.isOpen = false
     world.read(['k'])
     world.step()
     assert.deepEqual(
@@ -94,6 +113,22 @@ suite('shadow reads', () => {
         ['TARGET', 'TARGET', 'ORIGIN'],
       ],
     )
+  })
+
+  // What was refused in the end had been copied, and counted as an error of the origin, beside which the target may err.
+  test('while as many wait for the other side as may, nothing is asked, copied or held against it', () => {
+    const world = new TwoSides(migrating('TARGET_PRIMARY', { shadowShare: 10_000 }))
+    world.guard.isFull = true
+    const read = world.read(['k'])
+    world.step()
+    assert.ok(read.answer !== undefined && !(read.answer instanceof KVError))
+    assert.deepEqual([verdicts(world), world.asked], [['dropped 1'], ['TARGET']])
+    assert.deepEqual([world.routing.shadow.heldBytes, world.timers.pendingCount], [0, 0])
+    const { requests, errors } = world.routing.watch.of(world.entry.record).sides.ORIGIN
+    assert.deepEqual([requests, errors], [0, 0])
+    world.guard.isFull = false
+    readThrough(world)
+    assert.deepEqual(verdicts(world), ['matched 1', 'dropped 1'])
   })
 
   // Rows that are not there hold next to nothing, and their keys may be as long as a frame.

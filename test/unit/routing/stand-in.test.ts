@@ -157,9 +157,9 @@ suite('the other side stands in', () => {
       for (const keys of [[OF_ORIGIN], KEYS]) {
         world.behaviours.ORIGIN = FAILS
         assert.equal(textOf(world.read(keys, within(world, 1_000)).answer), expected, `case ${number}`)
-        world.breaker.isOpen = true
+        world.guard.isOpen = true
         assert.equal(textOf(world.read(keys, within(world, 1_000)).answer), expected, `case ${number}, open`)
-        world.breaker.isOpen = false
+        world.guard.isOpen = false
       }
     }
   })

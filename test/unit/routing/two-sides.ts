@@ -19,11 +19,14 @@ import { FakeTimers } from '../../support/fake-timers.js'
 export const VERSION = 2_000
 export const BEFORE = 1_000
 
-/** The same backend in both roles; its breaker is open while `state` says so. */
-export function guardedRoles(backend: Backend, state: { readonly isOpen: boolean } = CLOSED): GuardedRoles {
+/** The same backend in both roles; its breaker is open, and its bulkhead full, while `state` says so. */
+export function guardedRoles(backend: Backend, state: GuardState = CLOSED): GuardedRoles {
   const side: GuardedSide = {
     get isOpen() {
       return state.isOpen
+    },
+    get isFull() {
+      return state.isFull
     },
     name: backend.name,
     read: (plan, done) => backend.read(plan, done),
@@ -34,7 +37,9 @@ export function guardedRoles(backend: Backend, state: { readonly isOpen: boolean
   return { primary: side, shadow: side }
 }
 
-const CLOSED = { isOpen: false }
+type GuardState = Pick<GuardedSide, 'isOpen' | 'isFull'>
+
+const CLOSED = { isOpen: false, isFull: false }
 
 export type Answer = ReadResult | KVError
 
@@ -53,7 +58,7 @@ export class TwoSides {
   readonly asked: Side[] = []
   /** Answers the reads that nothing was answered to. */
   readonly held: ((answer: Answer) => void)[] = []
-  readonly breaker = { isOpen: false }
+  readonly guard = { isOpen: false, isFull: false }
   readonly routing: Routing
   isBusy = false
   standInAfterMs = 0
@@ -76,7 +81,7 @@ export class TwoSides {
       clock,
       startTimer: this.timers.start,
       leafTier: this.#backend('TARGET'),
-      origins: new Map([['west', guardedRoles(this.#backend('ORIGIN'), this.breaker)]]),
+      origins: new Map([['west', guardedRoles(this.#backend('ORIGIN'), this.guard)]]),
       entryOf: (name) => (name === this.entry.record.name ? this.entry : undefined),
       viewOf: () => options.view ?? WHOLE_VIEW,
       digest: (value) => `digest of ${value.toString()}`,

@@ -54,7 +54,12 @@ describe('what is read of a table with the families a and b', () => {
     ["ColumnPrefixFilter('x') OR PrefixFilter('r')", 'everything'],
     ["ColumnPrefixFilter('x') AND ColumnPrefixFilter('y')", 'nothing'],
     ["ColumnValueFilter('a', 'x', =, 'binary:1')", 'a:x'],
-    ["SingleColumnValueFilter('a', 'x', =, 'binary:1') AND ColumnPrefixFilter('y')", 'a:x a:y..a:z b:y..b:z'],
+    ["SingleColumnValueFilter('a', 'x', =, 'binary:1') AND QualifierFilter(=, 'binary:y')", 'a:x a:y b:y'],
+    // What stands before x may let the prefix pass over x.
+    [
+      "SingleColumnValueFilter('a', 'x', =, 'binary:1') AND ColumnPrefixFilter('y')",
+      'a:..a:x\0 a:y..a:z b:y..b:z',
+    ],
     ['FirstKeyOnlyFilter()', 'a:..a< b:..b< first 1'],
     [
       "PrefixFilter('r') AND FirstKeyOnlyFilter() AND KeyOnlyFilter()",

@@ -59,6 +59,7 @@ describe('what a filter leaves of a row', () => {
     ["ColumnValueFilter('a', 'xy', =, 'binary:2')", ['a:xy=2@1']],
     ["ColumnValueFilter('a', 'xy', !=, 'binary:2')", null],
     ["SKIP ValueFilter(!=, 'binary:2')", null],
+    ["SKIP PrefixFilter('ro')", null],
     ["(FirstKeyOnlyFilter() OR PrefixFilter('z')) AND KeyOnlyFilter()", ['a:x=@1']],
   ]
   for (const [filter, expected] of cases) {
@@ -92,6 +93,57 @@ describe('what a filter leaves of a row', () => {
       left("WHILE RowFilter(!=, 'binary:r2')", rows).map((row) => row !== null),
       [true, false, false],
     )
+  })
+})
+
+test('filters under SKIP and WHILE take a reversed scan for a forward one, as in HBase', () => {
+  const passing = (text: string): boolean[] => {
+    const filter = buildFilter(parseFilter(bytes(text)), true)
+    return ['r3', 'r2', 'r1'].map(
+      (key) => filterRow(filter, { rowKey: bytes(key), cells: ROW }, () => 1) !== null,
+    )
+  }
+  assert.deepEqual(passing("InclusiveStopFilter('r2')"), [true, true, false])
+  assert.deepEqual(passing("WHILE InclusiveStopFilter('r2')"), [false, false, false])
+  assert.deepEqual(passing("WHILE (InclusiveStopFilter('r2') OR RowFilter(=, 'binary:r3'))"), [
+    true,
+    false,
+    false,
+  ])
+  assert.deepEqual(passing("PrefixFilter('r2')"), [false, true, false])
+  assert.deepEqual(passing("WHILE (PrefixFilter('r2') OR RowFilter(=, 'binary:r3'))"), [true, false, false])
+})
+
+describe('families that a filter does not need are read behind the others, of rows that it has not dropped', () => {
+  const [of1, ofBoth] = [[cell('a:x', '1')], [cell('a:x', '1'), cell('b:x', '4'), cell('b:y', '5')]]
+
+  test('a row of which nothing passed by then is not there, whatever SKIP says of it', () => {
+    const filter = "SKIP SingleColumnValueFilter('b', 'z', =, 'binary:4', true, true)"
+    assert.deepEqual(left(filter, { of1, ofBoth }), [null, ['a:x=1@1', 'b:x=4@1', 'b:y=5@1']])
+  })
+
+  test('nor does WHILE end with it', () => {
+    const filter = "WHILE SingleColumnValueFilter('b', 'x', =, 'binary:4', true, true)"
+    assert.deepEqual(left(filter, { of1, ofBoth }), [null, ['a:x=1@1', 'b:x=4@1', 'b:y=5@1']])
+  })
+
+  test('what is read behind them drops no row any more', () => {
+    const row = [cell('a:x', '1'), cell('b:x', '4')]
+    assert.deepEqual(left("SKIP ColumnValueFilter('a', 'x', =, 'binary:1')", { row }), [['a:x=1@1']])
+    assert.deepEqual(left("SKIP ColumnValueFilter('b', 'x', =, 'binary:4')", { row }), [['b:x=4@1']])
+  })
+
+  test('a filter judges them by what it has seen of its own', () => {
+    const filter =
+      "SingleColumnValueFilter('b', 'x', =, 'binary:9', true, true) OR ColumnValueFilter('b', 'x', =, 'binary:4')"
+    assert.deepEqual(left(filter, { of1, ofBoth }), [null, ['b:x=4@1']])
+  })
+
+  test('each filter of a list may need one, and one that needs all of them makes that no difference', () => {
+    const both = "ColumnValueFilter('a', 'x', =, 'binary:1') OR ColumnValueFilter('b', 'y', =, 'binary:5')"
+    assert.deepEqual(left(both, { of1, ofBoth }), [['a:x=1@1'], ['a:x=1@1', 'b:y=5@1']])
+    const all = "SKIP (SingleColumnValueFilter('b', 'z', =, 'binary:4', true, true) OR KeyOnlyFilter())"
+    assert.deepEqual(left(all, { of1 }), [['a:x=@1']])
   })
 })
 

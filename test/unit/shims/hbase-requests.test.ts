@@ -94,6 +94,40 @@ describe('a write is as durable', () => {
   })
 })
 
+test('rows of one call may name other columns than the row before, and one column twice: the last value stays', () => {
+  const put = (column: string, value: string) => ({
+    isDelete: false,
+    column: bytes(column),
+    value: bytes(value),
+    writeToWAL: true,
+  })
+  const rowBatches = [
+    { row: bytes('r1'), mutations: [put('a:x', '1'), put('a:y', '2')] },
+    { row: bytes('r2'), mutations: [put('a:x', '3'), put('a:x', '4')] },
+    { row: bytes('r3'), mutations: [put('a:x', '5'), put('a:long enough to be compared elsewhere', '6')] },
+    { row: bytes('r1'), mutations: [put('a:y', '7')] },
+  ]
+  const { kind } = call(1, 'mutateRows', { tableName: bytes('t'), attributes: [], rowBatches })
+  assert.equal(kind, 'reply')
+  assert.deepEqual(
+    store.requests.map(({ rowKey, mutations }) => [
+      rowKey.toString(),
+      mutations.map((mutation) =>
+        mutation.kind === 'PUT'
+          ? mutation.cells
+              .map(({ localKey, value }) => `${localKey.toString('latin1', 2)}=${String(value)}`)
+              .join(' ')
+          : mutation.kind,
+      ),
+    ]),
+    [
+      ['r1', ['x=1 y=2', 'y=7']],
+      ['r2', ['x=4']],
+      ['r3', ['x=5 long enough to be compared elsewhere=6']],
+    ],
+  )
+})
+
 describe('a get that asks whether there is something', () => {
   const tget = (existsOnly: boolean | null) => two.makeTGet({ row: bytes('r'), existence_only: existsOnly })
 

@@ -86,7 +86,7 @@ export class World {
     this.service.methods.get('loadFileSet')?.handle(
       { request },
       {
-        connection: { id: 1, remoteAddress: '10.0.0.7', clientName: null },
+        connection: { id: 1, remoteAddress: '10.0.0.7', clientName: null, isClosed: false },
         method: 'loadFileSet',
         receivedAtMs: this.timers.nowMs,
         reply: () => {

@@ -33,6 +33,7 @@ test('a directory is found by its path or URL, and 13 digits name its version', 
     `/${'x'.repeat(900)}`,
   ])
     assert.throws(() => toDirectory(asked, 'hdfs://'), { code: 'INVALID_ARGUMENT' }, asked.slice(0, 10))
+  assert.throws(() => toDirectory('/a\nb', 'hdfs://'), / printable characters is needed, not "\/a\?b"$/)
   // A path is no URL: nothing in it leads out of the root, and what looks like an escape is a name.
   assert.equal(
     toDirectory('/a b/%2e%2e/$1?2#3', 'file:///mnt').url,

@@ -90,6 +90,11 @@ test('nothing was called: counters are zero, and there are no metrics', () => {
   assert.deepEqual(metrics, {})
 })
 
+test('without file sets none is online', () => {
+  const { gauges } = statsOf({ ...input(new RequestFigures()), onlineShares: new Map() })
+  assert.deepEqual(gauges, { 'TERRAPIN_THRIFT/connections': 5, 'terrapin-controller-online-pct': 0 })
+})
+
 test('as text each map has a heading and each name a line', () => {
   const lines = statsText(statsOf(input(counted()))).split('\n')
   assert.deepEqual(

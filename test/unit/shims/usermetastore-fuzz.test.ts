@@ -223,7 +223,7 @@ test('the cells that a store answers are the cells that are shown', () => {
   bound?.handle(
     { request: wire.makeGetRequest({ table: 't', key: Buffer.from('k') }) },
     {
-      connection: { id: 1, remoteAddress: '', clientName: null },
+      connection: { id: 1, remoteAddress: '', clientName: null, isClosed: false },
       method: 'get',
       receivedAtMs: systemClock.monotonicMs(),
       reply: (result) => (answer = result),

@@ -1,21 +1,42 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileSetNode, hostsOfView, leaderNode, viewNode } from '../../../shims/terrapin/zookeeper-nodes.js'
+import { gzipSync } from 'node:zlib'
+import {
+  fileSetNode,
+  hostsOfView,
+  isWholeView,
+  leaderNode,
+  viewNode,
+} from '../../../shims/terrapin/zookeeper-nodes.js'
 import { resourceName } from '../../../shims/terrapin/translate.js'
 import { limits } from '../../../src/base/limits.js'
 import { silentLogger, type Logger } from '../../../src/base/logger.js'
-import type { Publication } from '../../../src/zookeeper/file-set-plan.js'
+import type { ClaimedPair } from '../../../src/zookeeper/claims.js'
+import { type NodeContents, type Publication, planFileSet } from '../../../src/zookeeper/file-set-plan.js'
 import { Publisher } from '../../../src/zookeeper/publisher.js'
 import { ZooKeeperSession } from '../../../src/zookeeper/session.js'
 import { FakeZooKeeper } from '../../support/fake-zookeeper.js'
 import { random } from '../../support/random.js'
 
-const contents = {
+const contents: NodeContents = {
   fileSet: fileSetNode,
   view: viewNode,
   hostsOfView,
-  viewName: (fileSet: string, version: number) => resourceName({ fileSet, version }),
+  isWholeView,
+  viewName: (fileSet, version) => resourceName({ fileSet, version }),
+}
+
+/** Views of a release that knew one partition, and looked at nothing but hosts. */
+const earlierContents: NodeContents = {
+  ...contents,
+  view: (_, version, hosts) => gzipSync(JSON.stringify({ partitionMap: { [`x$${version}$0`]: hosts } })),
+  isWholeView: () => true,
+}
+
+interface GatewayNodes {
+  readonly leader?: Buffer | null
+  readonly nodes?: NodeContents
 }
 
 let zookeeper: FakeZooKeeper
@@ -29,7 +50,11 @@ class FakeGateway {
   readonly publisher: Publisher
   failures = 0
 
-  constructor(host: string, store = `store of ${host}`, leader: Buffer | null = null) {
+  constructor(
+    host: string,
+    store = `store of ${host}`,
+    { leader = null, nodes = contents }: GatewayNodes = {},
+  ) {
     const logger = {
       ...silentLogger,
       info: () => undefined,
@@ -62,7 +87,7 @@ class FakeGateway {
       host,
       store,
       leader: () => leader,
-      contents,
+      contents: nodes,
       served: {
         get: (name) => this.datasets.get(name) ?? null,
         names: () => [...this.datasets.keys()],
@@ -116,9 +141,18 @@ function currentOf(name: string): string | null {
   return servingInfo.helixResource
 }
 
+function viewOf(name: string, version: number): Buffer | null {
+  return zookeeper.data(`/terra/views/${resourceName({ fileSet: name, version })}`)
+}
+
 function hostsOf(name: string, version: number): string {
-  const data = zookeeper.data(`/terra/views/${resourceName({ fileSet: name, version })}`)
+  const data = viewOf(name, version)
   return data === null ? 'none' : hostsOfView(data).join()
+}
+
+function isWhole(name: string, version: number): boolean {
+  const data = viewOf(name, version)
+  return data !== null && isWholeView(data)
 }
 
 test('a served file set stands in the tree with its views, and goes when it is deleted', async () => {
@@ -133,7 +167,7 @@ test('a served file set stands in the tree with its views, and goes when it is d
   assert.deepEqual(zookeeper.children('/terra/views'), [])
 })
 
-test('a new version and its view come in one transaction, and the old view goes later', async () => {
+test('a new version comes in one transaction, behind the view that it leads to, and the old view goes later', async () => {
   const gateway = new FakeGateway('one')
   gateway.serve('pins', 1)
   await until('published', () => currentOf('pins') === '$terrapin$data$pins$1')
@@ -142,12 +176,82 @@ test('a new version and its view come in one transaction, and the old view goes 
   await until('swapped', () => currentOf('pins') === '$terrapin$data$pins$2')
   assert.deepEqual(zookeeper.writes[before], [
     '/terra/godwit/filesets/pins',
-    '/terra/filesets/pins',
     '/terra/godwit/filesets/pins/2',
     '/terra/views/$terrapin$data$pins$2',
+    '/terra/filesets/pins',
   ])
   await until('old view gone', () => hostsOf('pins', 1) === 'none')
   assert.equal(zookeeper.writes.length, before + 2)
+})
+
+test('a view with other partitions than clients are told of is written anew, or goes, as one with all of them', () => {
+  const stat = { madeBy: 1n, changedBy: 1n, version: 0, session: 0n }
+  const ours = (path: string, data: Buffer): ClaimedPair => {
+    const claim = { data: Buffer.from('store'), stat }
+    return { path, claimPath: `${path} claim`, node: { data, stat }, claim, state: 'OURS' }
+  }
+  const live = new Map(['one', 'two'].map((host) => [host, 'store']))
+  const set = { name: 'pins', current: 20, retainedVersions: 2 }
+  /** What becomes of a view of version 10 that names these hosts. As long as it stands, the file set stays as it is. */
+  const viewAfter = (
+    before: readonly string[],
+    kept: readonly number[] | null,
+  ): readonly string[] | 'deleted' => {
+    const wanted = kept === null ? null : { ...set, kept }
+    const { now } = planFileSet({
+      wanted,
+      found: {
+        pair: ours('set', contents.fileSet({ ...set, kept: kept ?? [20] })),
+        views: new Map([[10, ours('view', earlierContents.view('pins', 10, before))]]),
+      },
+      publishers: { host: 'one', store: 'store', live },
+      contents,
+      hasChanged: false,
+      expired: new Set([10]),
+    })
+    const change = now.find(({ path }) => path === 'view')
+    if (change?.kind === 'delete') return 'deleted'
+    assert.ok(change?.kind === 'set')
+    assert.ok(isWholeView(change.data))
+    assert.ok(!now.some(({ path }) => path === 'set'))
+    return hostsOfView(change.data)
+  }
+  assert.deepEqual(viewAfter(['one'], [20, 10]), ['one'])
+  assert.deepEqual(viewAfter(['one', 'two'], [20, 10]), ['one', 'two'])
+  assert.equal(viewAfter(['one'], [20]), 'deleted')
+  assert.deepEqual(viewAfter(['one', 'two'], [20]), ['two'])
+  assert.equal(viewAfter(['one'], null), 'deleted')
+  assert.deepEqual(viewAfter(['one', 'two'], null), ['two'])
+})
+
+test('gateways of two releases settle, and what the one still serves outlives the withdrawal of the other', async () => {
+  const one = new FakeGateway('one')
+  const two = new FakeGateway('two', 'store of two', { nodes: earlierContents })
+  const settle = async () => {
+    for (const gateway of [one, two, one, two]) {
+      gateway.publisher.nodeChanged()
+      await gateway.publisher.idle()
+    }
+  }
+  await settle()
+  one.serve('pins', 1)
+  await until('published', () => isWhole('pins', 1))
+  two.serve('pins', 1)
+  await until('as it was written before', () => hostsOf('pins', 1) === 'one,two' && !isWhole('pins', 1))
+  await settle()
+  assert.ok(isWhole('pins', 1))
+  assert.equal(hostsOf('pins', 1), 'one,two')
+  const writes = zookeeper.writes.length
+  await settle()
+  assert.equal(zookeeper.writes.length, writes)
+
+  two.drop('pins')
+  await until('one is left', () => hostsOf('pins', 1) === 'one')
+  two.serve('pins', 1)
+  await until('both again', () => hostsOf('pins', 1) === 'one,two' && !isWhole('pins', 1))
+  one.drop('pins')
+  await until('two is left', () => hostsOf('pins', 1) === 'two')
+  assert.equal(currentOf('pins'), '$terrapin$data$pins$1')
 })
 
 test('what changes while zookeeper is away is put right when it is back', async () => {
@@ -356,12 +460,12 @@ test('whenever sessions expire and connections are cut, in the end stands what i
 
 test('the controller that uploaders ask is the first that came, and the next one when it ends', async () => {
   const leaderOf = () => zookeeper.data('/terra/CONTROLLER/LEADER')?.toString() ?? null
-  const first = new FakeGateway('one', 'store', leaderNode('one', 9012))
+  const first = new FakeGateway('one', 'store', { leader: leaderNode('one', 9012) })
   await until('led', () => leaderOf() !== null)
   assert.equal(leaderOf(), '{"id":"one_9012","simpleFields":{},"mapFields":{},"listFields":{}}')
   assert.deepEqual(zookeeper.children('/terra/locks'), [])
 
-  const second = new FakeGateway('two', 'store', leaderNode('two', 9013))
+  const second = new FakeGateway('two', 'store', { leader: leaderNode('two', 9013) })
   second.serve('pins', 1)
   await until('published', () => hostsOf('pins', 1) === 'two')
   assert.match(leaderOf() ?? '', /"one_9012"/)
@@ -373,7 +477,7 @@ test('the controller that uploaders ask is the first that came, and the next one
 test('where another controller led, or this one before it crashed, its end is noticed', async () => {
   for (const path of ['/terra', '/terra/CONTROLLER']) zookeeper.put(path, '')
   zookeeper.put('/terra/CONTROLLER/LEADER', 'theirs')
-  const gateway = new FakeGateway('one', 'store', leaderNode('one', 9012))
+  const gateway = new FakeGateway('one', 'store', { leader: leaderNode('one', 9012) })
   gateway.serve('pins', 1)
   await until('published', () => hostsOf('pins', 1) === 'one')
   assert.equal(zookeeper.data('/terra/CONTROLLER/LEADER')?.toString(), 'theirs')

@@ -4,12 +4,15 @@ const FORM = /^[+-]?(?:NaN|Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[fFdD]?)
 
 /** Null for what is no number. The case of NaN and Infinity is as written by the caller of CQL: any. */
 export function parseDouble(text: string): number | null {
+  const word = /^([+-]?)(nan|infinity)$/i.exec(text.trim())
+  if (word === null) return javaDouble(text)
+  if (word[2]?.toLowerCase() === 'nan') return Number.NaN
+  return word[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
+}
+
+/** As Double.parseDouble, but for its numbers in hex; null for what is none. */
+export function javaDouble(text: string): number | null {
   const trimmed = text.trim()
-  const word = /^([+-]?)(nan|infinity)$/i.exec(trimmed)
-  if (word !== null) {
-    if (word[2]?.toLowerCase() === 'nan') return Number.NaN
-    return word[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
-  }
   return FORM.test(trimmed) ? Number(trimmed.replace(/[fFdD]$/, '')) : null
 }
 

@@ -5,6 +5,7 @@
  * glance is a seek aside, to an entry or two: it says nothing of how much is needed elsewhere.
  *
  * Whoever reads looks at `hasNext` first; when it is false, `fill` reads on, and is the only thing here that takes long.
+ * Who gives way before that calls `letGo`: many may wait for their turns, each with a step that it has used up.
  */
 import type { Cursor } from '../store/binding.js'
 
@@ -61,6 +62,16 @@ export class Entries {
   /** Goes behind the entry in hand. */
   advance(): void {
     this.#at += 2
+  }
+
+  /** Gives up what is used up, where it is only read on; a seek back reads it again. */
+  letGo(): void {
+    const last = this.#rows.at(-2)
+    if (this.hasNext || last === undefined) return
+    this.#rows = [last, NONE]
+    this.#at = this.#rows.length
+    this.#floor = last
+    this.#isFloorIn = false
   }
 
   /** Reads on when nothing is in hand; false: there is no more. @throws {KVError} CORRUPT when a block is damaged */

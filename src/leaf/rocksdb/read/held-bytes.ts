@@ -16,10 +16,16 @@ export interface ByteBudget {
 }
 
 export class HeldBytes implements ByteBudget {
+  readonly #maxBytes: number
   #leftBytes: number
 
   constructor(maxBytes: number = MAX_READ_BYTES) {
+    this.#maxBytes = maxBytes
     this.#leftBytes = maxBytes
+  }
+
+  get heldBytes(): number {
+    return this.#maxBytes - this.#leftBytes
   }
 
   get leftBytes(): number {

@@ -7,7 +7,7 @@
  * Rows of a request with a page are cut where it ends: by their readers as far as those know what the rows before them
  * hold, and for good when all are there (read-pages.ts).
  */
-import { type Done, KVError } from '../../../base/errors.js'
+import type { Done, KVError } from '../../../base/errors.js'
 import type { ShardRead } from '../../../model/plan.js'
 import { type CellSelector, isPlain, type RowOutcome } from '../../../model/row.js'
 import { type Selection, selectionOf } from '../../selection.js'
@@ -64,17 +64,6 @@ export class ReadJob implements ByteBudget, PacedRequest {
 
   get isSpent(): boolean {
     return this.#leftBytes <= 0
-  }
-
-  /** Whether anything may still be read for it. */
-  mayRead(nowMs: number): boolean {
-    return !this.isSpent && this.read.deadline > nowMs
-  }
-
-  /** Why not. */
-  refusal(nowMs: number): KVError {
-    if (this.read.deadline > nowMs) return tooLarge()
-    return new KVError('DEADLINE_EXCEEDED', 'deadline passed before the row was read')
   }
 
   get isPaged(): boolean {

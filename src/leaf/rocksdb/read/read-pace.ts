@@ -33,7 +33,10 @@ const SLICES_OF_REQUEST = 4
 /** Requests that were set aside; each holds a cursor, and a part of its answer. Beyond it nothing is set aside. */
 const MAX_ASIDE = 64
 
-/** Scans among them: there is room for rows, too, however many pages come upon long ones. */
+/**
+ * Scans among them: there is room for rows, too, however many pages come upon long ones. So 36 stuck scans, these and the
+ * active ones, keep all other scans waiting until one of them ends or its deadline passes.
+ */
 const MAX_SCANS_ASIDE = 32
 
 /** Of all that are set aside so many have a turn before the scans have theirs; then the next ones. */
@@ -41,7 +44,8 @@ const TURNS_OF_ASIDE = 4
 
 /**
  * What they hold together: beyond it only the first goes on, to its end, and nothing is set aside that holds more than
- * little. So at most they hold this, what the first one adds, and a little each.
+ * little. So at most they hold this, what the first one adds, and a little each. The price: three or four reads that hold
+ * 22 MiB each keep other rows waiting until one of them ends or its deadline passes.
  */
 const MAX_ASIDE_BYTES = 64 * 1024 * 1024
 const LITTLE_BYTES = MAX_ASIDE_BYTES / MAX_ASIDE
@@ -80,8 +84,8 @@ export class ReadPace {
   #slicesOfFirst = 0
   readonly #aside: QueuedStep[] = []
   readonly #scans: QueuedScan[] = []
-  /** Of those that were set aside, and of the scans behind them. */
-  #nextTurn = 0
+  /** Slices of this round that were had: first come those that were set aside, then the scans. */
+  #turn = 0
   #isScanTurn = true
   /** Whether a slice is being read, or will be in a later turn. */
   #isDue = false
@@ -164,14 +168,20 @@ export class ReadPace {
     this.#aside.push({ step, request })
   }
 
-  /** The same for a scan that others wait for. */
-  #setScanAside(at: number): void {
-    const scan = this.#scans[at]
-    if (scan === undefined || ++scan.slices < SLICES_OF_PAGE || this.#scans.length <= MAX_ACTIVE_SCANS) return
-    const scansAside = this.#aside.filter((queued) => 'slices' in queued).length
-    if (scansAside >= MAX_SCANS_ASIDE || !this.#mayHold(scan.request)) return
-    this.#scans.splice(at, 1)
-    this.#aside.push(scan)
+  /** The next scans have their turns before it; one that is long and that others wait for is set aside. */
+  #scanGivesWay(): void {
+    const scan = this.#scans.shift()
+    if (scan === undefined) return
+    const isAside =
+      ++scan.slices >= SLICES_OF_PAGE && this.#scans.length >= MAX_ACTIVE_SCANS && this.#mayHoldScan(scan)
+    if (isAside) this.#aside.push(scan)
+    else this.#scans.splice(MAX_ACTIVE_SCANS - 1, 0, scan)
+  }
+
+  #mayHoldScan({ request }: QueuedScan): boolean {
+    return (
+      this.#aside.filter((queued) => 'slices' in queued).length < MAX_SCANS_ASIDE && this.#mayHold(request)
+    )
   }
 
   #mayHold({ heldBytes }: PacedRequest): boolean {
@@ -183,26 +193,24 @@ export class ReadPace {
     return this.#aside.reduce((bytes, { request }) => bytes + request.heldBytes, 0)
   }
 
-  /** Those that end soon share a slice; one that does not gives way to the next at the slice's end. */
+  /**
+   * Those that end soon share a slice; one that does not gives way to the next at the slice's end. A slice is a turn also
+   * when all that it read ended: whoever asks for more at once must not keep the others from theirs.
+   */
   #runTurns(slice: Slice, isOver: () => boolean): void {
-    for (;;) {
-      const isFull = this.#asideBytes() > MAX_ASIDE_BYTES
-      const aside = isFull ? 1 : Math.min(this.#aside.length, TURNS_OF_ASIDE)
-      const active = aside + Math.min(this.#scans.length, MAX_ACTIVE_SCANS)
-      if (this.#nextTurn >= active) this.#nextTurn = 0
-      const isAside = this.#nextTurn < aside
-      const queue = isAside ? this.#aside : this.#scans
-      const at = isAside ? 0 : this.#nextTurn - aside
-      const goesOn = queue[at]?.step(slice) === true
-      if (!goesOn) queue.splice(at, 1)
-      if (this.#hasTurns && !isOver()) continue
-      if (!goesOn) return
-      this.#nextTurn++
-      if (!isAside) this.#setScanAside(at)
-      // They go round: none waits for others to end, which may be as late as their deadlines.
-      else if (!isFull) this.#aside.push(...this.#aside.splice(0, 1))
-      return
-    }
+    const aside = Math.min(this.#aside.length, TURNS_OF_ASIDE)
+    if (this.#turn >= aside + Math.min(this.#scans.length, MAX_ACTIVE_SCANS)) this.#turn = 0
+    const isAside = this.#turn++ < aside
+    const queue = isAside ? this.#aside : this.#scans
+    let goesOn: boolean
+    do {
+      goesOn = queue[0]?.step(slice) === true
+      if (!goesOn) queue.shift()
+    } while (queue.length > 0 && !isOver())
+    if (!goesOn) return
+    if (!isAside) this.#scanGivesWay()
+    // They go round: none waits for others to end, which may be as late as their deadlines.
+    else if (this.#asideBytes() <= MAX_ASIDE_BYTES) this.#aside.push(...this.#aside.splice(0, 1))
   }
 
   /** Begins a read on the pool, at once or when others have been answered. */

@@ -114,6 +114,7 @@ export class RowWalk {
     const metaSize = metaKey.byteLength
     for (;;) {
       if (!entries.hasNext) {
+        entries.letGo()
         yield
         if (!entries.fill()) return false
       }
@@ -141,6 +142,7 @@ export class RowWalk {
       if (!entries.hasNext) {
         // Older versions of a column that is through are left out rather than read.
         if (before !== null && collector.isColumnThrough) entries.seek(behindColumn(before))
+        entries.letGo()
         yield
         if (!entries.fill()) break
       }

@@ -7,7 +7,7 @@
  * - the rows of one request hold at most MAX_READ_BYTES (read-job.ts), and what is read at a time is bounded over all
  *   requests of the thread (read-pace.ts);
  * - a damaged block fails the rows that lie in it and no others: when a MultiGet fails, its rows are read one by one;
- * - a request that has passed its deadline is answered without reading;
+ * - a request that has passed its deadline, or that nobody waits for, is answered without reading (read-gate.ts);
  * - values are copies made by the binding, rows hold views of them.
  *
  * Small gatherings are read on this thread while the data is hot; large or cold ones in parts on libuv's pool, where
@@ -29,6 +29,7 @@ import type { AttachedDatabase, Values } from '../store/binding.js'
 import { ColdDetector, type FetchedBytes } from './cold-detector.js'
 import { PAGE_BYTES_PER_CELL, tooLarge } from './held-bytes.js'
 import { readSelectedCells } from './mutable-row.js'
+import type { ReadGate } from './read-gate.js'
 import { ReadJob } from './read-job.js'
 import type { ReadPace } from './read-pace.js'
 import { NOT_READ } from './read-pages.js'
@@ -127,6 +128,7 @@ export interface ShardReaderOptions {
   readonly clock: Clock
   readonly fetchedBytes: FetchedBytes
   readonly pace: ReadPace
+  readonly gate: ReadGate
   /** Where to tell of versions that nobody sees any more; null: not now. */
   readonly dropSuperseded?: () => DropSuperseded | null
 }
@@ -138,6 +140,7 @@ export class ShardReader {
   readonly #rangeFlag: Int32Array
   readonly #clock: Clock
   readonly #pace: ReadPace
+  readonly #gate: ReadGate
   readonly #dropSuperseded: () => DropSuperseded | null
   #jobs: ReadJob[] = []
   readonly #detector: ColdDetector
@@ -154,6 +157,7 @@ export class ShardReader {
     this.#rangeFlag = new Int32Array(hasRangeTombstones)
     this.#clock = options.clock
     this.#pace = options.pace
+    this.#gate = options.gate
     this.#dropSuperseded = options.dropSuperseded ?? (() => null)
     this.#detector = new ColdDetector(options.clock, options.fetchedBytes)
   }
@@ -165,7 +169,7 @@ export class ShardReader {
   /** Begins a scan when its turn comes; `done` is called once. */
   scan(scan: ShardScan, done: Done<ShardPage>): void {
     const superseded = (): SupersededKeys | undefined => this.#superseded()
-    const run = new ScanRun(this.database, scan, { clock: this.#clock, superseded, done })
+    const run = new ScanRun(this.database, scan, { clock: this.#clock, gate: this.#gate, superseded, done })
     this.#pace.addScan((slice) => run.step(slice), run)
   }
 
@@ -177,7 +181,8 @@ export class ShardReader {
     const nowSeconds = Math.floor(this.#clock.nowMs() / 1_000)
     const gathering = new Gathering(false)
     for (const job of jobs) {
-      if (!job.mayRead(nowMs)) job.answer(job.refusal(nowMs))
+      const refusal = this.#refusal(job, nowMs)
+      if (refusal !== null) job.answer(refusal)
       else if (job.isEmpty) job.answer()
       else this.#gather(job, gathering, nowSeconds)
     }
@@ -283,8 +288,8 @@ export class ShardReader {
     const offset = tasks[0]?.from ?? 0
     this.#pace.addPoolRead((release) => {
       const nowMs = this.#clock.monotonicMs()
-      if (!tasks.some(({ job }) => job.mayRead(nowMs))) {
-        for (const { job, index } of tasks) job.settle(index, job.refusal(nowMs))
+      if (tasks.every(({ job }) => this.#refusal(job, nowMs) !== null)) {
+        for (const { job, index } of tasks) job.settle(index, this.#refusal(job, nowMs))
         release()
         return
       }
@@ -468,8 +473,13 @@ export class ShardReader {
   }
 
   #checkMayRead(job: ReadJob): void {
-    const nowMs = this.#clock.monotonicMs()
-    if (!job.mayRead(nowMs)) throw job.refusal(nowMs)
+    const refusal = this.#refusal(job, this.#clock.monotonicMs())
+    if (refusal !== null) throw refusal
+  }
+
+  /** Why nothing more is read for it; null: something may be. */
+  #refusal(job: ReadJob, nowMs: number): KVError | null {
+    return this.#gate.refusal(job.read, nowMs) ?? (job.isSpent ? tooLarge() : null)
   }
 }
 

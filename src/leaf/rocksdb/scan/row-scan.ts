@@ -103,6 +103,7 @@ export class RowScan implements RowSource {
       if (!entries.hasNext) {
         // As in a walk of one row: older versions of a column that is through are left out rather than read.
         if (row?.lastCell != null && collector.isColumnThrough) entries.seek(behindColumn(row.lastCell))
+        entries.letGo()
         yield
         if (!entries.fill()) break
       }
@@ -150,6 +151,7 @@ export class RowScan implements RowSource {
     if (this.#wish.isImpossible) return
     for (;;) {
       if (!entries.hasNext) {
+        entries.letGo()
         yield
         if (!entries.fill()) return
       }
@@ -175,7 +177,9 @@ export class RowScan implements RowSource {
 
   *#passes({ collector, walk }: RowReader, metaKey: Buffer): Generator<void, boolean> {
     const entries = this.#entries
-    collector.begin({ held: new HeldBytes(), room: Number.POSITIVE_INFINITY })
+    const { page } = this.#target
+    page.tested = new HeldBytes()
+    collector.begin({ held: page.tested, room: Number.POSITIVE_INFINITY })
     yield* walk.run(metaKey)
     if (!this.#wish.holds(collector.found.row)) return false
     // A reversed walk seeks its row's deletions by itself.

@@ -19,6 +19,8 @@ export class ScanPage {
   readonly rows: ScannedRow[] = []
   /** What its rows hold in memory, which is bounded whatever the page counts. */
   readonly held = new HeldBytes()
+  /** What conditions look at of the row in hand, which may be as much as a row that is read. */
+  tested = new HeldBytes()
   readonly #maxRows: number
   #leftBytes: number
   #last: RowPosition | null = null
@@ -27,6 +29,10 @@ export class ScanPage {
   constructor({ pageRows, pageBytes, request }: ShardScan) {
     this.#maxRows = Math.min(pageRows, request.limit ?? pageRows)
     this.#leftBytes = pageBytes
+  }
+
+  get heldBytes(): number {
+    return this.held.heldBytes + this.tested.heldBytes
   }
 
   /** Page bytes that its rows may still have. */

@@ -7,10 +7,11 @@
  * SHARD_NOT_SERVING.
  */
 import type { Clock } from '../../../base/clock.js'
-import { type Done, KVError, toKVError } from '../../../base/errors.js'
+import { type Done, type KVError, toKVError } from '../../../base/errors.js'
 import type { ShardPage } from '../../../model/leaf-engine.js'
 import type { ShardScan } from '../../../model/plan.js'
-import { type Database, MAX_READ_BYTES } from '../store/binding.js'
+import type { Database } from '../store/binding.js'
+import type { GatedRead, ReadGate } from '../read/read-gate.js'
 import type { PacedRequest, Slice } from '../read/read-pace.js'
 import type { SupersededKeys } from '../read/superseded.js'
 import { RowScan } from './row-scan.js'
@@ -23,6 +24,7 @@ const MAX_MS = 250
 
 export interface ScanRunOptions {
   readonly clock: Clock
+  readonly gate: ReadGate
   readonly done: Done<ShardPage>
   /** For the page's snapshot; undefined: nobody wants to know of them. */
   readonly superseded?: () => SupersededKeys | undefined
@@ -32,6 +34,8 @@ export class ScanRun implements PacedRequest {
   readonly #database: Database
   readonly #scan: ShardScan
   readonly #clock: Clock
+  readonly #gate: ReadGate
+  readonly #asked: GatedRead
   readonly #done: Done<ShardPage>
   readonly #page: ScanPage
   readonly #takeSuperseded: () => SupersededKeys | undefined
@@ -39,18 +43,20 @@ export class ScanRun implements PacedRequest {
   #source: RowSource | null = null
   #endMs = 0
 
-  constructor(database: Database, scan: ShardScan, { clock, superseded, done }: ScanRunOptions) {
+  constructor(database: Database, scan: ShardScan, { clock, gate, superseded, done }: ScanRunOptions) {
     this.#database = database
     this.#scan = scan
     this.#clock = clock
+    this.#gate = gate
+    this.#asked = { deadline: scan.deadline, connection: scan.request.context.connection ?? null }
     this.#done = done
     this.#takeSuperseded = superseded ?? (() => undefined)
     this.#page = new ScanPage(scan)
   }
 
-  /** Of its page, so far. */
+  /** Of its page, so far, and of what the row in hand is tested by. */
   get heldBytes(): number {
-    return MAX_READ_BYTES - this.#page.held.leftBytes
+    return this.#page.heldBytes
   }
 
   /** Reads a little; answers whether there is more to do. */
@@ -71,11 +77,11 @@ export class ScanRun implements PacedRequest {
   /** The answer; null: there is more to read. */
   #next(slice: Slice): ShardPage | null {
     const nowMs = this.#clock.monotonicMs()
-    const { deadline } = this.#scan
-    if (deadline <= nowMs) throw new KVError('DEADLINE_EXCEEDED', 'deadline passed before the page was read')
+    const refusal = this.#gate.refusal(this.#asked, nowMs)
+    if (refusal !== null) throw refusal
     if (this.#source === null) {
       // A page that comes late is of no use: half of the time is for what comes behind.
-      this.#endMs = nowMs + Math.min(MAX_MS, (deadline - nowMs) / 2)
+      this.#endMs = nowMs + Math.min(MAX_MS, (this.#scan.deadline - nowMs) / 2)
       this.#source = this.#begin()
     }
     const source = this.#source

@@ -85,6 +85,7 @@ export class SealedScan implements RowSource {
     if (isImpossible) return
     for (;;) {
       if (!entries.hasNext) {
+        entries.letGo()
         yield
         if (!entries.fill()) return
       }
